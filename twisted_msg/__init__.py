@@ -1,0 +1,47 @@
+"""tcpmsg: a messaging server that anything with a socket can speak to.
+
+Public names are imported when they are first used, so that importing the package
+costs nothing and does not choose a reactor.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twisted_msg.protocol import FrameFactory, FrameProtocol
+    from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, encode_frame
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "FrameFactory": "twisted_msg.protocol",
+    "FrameProtocol": "twisted_msg.protocol",
+    "ErrorCode": "twisted_msg.wire",
+    "Frame": "twisted_msg.wire",
+    "FrameDecoder": "twisted_msg.wire",
+    "ProtocolError": "twisted_msg.wire",
+    "encode_frame": "twisted_msg.wire",
+}
+
+__all__ = [
+    "ErrorCode",
+    "Frame",
+    "FrameDecoder",
+    "FrameFactory",
+    "FrameProtocol",
+    "ProtocolError",
+    "__version__",
+    "encode_frame",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's home when the name is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -1,0 +1,125 @@
+"""Frames out of a stream of bytes, however it is cut.
+
+Law of this file: the work is linear in the bytes received, nothing is kept
+beyond the one unfinished frame, and what is wrong is refused at its header,
+before any of its payload is kept.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from twisted_msg.wire.errors import ErrorCode, ProtocolError
+from twisted_msg.wire.frames import Frame
+from twisted_msg.wire.header import Header, parse_header
+from twisted_msg.wire.limits import (
+    HEADER_SIZE,
+    MAX_HEADER_SIZE,
+    MAX_PAYLOAD,
+    MIN_HEADER_SIZE,
+    max_payload_for,
+)
+
+
+class Stage(Enum):
+    """What the stream's next byte belongs to."""
+
+    BETWEEN = "between frames"
+    HEADER = "header"
+    PAYLOAD = "payload"
+
+
+class FrameDecoder:
+    """An incremental decoder for one connection's input.
+
+    The first frame decides what a connection is: `typed` is None before it, then True
+    or False for good, and words on a plain connection are refused.
+    """
+
+    __slots__ = ("_buffer", "_header", "_need", "header_size", "max_payload", "typed", "unfinished")
+
+    def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
+        """Take the header's width and the largest payload, both in bytes.
+
+        Raises `ValueError` for a width outside 4 to 2048.
+        """
+        if not MIN_HEADER_SIZE <= header_size <= MAX_HEADER_SIZE:
+            raise ValueError(
+                f"a header has {MIN_HEADER_SIZE} to {MAX_HEADER_SIZE} bytes, not {header_size}"
+            )
+        self.header_size = header_size
+        self.max_payload = max_payload_for(header_size, max_payload)
+        self.typed: bool | None = None
+        self.unfinished = 0
+        """How many frames were left unfinished by a piece so far: as long as it stands
+        still (and `stage` too), the peer is still sending the same one."""
+        self._buffer = bytearray()
+        self._header: Header | None = None
+        self._need = header_size
+
+    @property
+    def stage(self) -> Stage:
+        """What the next byte will belong to."""
+        if self._header is not None:
+            return Stage.PAYLOAD
+        return Stage.HEADER if self._buffer else Stage.BETWEEN
+
+    @property
+    def announced(self) -> int:
+        """Length in bytes of the payload that is being received, or 0."""
+        return 0 if self._header is None else self._header.length
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take the next piece of the stream and yield the frames that it completes.
+
+        The frames come one by one, and the piece counts as taken when all are: whoever
+        leaves the iterator early must not feed again.  Raises `ProtocolError`, after the
+        good frames before it, for a header that is refused; the stream ends there.
+        """
+        buffer = self._buffer
+        header = self._header
+        if buffer or header is not None:
+            buffer += data
+            if len(buffer) < self._need:
+                return
+            data = bytes(buffer)
+            self._buffer = bytearray()
+        width = self.header_size
+        start, end = 0, len(data)
+        while True:
+            if header is None:
+                if end - start < width:
+                    break
+                header = self._admit(parse_header(data[start : start + width]))
+                start += width
+            length, words = header
+            if end - start < length:
+                break
+            payload = data[start : start + length]
+            start += length
+            header = None
+            yield Frame(payload, words)
+        self._header = header
+        self._need = width if header is None else header.length
+        if start < end or header is not None:
+            self._buffer += data[start:] if start else data
+            self.unfinished += 1
+
+    def _admit(self, header: Header) -> Header:
+        """Return the header, or raise for one that this stream may not hold."""
+        length, words = header
+        if self.typed is None:
+            self.typed = bool(words)
+        if words and not self.typed:
+            raise ProtocolError(
+                ErrorCode.BAD_HEADER,
+                "this connection began with a plain frame, so its headers hold the length "
+                "alone: open another connection for typed frames",
+            )
+        if length > self.max_payload:
+            raise ProtocolError(
+                ErrorCode.TOO_LARGE,
+                f"a message of {length} bytes is over this server's limit of "
+                f"{self.max_payload}: send it in smaller ones",
+                verb=words[0] if words else None,
+            )
+        return header
