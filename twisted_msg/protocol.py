@@ -1,0 +1,137 @@
+"""The Protocol/Factory pair: frames instead of bytes, in any Twisted program.
+
+Law of this file: it knows frames and transports, and nothing of what a verb
+means.  The server, the client and programs of others stand on the same pair.
+"""
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
+
+from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, encode_frame
+from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
+
+
+@implementer(IHalfCloseableProtocol)
+class FrameProtocol(Protocol):
+    """A connection that receives and sends frames.
+
+    Subclass it and override `frame_received`, as one would override `stringReceived`
+    of Twisted's `Int32StringReceiver`::
+
+        class Echo(FrameProtocol):
+            def frame_received(self, frame):
+                self.send_frame(frame.payload, *frame.words)
+
+    `refused` and `input_ended` may be overridden as well; their defaults answer and close.
+    """
+
+    transport: Any
+    """Twisted's transport: its interfaces do not name all that its transports can do."""
+
+    def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
+        """Take the header's width and the largest payload to accept, both in bytes.
+
+        Raises `ValueError` for a width outside 4 to 2048.
+        """
+        self.decoder = FrameDecoder(header_size, max_payload)
+        self._receiving = True
+
+    # -- for subclasses ------------------------------------------------------
+
+    def frame_received(self, frame: Frame) -> None:
+        """Called with every frame, in the order of the stream.
+
+        A `ProtocolError` raised here is answered as one of the decoder's is.
+        """
+
+    def refused(self, error: ProtocolError) -> None:
+        """Called once, when the input broke a rule; nothing is received after it.
+
+        Tells the peer and closes.
+        """
+        words, payload = error.answer(typed=self.typed)
+        self.send_frame(payload, *words)
+        self.loseConnection()
+
+    def input_ended(self) -> None:
+        """Called when the peer has sent all that it will and may still read: closes."""
+        self.loseConnection()
+
+    def send_frame(self, payload: bytes, *words: str) -> None:
+        """Send one frame; `words` (the verb first) make it a typed one.
+
+        Raises `ValueError` if a word breaks the grammar or does not fit the header.
+        """
+        self.transport.write(encode_frame(payload, words, self.decoder.header_size))
+
+    def stop_receiving(self) -> None:
+        """Discard all further input, the rest of the piece at hand included."""
+        self._receiving = False
+
+    def loseConnection(self) -> None:  # the name that Twisted's protocols use
+        """Close when everything sent so far is flushed, and discard what still comes in."""
+        self.stop_receiving()
+        self.transport.loseConnection()
+
+    @property
+    def receiving(self) -> bool:
+        """Whether frames are still taken from the input."""
+        return self._receiving
+
+    @property
+    def typed(self) -> bool:
+        """Whether the connection's first frame was a typed one."""
+        return bool(self.decoder.typed)
+
+    # -- for Twisted ---------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed the decoder and hand on what comes out."""
+        if not self._receiving:
+            return
+        try:
+            for frame in self.decoder.feed(data):
+                self.frame_received(frame)
+                if not self._receiving:
+                    return
+        except ProtocolError as error:
+            self.stop_receiving()
+            self.refused(error)
+
+    def readConnectionLost(self) -> None:
+        """Hand on a half-close."""
+        self.input_ended()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing to do: it is this side that closed it."""
+
+
+class FrameFactory(Factory):
+    """Builds `FrameProtocol`s that share a header's width and a largest payload."""
+
+    protocol: type[FrameProtocol] = FrameProtocol
+
+    def __init__(
+        self,
+        protocol: type[FrameProtocol] | None = None,
+        *,
+        header_size: int = HEADER_SIZE,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> None:
+        """Take the class to build (else the class attribute `protocol`) and the limits in bytes."""
+        self.build = protocol or self.protocol
+        self.header_size = header_size
+        self.max_payload = max_payload
+        FrameDecoder(header_size, max_payload)  # a wrong width is refused here, not at a peer
+
+    def buildProtocol(self, addr: IAddress | None) -> FrameProtocol:
+        """Return the protocol for one connection; `addr` may be missing."""
+        built = self.build(self.header_size, self.max_payload)
+        built.factory = self
+        return built
+
+
+__all__ = ["ErrorCode", "Frame", "FrameFactory", "FrameProtocol", "ProtocolError"]
