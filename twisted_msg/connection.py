@@ -1,0 +1,240 @@
+"""One peer's connection: its way in, its way out, and its deadlines.
+
+Law of this file: every connection ends by a path that lets the peer read what it was
+told, and no peer can hold one for ever by doing nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from twisted_msg.delivery import Outlet
+from twisted_msg.protocol import FrameProtocol
+from twisted_msg.session import Session
+from twisted_msg.transports import keep_alive
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage
+
+FIRST_FRAME_SECONDS: Final = 600.0
+"""How long a connection may say nothing at all: a person at the prompt of the original
+script thinks before the first message; a forgotten socket goes away."""
+
+HEADER_SECONDS: Final = 30.0
+"""How long a header may take from its first byte to its last: it fits one packet."""
+
+PAYLOAD_SECONDS: Final = 30.0
+"""How long any payload may take, whatever its size."""
+
+PAYLOAD_RATE: Final = 4096
+"""Bytes a second that a payload may arrive at beyond that: a 33.6k modem's."""
+
+FLUSH_SECONDS: Final = 30.0
+"""How long a peer that is owed something may take nothing of it (docs/protocol.md, Ends)."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long input is discarded behind the end, so that a reset does not destroy what the
+peer was told."""
+
+
+class Host(Protocol):
+    """What a connection asks of its server."""
+
+    clock: Any
+    """A clock: `IReactorTime`."""
+
+    def joined(self, connection: Connection) -> None:
+        """Take in a new connection and give it its number."""
+        ...
+
+    def converse(self, connection: Connection) -> Session:
+        """Return the session for a connection whose first frame is there."""
+        ...
+
+    def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
+        """Return what to tell a peer whose first frame was refused."""
+        ...
+
+    def input_ended(self) -> None:
+        """A connection has said all that it will."""
+        ...
+
+    def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
+        """Forget a connection that is gone."""
+        ...
+
+
+class _Phase(Enum):
+    """Where a connection is on its way out."""
+
+    LIVE = "live"
+    FLUSHING = "flushing"
+    LINGERING = "lingering"
+
+
+class Connection(FrameProtocol):
+    """One peer: a frame protocol with a session, an outlet and deadlines."""
+
+    factory: Any
+    host: Host
+    outlet: Outlet
+
+    def __init__(self, header_size: int, max_payload: int) -> None:
+        super().__init__(header_size, max_payload)
+        self.number = 0
+        self.session: Session | None = None
+        self._phase = _Phase.LIVE
+        self._reason: str | None = None
+        self._refused = False
+        self._input_ended = False
+        self._holds = 0
+        self._mark: object = None
+        self._since = 0.0
+
+    # -- the way in ----------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin: what kind of connection it is, its first frame will say."""
+        self.host = self.factory
+        keep_alive(self.transport)
+        self.outlet = Outlet(self.transport, self._backlog)
+        self.host.joined(self)
+
+    def frame_received(self, frame: Frame) -> None:
+        """Hand a frame to the session, which the first one decides."""
+        session = self.session
+        if session is None:
+            session = self.session = self.host.converse(self)
+        session.frame_received(frame)
+
+    def refused(self, error: ProtocolError) -> None:
+        """Answer an error and end."""
+        self._refused = True
+        if self.session is not None:
+            self.session.refuse(error)
+        else:
+            self.close(f"refused, {error}", self.host.refusal(self, error))
+
+    def input_ended(self) -> None:
+        """The peer closed its side: send what is owed, and close."""
+        self._input_ended = True
+        if self._phase is _Phase.LINGERING:
+            self.transport.loseConnection()
+        cut = "" if self.decoder.stage is Stage.BETWEEN or not self.receiving else " inside a frame"
+        self.host.input_ended()
+        self.close(f"closed its side{cut}")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell session and server."""
+        self.stop_receiving()
+        if self.session is not None:
+            self.session.lost()
+        if self._reason is None:
+            clean = isinstance(reason.value, ConnectionDone)
+            self._reason = "closed the connection" if clean else "the connection was lost"
+        self.host.left(self, self._reason, refused=self._refused)
+
+    # -- for the session -----------------------------------------------------
+
+    def hold(self) -> None:
+        """Stop reading; see `Line`."""
+        self._holds += 1
+        if self._holds == 1 and self.receiving:
+            self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """Undo one `hold`."""
+        self._holds -= 1
+        if self._holds == 0 and self.receiving:
+            self._mark = None  # the deadlines stood still meanwhile
+            self.transport.resumeProducing()
+
+    def close(self, reason: str, last: bytes = b"") -> None:
+        """Take no more input, send what is owed and `last`, then close; see `Line`."""
+        if self._phase is not _Phase.LIVE:
+            return
+        self._phase = _Phase.FLUSHING
+        self._reason = reason
+        self.stop_receiving()
+        if self._holds and not self._input_ended:
+            self.transport.resumeProducing()  # to discard
+        self._mark = None
+        self.outlet.end(self._flushed, last)
+
+    # -- the way out ---------------------------------------------------------
+
+    def _flushed(self) -> None:
+        """Everything owed is with the transport: close this side, and discard the other."""
+        half_close = getattr(self.transport, "loseWriteConnection", None)
+        if half_close is None or self._input_ended:
+            self.transport.loseConnection()
+        else:
+            half_close()
+
+    def writeConnectionLost(self) -> None:
+        """This side is closed, its last byte sent."""
+        self._phase = _Phase.LINGERING
+        self._since = self.host.clock.seconds()
+        if self._input_ended:
+            self.transport.loseConnection()
+
+    def _backlog(self, full: bool) -> None:
+        """Read no more while the peer leaves too many answers unread."""
+        if full:
+            self.hold()
+        else:
+            self.release()
+
+    # -- the passing of time -------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """See to the deadlines; called about once a second."""
+        if self._phase is _Phase.LINGERING:
+            if now - self._since >= LINGER_SECONDS:
+                self.transport.loseConnection()
+        elif self._phase is _Phase.FLUSHING:
+            if self._stands_still(self.outlet.taken(), now, FLUSH_SECONDS):
+                self._reason = f"{self._reason}; it did not read the rest"
+                self.abort()
+        elif not self._holds:
+            late = self._lateness(now)
+            if late:
+                self.stop_receiving()
+                self.refused(ProtocolError(ErrorCode.TIMEOUT, late))
+
+    def stop(self) -> None:
+        """The server stops: say so, where it is known how to."""
+        if self.session is None:
+            self.close("the server stops")
+        else:
+            self.session.stop()
+
+    def abort(self) -> None:
+        """Close at once, whatever is still unsent."""
+        self.transport.abortConnection()
+
+    def _lateness(self, now: float) -> str:
+        """Return what the peer should have sent by now, or nothing."""
+        stage = self.decoder.stage
+        if stage is Stage.BETWEEN:
+            if self.session is None and self._stands_still(stage, now, FIRST_FRAME_SECONDS):
+                return (
+                    f"nothing came for {FIRST_FRAME_SECONDS:.0f} s: who only listens sends an "
+                    "empty message first"
+                )
+            return ""
+        limit = HEADER_SECONDS
+        if stage is Stage.PAYLOAD:
+            limit = PAYLOAD_SECONDS + self.decoder.announced / PAYLOAD_RATE
+        if self._stands_still((stage, self.decoder.unfinished), now, limit):
+            return f"a {stage.value} was not finished within {limit:.0f} s"
+        return ""
+
+    def _stands_still(self, mark: object, now: float, limit: float) -> bool:
+        """Return whether a mark has been the same for `limit` seconds."""
+        if mark != self._mark:
+            self._mark, self._since = mark, now
+        return now - self._since >= limit

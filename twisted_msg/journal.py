@@ -1,0 +1,127 @@
+"""What happens to connections, said in the log: who came, who left and why, what was refused.
+
+Law of this file: no peer can flood the log, and no byte of a peer's reaches it
+unescaped (reasons arrive escaped, from `wire.header.excerpt`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TextIO
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import FileLogObserver, Logger, jsonFileLogObserver
+from twisted.python.failure import Failure
+
+from twisted_msg.addresses import shown
+
+log = Logger(namespace="tcpmsg")
+
+BURST: Final = 100
+"""Lines that one address may cause at once: enough for a lab's machines behind one
+gateway to come and go."""
+
+RATE: Final = 2.0
+"""Lines a second that one address may cause after that."""
+
+MAX_ADDRESSES: Final = 1024
+"""Addresses whose budget is remembered, the latest ones: a bound on memory."""
+
+
+def peer_name(address: IAddress | None) -> str:
+    """Return an address for people: `HOST:PORT`, or what kind of peer it is."""
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None or port is None:
+        return "a local peer"
+    return shown(host, port)
+
+
+def json_lines(out: TextIO) -> FileLogObserver:
+    """Return the observer that writes each event as one line of JSON.
+
+    Twisted's own default puts a record separator (RFC 7464) before each, which line tools
+    do not know.
+    """
+    return jsonFileLogObserver(out, recordSeparator="")
+
+
+class _Budget:
+    """The lines that one address may still cause."""
+
+    __slots__ = ("left_out", "lines", "since")
+
+    def __init__(self, now: float) -> None:
+        self.lines = float(BURST)
+        self.since = now
+        self.left_out = 0
+
+    def spend(self, now: float) -> bool:
+        """Return whether one more line may be written."""
+        self.lines = min(float(BURST), self.lines + (now - self.since) * RATE)
+        self.since = now
+        if self.lines < 1:
+            self.left_out += 1
+            return False
+        self.lines -= 1
+        return True
+
+
+class Journal:
+    """Writes the lines about connections, within a budget for each address."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        """Take a monotonic clock."""
+        self._seconds = seconds
+        self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+
+    def joined(self, number: int, address: IAddress | None) -> None:
+        """Note a new connection."""
+        if self._may_write(address):
+            log.info("#{number} {peer} connected", number=number, peer=peer_name(address))
+
+    def left(
+        self, number: int, address: IAddress | None, reason: str, *, refused: bool = False
+    ) -> None:
+        """Note the end of a connection and its reason; `refused` says that the peer erred."""
+        if self._may_write(address):
+            write = log.warn if refused else log.info
+            write(
+                "#{number} {peer} left: {reason}",
+                number=number,
+                peer=peer_name(address),
+                reason=reason,
+            )
+
+    def failed(self, failure: Failure) -> None:
+        """Note a fault of the server's own, with its traceback."""
+        log.failure("a fault in the server", failure=failure)
+
+    def sweep(self) -> None:
+        """Tell how many lines were left out; to be called about once a second."""
+        now = self._seconds()
+        for host, budget in self._budgets.items():
+            if budget.left_out and budget.spend(now):
+                self._tell(host, budget)
+
+    def close(self) -> None:
+        """Tell how many lines were left out, for the last time."""
+        for host, budget in self._budgets.items():
+            if budget.left_out:
+                self._tell(host, budget)
+
+    def _tell(self, host: str, budget: _Budget) -> None:
+        left_out, budget.left_out = budget.left_out, 0
+        log.warn("{host}: {count} more lines left out", host=host, count=left_out)
+
+    def _may_write(self, address: IAddress | None) -> bool:
+        """Take one line from an address's budget; local peers without a host share one."""
+        host = str(getattr(address, "host", "local peers"))
+        budget = self._budgets.get(host)
+        if budget is None:
+            budget = self._budgets[host] = _Budget(self._seconds())
+            if len(self._budgets) > MAX_ADDRESSES:
+                self._budgets.popitem(last=False)
+        else:
+            self._budgets.move_to_end(host)
+        return budget.spend(self._seconds())

@@ -1,0 +1,54 @@
+"""The two ports between a conversation and its connection.
+
+Law of this file: interfaces only.  A TCP connection, a WebSocket and a test's list
+of bytes can all be a `Line`.
+"""
+
+from typing import Protocol
+
+from twisted_msg.delivery import Outlet
+from twisted_msg.wire import Frame, ProtocolError
+
+
+class Line(Protocol):
+    """What a session may ask of its connection."""
+
+    number: int
+    """The connection's number, never given twice while the server runs."""
+
+    outlet: Outlet
+
+    def hold(self) -> None:
+        """Stop reading, until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Read again."""
+        ...
+
+    def close(self, reason: str, last: bytes = b"") -> None:
+        """Take no more input, send what is owed and the frame `last`, then close.
+
+        `reason` is for the log, not for the peer.
+        """
+        ...
+
+
+class Session(Protocol):
+    """What a connection tells its conversation."""
+
+    def frame_received(self, frame: Frame) -> None:
+        """Called with every frame.  May raise `ProtocolError`, which is handed to `refuse`."""
+        ...
+
+    def refuse(self, error: ProtocolError) -> None:
+        """Called when the input broke a rule and nothing behind it will be read."""
+        ...
+
+    def stop(self) -> None:
+        """Called when the server stops."""
+        ...
+
+    def lost(self) -> None:
+        """Called when the connection is gone."""
+        ...
