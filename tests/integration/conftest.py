@@ -1,0 +1,140 @@
+"""Real servers for the integration tests: started on port 0, ready when they say so."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+"""Seconds that any one answer may take on a slow machine before a test fails."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without the settings that a developer may have."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCPMSG_", "XDG_"))}
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+class ServerProcess:
+    """A server of its own process, driven from outside.
+
+    `lines` is its output so far; `port` the first TCP port it listens on, 0 if none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        command: list[str] | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.variables = variables or {}
+        self.options = options
+        self.command = command
+        self.port = 0
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start it, on the port it had before if any, and wait until it says that it is ready."""
+        listen = () if "--listen" in self.options else ("--listen", self.address)
+        command = self.command or [
+            str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "tcpmsg",
+        ]  # fmt: skip
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [*command, *listen, *self.options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env=environment(HOME=str(self.folder), **self.variables),
+            text=True,
+        )
+        alarm = threading.Timer(PATIENCE, self.process.kill)
+        alarm.start()
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            listening = re.search(r"listens on \S+:(\d+)", line)
+            if listening and not self.port:
+                self.port = int(listening[1])
+            if "and: " in line:
+                break
+        alarm.cancel()
+        if self.process.poll() is not None:
+            raise AssertionError("the server did not start:\n" + "".join(self.lines))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(self.process.stdout)
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """Ask it to stop, unless `how` is 0; return its exit status (negative: a signal)."""
+        if how:
+            self.process.send_signal(how)
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+    def kill(self) -> None:
+        """End it without warning."""
+        self.stop(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop it if it runs, and start it again on the same port."""
+        if self.process.poll() is None:
+            self.stop()
+        self.start()
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def resident(self) -> int:
+        """Return its resident memory in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
+
+
+@pytest.fixture()
+def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Start servers with options of the test's own; each is ended with the test."""
+    started: list[ServerProcess] = []
+
+    def begin(*options: str, **more: Any) -> ServerProcess:
+        started.append(ServerProcess(tmp_path, *options, **more))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+        assert "Traceback" not in server.output, server.output
+
+
+@pytest.fixture()
+def server(start: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server with the default options, on a port of its own."""
+    return start()

@@ -1,0 +1,237 @@
+"""Much of everything through a real server: messages, members, hostile streams.
+
+Seeds are fixed; sizes are bounded.  Figures that a test prints are measured, not asserted
+beyond what is promised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import selectors
+import socket
+import threading
+from contextlib import suppress
+
+from tests.integration.conftest import PATIENCE, ServerProcess
+from tests.integration.sockets import Peer
+
+MESSAGES = 1_000_000
+MEMBERS = 5_000
+STREAMS = 100_000
+
+
+def test_a_million_messages_arrive_complete_in_order_unchanged(server: ServerProcess) -> None:
+    random_ = random.Random(20261122)
+    pool = [random_.randbytes(size) for size in (1, 2, 7, 16, 33, 100, 127, 128, 129, 600)]
+    pool.append(random_.randbytes(20_000))
+    weights = [20] * 9 + [5, 0.05]
+    sent = hashlib.sha256()
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)
+        result: list[str] = []
+        reader = threading.Thread(target=lambda: result.append(digest_of(bob, MESSAGES)))
+        reader.start()
+        stream = bytearray()
+        for number in range(MESSAGES):
+            payload = b"%d:" % number + random_.choices(pool, weights)[0]
+            sent.update(b"%d " % len(payload) + payload)
+            stream += alice.frame(payload)
+            if len(stream) > 200_000:
+                send_split(alice.socket, stream, random_)
+                stream.clear()
+        send_split(alice.socket, stream, random_)
+        reader.join(300)
+        assert result == [sent.hexdigest()]
+
+
+def send_split(to: socket.socket, data: bytearray, random_: random.Random) -> None:
+    """Send bytes in pieces of random size."""
+    at = 0
+    while at < len(data):
+        size = random_.choice((1, 50, 127, 128, 129, 5_000, 70_000))
+        to.sendall(data[at : at + size])
+        at += size
+
+
+def digest_of(peer: Peer, count: int) -> str:
+    """Return a digest over the next messages: their lengths, contents and order."""
+    digest = hashlib.sha256()
+    data = b""
+    at = 0
+    for _ in range(count):
+        while len(data) - at < 128 or len(data) - at - 128 < int(data[at : at + 128]):
+            more = peer.socket.recv(1 << 20)
+            assert more
+            data, at = data[at:] + more, 0
+        length = int(data[at : at + 128])
+        payload = data[at + 128 : at + 128 + length]
+        digest.update(b"%d " % length + payload)
+        at += 128 + length
+    assert at == len(data)
+    return digest.hexdigest()
+
+
+def test_five_thousand_members_cost_less_than_6_kb_each(server: ServerProcess) -> None:
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)
+        before = server.resident()
+        peers = []
+        try:
+            for _ in range(MEMBERS):
+                peers.append(Peer(server))
+                peers[-1].say(b"")
+            for peer in peers:
+                peer.socket.settimeout(0.2)  # how often to try again
+                heard = b""
+                while not heard:
+                    with suppress(TimeoutError):
+                        heard = peer.hear()
+                    if not heard:
+                        alice.say(b"who is there")
+                peer.socket.settimeout(PATIENCE)
+            each = (server.resident() - before) / MEMBERS
+            print(f"memory for a connection: {each:.0f} bytes")
+            assert each < 6_000
+            alice.say(b"to all")
+            for peer in peers:
+                while peer.hear() != b"to all":
+                    pass
+        finally:
+            for peer in peers:
+                peer.socket.close()
+
+
+# -- hostile streams -------------------------------------------------------------
+
+PLAIN = re.compile(rb" *([0-9]+) *")
+TYPED = re.compile(rb" *([0-9]+) ([A-Z]+)(?: [\x21-\x7e]+)* *")
+MAX_PAYLOAD = 1 << 20
+
+NEAR_MISSES = [
+    *(b"", b"+5", b"-1", b"5_0", b"0x10", b"1e3", b"5;", b"5 5", b"5\n", b"\t5", b"\xff"),
+    *(b"5  PUB", b"5 pub", b"5 PUB\0", b"5 PUB  a", "٣".encode()),
+    *(b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"),
+]
+
+
+def expected(stream: bytes) -> str | None:
+    """Return the code that ends a stream, or None, by the letter of docs/protocol.md.
+
+    Written from the page, not from the code: the two must agree.
+    """
+    typed = None
+    while len(stream) >= 128:
+        header, stream = stream[:128], stream[128:]
+        plain, words = PLAIN.fullmatch(header), TYPED.fullmatch(header)
+        match = plain or words
+        if match is None or int(match[1]) >= 10**10:
+            return "bad-header"
+        if typed is None:
+            typed = words is not None
+        elif words and not typed:
+            return "bad-header"
+        if int(match[1]) > MAX_PAYLOAD:
+            return "too-large"
+        if not typed and stream[: int(match[1])] == b"!DISCONNECT!":
+            return None
+        stream = stream[int(match[1]) :]
+    return None
+
+
+def hostile(random_: random.Random) -> bytes:
+    """Return a stream of good frames, near misses and noise."""
+    stream = b""
+    for _ in range(random_.randrange(4)):
+        payload = random_.choice((b"", b"x", b"!DISCONNECT!", b"!ERROR! x", random_.randbytes(40)))
+        words = random_.choice(("", "", "", " PUB lobby", " SUB lobby from=1", " X"))
+        stream += f"{len(payload)}{words}".encode().ljust(128) + payload
+    kind = random_.randrange(6)
+    if kind == 0:
+        stream += random_.randbytes(random_.randrange(1, 400))
+    elif kind == 1:
+        stream += random_.choice(NEAR_MISSES).ljust(128)
+    elif kind == 2:
+        shape = random_.choice((b"%-128d", b"%0128d", b"%128d"))
+        stream += shape % random_.choice((2**20, 2**20 + 1, 10**10 - 1, 10**10, 10**40))
+    elif kind == 3:
+        stream += b"99 PUB lobby".ljust(128)[: random_.randrange(1, 128)]
+    elif kind == 4:
+        stream += b"%-128d" % random_.randrange(1, 2**20) + b"part"
+    else:
+        garbled = bytearray(b"%-128d" % random_.randrange(100))
+        garbled[random_.randrange(128)] = random_.randrange(256)
+        stream += bytes(garbled) + b"y" * random_.randrange(200)
+    return stream
+
+
+class Attack:
+    """One hostile connection: sends its stream, closes its side, reads to the end."""
+
+    def __init__(self, port: int, number: int, stream: bytes) -> None:
+        self.code = expected(stream)
+        self.stream = stream
+        self.heard = b""
+        self.socket = socket.socket()
+        # many addresses, so that their ports last; all are this machine's own
+        self.socket.bind((f"127.0.{number % 50}.{1 + number // 50 % 200}", 0))
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setblocking(False)
+        with suppress(OSError):  # the server may have answered and closed already
+            self.socket.sendall(stream)
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def read(self) -> bool:
+        """Read what is there; return whether that was the end."""
+        data = self.socket.recv(1 << 16)
+        self.heard += data
+        return not data
+
+    def judge(self) -> None:
+        """Check that the answer is the one that the specification wants, and the last one."""
+        self.socket.close()
+        frames = []
+        rest = self.heard
+        while rest:
+            words = rest[:128].split()
+            length = int(words[0])
+            frames.append((words[1:], rest[128 : 128 + length]))
+            assert len(rest) >= 128 + length, (self.stream, self.heard)
+            rest = rest[128 + length :]
+        codes = [
+            words[1].decode() if words else payload.split()[1].decode()
+            for words, payload in frames
+            if words[:1] == [b"ERR"] or payload.startswith(b"!ERROR! ")
+        ]
+        ending = [code for code in codes if code not in ("bad-verb", "bad-args")]
+        assert ending == ([self.code] if self.code else []), (self.stream, self.heard)
+        assert not ending or codes[-1] == self.code
+
+
+def test_a_hundred_thousand_hostile_streams(server: ServerProcess) -> None:
+    random_ = random.Random(5050)
+    streams = (hostile(random_) for _ in range(STREAMS))
+    numbers = iter(range(STREAMS))
+    with selectors.DefaultSelector() as selector:
+        before = 0
+        done = 0
+        while done < STREAMS:
+            while len(selector.get_map()) < 50 and (number := next(numbers, None)) is not None:
+                attack = Attack(server.port, number, next(streams))
+                selector.register(attack.socket, selectors.EVENT_READ, attack)
+            ready = selector.select(PATIENCE)
+            assert ready, "a hostile stream was neither answered nor closed"
+            for key, _ in ready:
+                attack = key.data
+                if attack.read():
+                    selector.unregister(attack.socket)
+                    attack.judge()
+                    done += 1
+            if done >= 1000 and not before:
+                before = server.resident()
+        grown = server.resident() - before
+        print(f"memory grown over {STREAMS} hostile streams: {grown / 2**20:.1f} MiB")
+        assert grown < 10 * 2**20
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)  # it serves as before
