@@ -1,0 +1,105 @@
+"""What can end a client's work, each with its cause and the way out.
+
+Law of this file: every text is one line for a person, names what happened and what
+to do about it, and holds what a server sent only as it came: whoever shows it on a
+terminal escapes it first.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from twisted.internet import error
+
+from twisted_msg.wire import ErrorCode
+
+FINAL: Final = frozenset(
+    {
+        ErrorCode.BAD_HEADER,
+        ErrorCode.TOO_LARGE,
+        ErrorCode.UNAUTHORIZED,
+        ErrorCode.VERSION,
+    }
+)
+"""Codes after which trying again would only be refused again."""
+
+MISSED: Final = "missed"
+"""The code that tells a plain member how many messages it missed; its reason is the number."""
+
+
+class ClientError(Exception):
+    """The client could not do what it was asked; the text says why, in one line."""
+
+    final: bool = False
+    """Whether a new connection would end the same way."""
+
+
+class CannotConnect(ClientError):
+    """There is no connection to the server, and there was none before."""
+
+
+class Disconnected(ClientError):
+    """The connection has ended.
+
+    `server_goes` is true if the server said that it stops: it may be back soon.
+    """
+
+    def __init__(self, reason: str, *, server_goes: bool = False) -> None:
+        super().__init__(reason)
+        self.server_goes = server_goes
+
+
+class Refused(ClientError):
+    """The server refused something and closed: `!ERROR! <code> <reason>`.
+
+    `code` is one of the protocol's (docs/protocol.md, section Errors) or `missed`;
+    `reason` is the server's sentence, unescaped, or the number of messages missed.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"the server refused it: {code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.final = code in FINAL
+
+    @property
+    def missed(self) -> bool:
+        """Whether it only says that this member read too slowly and missed messages."""
+        return self.code == MISSED
+
+
+class NotUnderstood(ClientError):
+    """What came from the other side is not this protocol, or a message is too large to take."""
+
+    final = True
+
+
+class TimedOut(ClientError):
+    """Something did not happen within its time."""
+
+
+def refusal(text: str) -> Refused:
+    """Return the exception for what stands behind `!ERROR! ` in a server's frame."""
+    code, _, reason = text.partition(" ")
+    return Refused(code or ErrorCode.INTERNAL, reason or "no reason was given")
+
+
+def cannot_connect(address: str, cause: BaseException) -> CannotConnect:
+    """Return the exception for a failed attempt to reach `address` (as the user wrote it)."""
+    return CannotConnect(f"cannot connect to {address}: {_explained(cause)}")
+
+
+def _explained(cause: BaseException) -> str:
+    """Return cause and way out of a failed attempt."""
+    if isinstance(cause, error.ConnectionRefusedError):
+        return "connection refused; is the server running? start it with: tcpmsg serve"
+    if isinstance(cause, error.DNSLookupError):
+        return "no such host; check the name, or write the address in digits"
+    if isinstance(cause, error.TimeoutError | error.TCPTimedOutError):
+        return "no answer; check the address, and that no firewall stands between"
+    if isinstance(cause, error.NoRouteError):
+        return "no route to that host; check the address and this machine's network"
+    number = getattr(cause, "osError", None)
+    text = os.strerror(number) if isinstance(number, int) else str(cause).strip(". \n")
+    return f"{text or type(cause).__name__}; check the address, and that the server runs"

@@ -1,0 +1,76 @@
+"""The factory of plain connections, which tells their owner when they come and go.
+
+Law of this file: it builds and tells; what a connection does is `plain.py`'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from twisted_msg.client.plain import MAX_RECEIVED, PlainConnection
+from twisted_msg.client.waiting import Inbox
+from twisted_msg.protocol import FrameFactory
+from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
+
+
+class PlainFactory(FrameFactory):
+    """Builds a `PlainConnection` for each connection, all with the same arguments.
+
+    `made` is called with each one when it is connected, `lost` when it is gone.
+    """
+
+    noisy = False  # Twisted's own lines about factories tell a person nothing
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        header_size: int = HEADER_SIZE,
+        max_payload: int = MAX_RECEIVED,
+        disconnect_word: bytes = DISCONNECT,
+        listen: bool = True,
+        inbox: Inbox | None = None,
+        made: Callable[[PlainConnection], None] | None = None,
+        lost: Callable[[PlainConnection], None] | None = None,
+    ) -> None:
+        """Take what `PlainConnection` takes, and whom to tell.  Raises `ValueError` as it does."""
+        super().__init__(PlainConnection, header_size=header_size, max_payload=max_payload)
+        self.clock = clock
+        self.disconnect_word = disconnect_word
+        self.listen = listen
+        self.inbox = inbox
+        self.made = made
+        self.lost = lost
+
+    def buildProtocol(self, addr: IAddress | None) -> PlainConnection:
+        """Return the protocol for one connection; `addr` may be missing."""
+        built = _Told(
+            self.clock,
+            header_size=self.header_size,
+            max_payload=self.max_payload,
+            disconnect_word=self.disconnect_word,
+            listen=self.listen,
+            inbox=self.inbox,
+        )
+        built.factory = self
+        return built
+
+
+class _Told(PlainConnection):
+    """A connection that tells its factory."""
+
+    factory: PlainFactory
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if self.factory.made is not None:
+            self.factory.made(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if self.factory.lost is not None:
+            self.factory.lost(self)
