@@ -17,12 +17,14 @@ BACKLOG: Final = 4096
 clients that start at once.  The kernel lowers it to its own limit (somaxconn)."""
 
 _HOST_PORT: Final = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]=]*)):(?P<port>[0-9]{1,5})"
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*))(?::(?P<port>[0-9]+))?"
 )
+_ENDPOINT: Final = re.compile(r"[A-Za-z][\w-]*:.*[:=/].*", re.DOTALL)
 _ENDPOINT_TYPES: Final = frozenset(
     {"tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "fd", "haproxy", "onion"}
 )
 _WITH_BACKLOG: Final = ("tcp:", "tcp4:", "tcp6:", "ssl:", "unix:")
+_SCHEMES: Final = {"tcpmsg://": "tcp", "tcpmsgs://": "tls"}
 
 
 class BadAddress(ValueError):
@@ -35,7 +37,8 @@ def listening(address: str) -> str:
     `HOST:PORT`, `[IPV6]:PORT`, `:PORT` (every IPv4 interface) and a bare `PORT` (loopback)
     are accepted beside endpoint strings.  Raises `BadAddress`.
     """
-    host, port = _split(f"{LOOPBACK}:{address}" if address.isdigit() else address)
+    bare = address.isascii() and address.isdigit()
+    host, port = (LOOPBACK, _port(address, address)) if bare else _split(address)
     if port is None:
         endpoint = address
     elif not host:
@@ -59,18 +62,18 @@ def connecting(address: str) -> str:
     `HOST`, `HOST:PORT`, `[IPV6]:PORT`, `tcpmsg://HOST:PORT` and `tcpmsgs://HOST:PORT` (TLS)
     are accepted beside endpoint strings.  Raises `BadAddress`.
     """
-    kind = "tcp"
-    for scheme, meant in (("tcpmsg://", "tcp"), ("tcpmsgs://", "tls")):
+    for scheme, kind in _SCHEMES.items():
         if address.startswith(scheme):
-            kind, address = meant, address.removeprefix(scheme).rstrip("/")
-            if not re.search(r":[0-9]+$", address):
-                address += f":{DEFAULT_PORT}"
-    if re.fullmatch(r"[\w.-]+", address) and not address.isdigit():
-        address += f":{DEFAULT_PORT}"
-    host, port = _split(address)
-    if port is None:
-        return address
-    return f"{kind}:{_quoted(host or LOOPBACK)}:{port}"
+            match = _HOST_PORT.fullmatch(address.removeprefix(scheme).removesuffix("/"))
+            if match is None or not (match["six"] or match["host"]):
+                raise BadAddress(f"{address!r} is no address: write {scheme}HOST:PORT")
+            port = _port(match["port"] or str(DEFAULT_PORT), address)
+            return f"{kind}:{_quoted(match['six'] or match['host'])}:{port}"
+    match = _HOST_PORT.fullmatch(address)
+    if match and match["port"] is None and not address.isdigit() and address:
+        return f"tcp:{_quoted(match['six'] or match['host'])}:{DEFAULT_PORT}"
+    host, split = _split(address)
+    return address if split is None else f"tcp:{_quoted(host or LOOPBACK)}:{split}"
 
 
 def shown(host: str, port: int) -> str:
@@ -81,19 +84,23 @@ def shown(host: str, port: int) -> str:
 def _split(address: str) -> tuple[str, int | None]:
     """Return host and port, or the port as None for an endpoint string."""
     match = _HOST_PORT.fullmatch(address)
-    if match is None or match["host"] in _ENDPOINT_TYPES:
-        if address.partition(":")[0] not in _ENDPOINT_TYPES and not re.match(
-            r"\w+:.*[=:]", address
-        ):
-            raise BadAddress(
-                f"{address!r} is no address: write HOST:PORT, [IPV6]:PORT, or an endpoint "
-                "string such as unix:/run/tcpmsg.sock"
-            )
-        return "", None
-    port = int(match["port"])
+    if match and match["port"] and match["host"] not in _ENDPOINT_TYPES:
+        return match["six"] or match["host"] or "", _port(match["port"], address)
+    kind, _, rest = address.partition(":")
+    if not (kind in _ENDPOINT_TYPES and rest) and not _ENDPOINT.fullmatch(address):
+        raise BadAddress(
+            f"{address!r} is no address: write HOST:PORT, [IPV6]:PORT, or an endpoint "
+            "string such as unix:/run/tcpmsg.sock"
+        )
+    return "", None
+
+
+def _port(text: str, address: str) -> int:
+    """Return a port, or raise naming the address as it was typed."""
+    port = int(text[:6])
     if port > 65535:
         raise BadAddress(f"{address!r} is no address: ports end at 65535")
-    return match["six"] or match["host"] or "", port
+    return port
 
 
 def _quoted(host: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Network
 from typing import Final, TextIO
 
 from twisted.internet.interfaces import IAddress
@@ -44,6 +45,13 @@ def json_lines(out: TextIO) -> FileLogObserver:
     do not know.
     """
     return jsonFileLogObserver(out, recordSeparator="")
+
+
+def _network(host: str) -> str:
+    """Return what shares a budget with a host: of IPv6, the /64 that one peer can draw from."""
+    if ":" not in host:
+        return host
+    return str(IPv6Network((host.partition("%")[0], 64), strict=False))
 
 
 class _Budget:
@@ -107,21 +115,22 @@ class Journal:
     def close(self) -> None:
         """Tell how many lines were left out, for the last time."""
         for host, budget in self._budgets.items():
-            if budget.left_out:
-                self._tell(host, budget)
+            self._tell(host, budget)
 
     def _tell(self, host: str, budget: _Budget) -> None:
+        """Tell how many lines of an address were left out, if any were."""
         left_out, budget.left_out = budget.left_out, 0
-        log.warn("{host}: {count} more lines left out", host=host, count=left_out)
+        if left_out:
+            log.warn("{host}: {count} more lines left out", host=host, count=left_out)
 
     def _may_write(self, address: IAddress | None) -> bool:
         """Take one line from an address's budget; local peers without a host share one."""
-        host = str(getattr(address, "host", "local peers"))
+        host = _network(str(getattr(address, "host", "local peers")))
         budget = self._budgets.get(host)
         if budget is None:
             budget = self._budgets[host] = _Budget(self._seconds())
             if len(self._budgets) > MAX_ADDRESSES:
-                self._budgets.popitem(last=False)
+                self._tell(*self._budgets.popitem(last=False))
         else:
             self._budgets.move_to_end(host)
         return budget.spend(self._seconds())

@@ -39,9 +39,9 @@ class Server(FrameFactory):
         header_size: int = HEADER_SIZE,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
-        """Take the room of plain messages, how to speak to plain peers, and a clock (`IReactorTime`).
+        """Take the room of plain messages, how to speak to plain peers, and a clock.
 
-        The header's width and the largest payload are in bytes.
+        `clock` is an `IReactorTime`; the header's width and the largest payload are in bytes.
         """
         super().__init__(header_size=header_size, max_payload=max_payload)
         self.room = room

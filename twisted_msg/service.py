@@ -53,6 +53,7 @@ def make_server(settings: Settings, reactor: Any) -> Server:
         start=time.time_ns() // 1000,
         seconds=reactor.seconds,
         soon=lambda call: reactor.callLater(0, call),
+        header_size=settings.header_size,
     )
     return Server(
         room,

@@ -25,6 +25,7 @@ from twisted_msg.wire.limits import (
     MAX_HEADER_SIZE,
     MAX_PAYLOAD,
     MIN_HEADER_SIZE,
+    max_payload_for,
 )
 
 ENVIRONMENT_PREFIX: Final = "TCPMSG_"
@@ -171,7 +172,7 @@ def load(
     of the XDG places is read, if there is one.  Raises `SettingsError`.
     """
     path = config or environment.get(ENVIRONMENT_PREFIX + "CONFIG") or None
-    file = _file(Path(path).expanduser(), path) if path else _found(environment)
+    file = _file(Path(os.path.expanduser(path)), path) if path else _found(environment)
     values: dict[str, Any] = {}
     for option in OPTIONS:
         if option.name in flags:
@@ -179,15 +180,17 @@ def load(
         elif environment.get(option.variable):
             place, given = option.variable, environment[option.variable]
             if option.repeatable:
-                given = given.split()
+                given = given.split() or [""]
         elif option.name in file:
             place, given = file[option.name]
         else:
             place, given = "default", option.default
         values[option.key] = _value(option, place, given)
-    if len(values["disconnect_message"]) > values["max_payload"]:
+    longest = max_payload_for(values["header_size"], values["max_payload"])
+    if len(values["disconnect_message"]) > longest:
         raise SettingsError(
-            "--disconnect-message is longer than --max-payload: nobody could send it"
+            f"--disconnect-message is longer than the largest message ({longest} bytes): nobody "
+            "could send it"
         )
     return Settings(**values)
 
@@ -205,6 +208,8 @@ def _value(option: Option, place: str, given: str | Sequence[str] | None) -> Any
     try:
         if option.repeatable:
             texts = [given] if isinstance(given, str) else given
+            if not texts:
+                raise ValueError("at least one value is wanted; leave it out for the default")
             return tuple(option.read(text) for text in texts)
         if not isinstance(given, str):
             raise ValueError("one value is wanted, not several")
@@ -235,7 +240,7 @@ def _file(path: Path, shown: str) -> dict[str, tuple[str, Any]]:
 
 def _texts(place: str, value: Any) -> Any:
     """Return a TOML value as the text, or texts, that a flag would be."""
-    if isinstance(value, list):
+    if isinstance(value, list) and not any(isinstance(each, list) for each in value):
         return [_texts(place, each) for each in value]
     if isinstance(value, str):
         return value
@@ -246,12 +251,11 @@ def _texts(place: str, value: Any) -> Any:
 
 def _found(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     """Read the first configuration file of the XDG places."""
-    home = environment.get("XDG_CONFIG_HOME") or os.path.join(
-        environment.get("HOME", "~"), ".config"
-    )
+    home = environment.get("XDG_CONFIG_HOME") or environment.get("HOME", "") + "/.config"
     others = (environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
     for folder in (home, *others):
-        path = Path(folder, "tcpmsg", CONFIG_NAME).expanduser()
-        if path.is_file():
-            return _file(path, str(path))
+        path = os.path.join(folder, "tcpmsg", CONFIG_NAME)
+        # the XDG specification has relative folders ignored; what is not ours to read is, too
+        if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.R_OK):
+            return _file(Path(path), path)
     return {}

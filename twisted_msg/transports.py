@@ -65,6 +65,6 @@ def is_loopback(address: Any) -> bool:
     if host is None:
         return True
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

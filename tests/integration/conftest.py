@@ -73,7 +73,7 @@ class ServerProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            listening = re.search(r"listens on \S+:(\d+)", line)
+            listening = re.search(r'(?:listens on |"address": ")[^" ]+:(\d+)', line)
             if listening and not self.port:
                 self.port = int(listening[1])
             if "and: " in line:
@@ -118,7 +118,7 @@ class ServerProcess:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
 
 
-@pytest.fixture()
+@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Start servers with options of the test's own; each is ended with the test."""
     started: list[ServerProcess] = []
@@ -134,7 +134,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
         assert "Traceback" not in server.output, server.output
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(start: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with the default options, on a port of its own."""
     return start()

@@ -16,7 +16,7 @@ class Peer:
     def __init__(
         self, where: ServerProcess | Path | tuple[str, int], width: int = 128, window: int = 0
     ) -> None:
-        """Connect to a server, a Unix socket or an address; `window` bounds what is taken unread."""
+        """Connect; `window` bounds the bytes that are taken unread."""
         if isinstance(where, Path):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(PATIENCE)

@@ -102,7 +102,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_no_addresses(self) -> None:
         for address in ("", " ", "localhost", "localhost:", "localhost:http", "a b:5050", "::1",
-                        "[::1]", "[::1]:", "[]:5050", "[::1:5050", "::1]:5050", "1.2.3.4:123456",
+                        "[::1]", "[::1]:", "[]:5050", "[::1:5050", "::1]:5050",
                         "-5", "+5", "5 ", "\u0665\u0660", "²", "localhost:\u0665",
                         "a=b:5050", "a/b:5050",
                         "/run/tcpmsg.sock", "host:5050\n"):  # fmt: skip
@@ -112,13 +112,20 @@ class ListeningTests(SynchronousTestCase):
             self.assertIsInstance(error, ValueError)
 
     def test_ports_end(self) -> None:
-        for address in ("localhost:65536", "[::1]:99999", ":65536", "65536"):
+        for address in ("localhost:65536", "[::1]:99999", ":65536", "65536", "1.2.3.4:123456"):
             error = self.assertRaises(BadAddress, listening, address)
             self.assertTrue(str(error).endswith("is no address: ports end at 65535"), address)
 
     def test_what_was_typed_is_quoted(self) -> None:
         error = self.assertRaises(BadAddress, listening, "loc\nalhost")
         self.assertTrue(str(error).startswith(r"'loc\nalhost' is no address"), error)
+
+    def test_a_bare_port_is_quoted_as_typed(self) -> None:
+        error = self.assertRaises(BadAddress, listening, "99999")
+        self.assertTrue(str(error).startswith("'99999' is no address"), error)
+
+    def test_bare_ipv6_needs_brackets(self) -> None:
+        self.assertRaises(BadAddress, listening, "2001:db8::1")
 
     def test_typed(self) -> None:
         for address in ("tcp:5050", "unix:/run/a", "fd:3", "tcp:5050:backlog=7"):
@@ -174,13 +181,20 @@ class ConnectingTests(SynchronousTestCase):
             self.assertEqual(connected(address), (host, port))
 
     def test_no_addresses(self) -> None:
-        for address in ("", "a b", "localhost:", "localhost:x", "localhost:123456", "::1",
+        for address in ("", "a b", "localhost:", "localhost:x", "::1",
                         "/run/tcpmsg.sock", "host\n"):  # fmt: skip
             error = self.assertRaises(BadAddress, connecting, address)
             self.assertIn("is no address: write HOST:PORT", str(error))
-        for address in ("localhost:65536", "tcpmsg://localhost:99999"):
+        for address in ("localhost:65536", "localhost:123456", "tcpmsg://localhost:99999"):
             error = self.assertRaises(BadAddress, connecting, address)
             self.assertIn("ports end at 65535", str(error))
+
+    def test_tls_is_never_dropped(self) -> None:
+        for address in ("tcpmsgs://tcp:h:5", "tcpmsgs://unix:/x", "tcpmsgs://a:b:5", "tcpmsgs://"):
+            error = self.assertRaises(BadAddress, connecting, address)
+            self.assertIn("write tcpmsgs://HOST:PORT", str(error))
+        self.assertEqual(connecting("tcpmsgs://tcp"), "tls:tcp:5050")
+        self.assertEqual(connecting("tcpmsgs://[::1]"), r"tls:\:\:1:5050")
 
 
 class ShownTests(SynchronousTestCase):

@@ -68,6 +68,7 @@ class PlainClientTests(SynchronousTestCase):
         sent = [self.client.send("one"), self.client.send("two")]
         started = self.start()
         transport = self.accept()
+        self.reactor.pump([0, 0])
         self.successResultOf(started)
         self.assertEqual(transport.value(), b"".join(map(encode_frame, (b"", b"one", b"two"))))
         for each in sent:
@@ -102,6 +103,7 @@ class PlainClientTests(SynchronousTestCase):
         waits = []
         for _ in range(12):
             self.accept()
+            self.reactor.pump([0, 0])
             self.lose()
             (retry,) = self.reactor.getDelayedCalls()
             waits.append(retry.getTime() - self.reactor.seconds())

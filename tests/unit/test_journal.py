@@ -250,3 +250,20 @@ class BoundTests(JournalTestCase):
     def test_the_table_ends(self) -> None:
         self.fill(MAX_ADDRESSES + 500)
         self.assertEqual(len(self.journal._budgets), MAX_ADDRESSES)
+
+
+class NetworkTests(JournalTestCase):
+    """Addresses that one peer can draw from share a budget."""
+
+    def test_ipv6_by_network(self) -> None:
+        for number in range(500):
+            self.journal.joined(1, IPv6Address("TCP", f"2001:db8::{number:x}", 1))
+        self.assertEqual(len(self.lines()), BURST)
+        self.assertEqual(self.written(IPv6Address("TCP", "2001:db8:0:1::", 1), 1), 1)
+        self.assertEqual(self.written(IPv6Address("TCP", "fe80::1%eth0", 1), 1), 1)
+
+    def test_what_a_forgotten_address_was_not_given_is_told(self) -> None:
+        self.written(tcp("192.0.2.1"), BURST + 5)
+        for number in range(MAX_ADDRESSES):
+            self.journal.joined(1, tcp(f"10.0.{number // 256}.{number % 256}"))
+        self.assertIn("192.0.2.1: 5 more lines left out", self.lines())

@@ -237,7 +237,8 @@ class BadValueTests(SettingsTestCase):
         flags = {"disconnect-message": "bye", "max-payload": "2"}
         self.assertEqual(
             self.refusal(flags),
-            "--disconnect-message is longer than --max-payload: nobody could send it",
+            "--disconnect-message is longer than the largest message (2 bytes): nobody "
+            "could send it",
         )
         flags["max-payload"] = "3"
         self.assertEqual(self.load(flags).disconnect_message, b"bye")
@@ -306,24 +307,37 @@ class FileTests(SettingsTestCase):
 
     def test_the_default_of_the_systems_folders(self) -> None:
         looked: list[str] = []
-
-        class Nowhere:
-            def __init__(self, *parts: str) -> None:
-                looked.append("/".join(parts))
-
-            def expanduser(self) -> Nowhere:
-                return self
-
-            def is_file(self) -> bool:
-                return False
-
-        self.patch(settings, "Path", Nowhere)
+        self.patch(settings.os.path, "isfile", lambda path: looked.append(path))
         for variables in ({}, {"XDG_CONFIG_DIRS": ""}):
             looked.clear()
             load({}, {"HOME": "/home/a", **variables})
             self.assertEqual(
                 looked, ["/home/a/.config/tcpmsg/tcpmsg.toml", "/etc/xdg/tcpmsg/tcpmsg.toml"]
             )
+
+    def test_relative_folders_and_a_missing_home_are_passed_over(self) -> None:
+        looked: list[str] = []
+        self.patch(settings.os.path, "isfile", lambda path: looked.append(path))
+        load({}, {"XDG_CONFIG_HOME": "here", "XDG_CONFIG_DIRS": "/a::b"})
+        self.assertEqual(looked, ["/a/tcpmsg/tcpmsg.toml"])
+
+    def test_what_is_not_ours_to_read_is_passed_over(self) -> None:
+        self.write('room = "secret"', "first", "tcpmsg", "tcpmsg.toml")
+        self.patch(settings.os, "access", lambda path, mode: False)
+        self.assertEqual(self.load().room, "lobby")
+
+    def test_a_list_in_a_list(self) -> None:
+        path = str(self.write('listen = [["127.0.0.1:1"]]', "a.toml"))
+        self.assertIn("a text or a whole number is wanted", self.refusal((), path))
+
+    def test_at_least_one_listener(self) -> None:
+        path = str(self.write("listen = []", "a.toml"))
+        self.assertIn("at least one value is wanted", self.refusal((), path))
+        self.assertIn("'' is no address", self.refusal(TCPMSG_LISTEN="  "))
+
+    def test_a_word_too_long_for_a_narrow_header(self) -> None:
+        flags = {"header-size": "4", "disconnect-message": "x" * 10_000}
+        self.assertIn("longer than the largest message (9999 bytes)", self.refusal(flags))
 
     def test_a_found_file_is_named_in_errors(self) -> None:
         path = self.write('room = "a b"', "second", "tcpmsg", "tcpmsg.toml")

@@ -117,12 +117,15 @@ class PlainClient:
     async def connect(self, attempts: int | None = 1) -> None:
         """Connect, trying up to `attempts` times (None: until it works), and keep connected.
 
+        When it returns, the frame that joins the room is on its way to the server.
         Raises `CannotConnect` with the last attempt's cause; nothing is tried any more then.
         Called once only.
         """
         self._service.startService()
         try:
             await self._service.whenConnected(attempts)
+            for _ in range(2):  # the reactor's turns until the first frame is with the kernel
+                await deferLater(self._clock, 0)
         except CancelledError:
             await self._stop(Disconnected("this client was closed"))
             raise

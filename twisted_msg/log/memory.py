@@ -5,6 +5,8 @@ the oldest ones when it is told to and knows nobody who reads them.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
 from twisted_msg.log.piece import Piece
 
@@ -45,3 +47,11 @@ class MemoryLog:
         if position < self.start:
             raise IndexError(f"piece {position} is no longer kept")
         return self._pieces[position - self.start]
+
+    def between(self, start: int, end: int) -> Iterator[Piece]:
+        """Return the pieces from one position to before another, both kept."""
+        return islice(self._pieces, start - self.start, end - self.start)
+
+    def newest_first(self) -> Iterator[Piece]:
+        """Return the pieces, from the newest to the oldest."""
+        return reversed(self._pieces)

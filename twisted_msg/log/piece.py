@@ -5,6 +5,8 @@ the first member needs it, and all members share those bytes.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 from twisted_msg.wire.limits import HEADER_SIZE
@@ -18,7 +20,7 @@ PIECE_COST: Final = 1024
 """Bytes of memory that a piece takes beside its messages, measured on CPython 3.11 and
 rounded up (tests/unit/test_log.py holds it against tracemalloc)."""
 
-MESSAGE_COST: Final = 256
+MESSAGE_COST: Final = 288
 """Bytes of memory that a message takes beside its payload and its encoding, likewise."""
 
 
@@ -54,17 +56,13 @@ class _Encoding:
     def __init__(self, messages: Iterable[Message], view: View) -> None:
         frames: list[bytes] = []
         self.runs: list[_Run] = []
-        start = end = 0
-        origin = None
-        for message in messages:
-            if message.origin != origin:
-                if origin is not None:
-                    self.runs.append(_Run(origin, start, end))
-                origin, start = message.origin, end
-            frame = view.encode(message)
-            frames.append(frame)
-            end += len(frame)
-        if origin is not None:
+        end = 0
+        for origin, run in groupby(messages, attrgetter("origin")):
+            start = end
+            for message in run:
+                frame = view.encode(message)
+                frames.append(frame)
+                end += len(frame)
             self.runs.append(_Run(origin, start, end))
         self.data = b"".join(frames)
 
@@ -102,19 +100,22 @@ class Piece:
             encoding.data[start:end] for origin, start, end in encoding.runs if origin != without
         )
 
-    def count(self, without: int | None = None) -> int:
-        """Return the number of messages, less those from the origin `without`."""
-        if without not in self.origins:
-            return len(self.messages)
-        return sum(message.origin != without for message in self.messages)
+    def count(self, view: View, without: int | None = None) -> int:
+        """Return the number of messages that a view shows, less those from the origin `without`."""
+        return sum(
+            message.origin != without and bool(view.encode(message)) for message in self.messages
+        )
 
 
-def cut(messages: Iterable[Message]) -> Iterator[Piece]:
-    """Cut a batch into pieces of at most `PIECE_SIZE`; a larger message is a piece of its own."""
+def cut(messages: Iterable[Message], header_size: int = HEADER_SIZE) -> Iterator[Piece]:
+    """Cut a batch into pieces of at most `PIECE_SIZE`; a larger message is a piece of its own.
+
+    `header_size` is the width in bytes of the widest header that they are sent with.
+    """
     held: list[Message] = []
     size = 0
     for message in messages:
-        width = HEADER_SIZE + len(message.payload)
+        width = header_size + len(message.payload)
         if held and size + width > PIECE_SIZE:
             yield Piece(held, size)
             held, size = [], 0

@@ -8,11 +8,13 @@ appended as one batch, so an idle room is prompt and a busy one efficient.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate, takewhile
 from typing import Final, Protocol
 
 from twisted_msg.log.memory import MemoryLog
 from twisted_msg.log.piece import Message, Piece, View, cut
 from twisted_msg.rooms.cursor import Cursor, Reader
+from twisted_msg.wire.limits import HEADER_SIZE
 
 TAIL_COST: Final = 4 * 1024 * 1024
 """Bytes of memory that a room's log takes before publishers wait for the slowest member.
@@ -52,12 +54,14 @@ class Room:
         start: int,
         seconds: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
+        header_size: int = HEADER_SIZE,
     ) -> None:
         """Take the room's name and what it may not fetch itself.
 
         `start` is below the first sequence number; memory rooms take Unix time in
         microseconds, so that no number is given twice, restarts included.  `seconds` is a
-        monotonic clock; `soon` calls a function when this turn of the reactor is over.
+        monotonic clock; `soon` calls a function when this turn of the reactor is over;
+        `header_size` is the width in bytes of the widest header that members are sent.
         """
         self.name = name
         self.head = start
@@ -65,6 +69,7 @@ class Room:
         self.congested = False
         self._seconds = seconds
         self._soon = soon
+        self._header_size = header_size
         self._log = MemoryLog()
         self._pending: list[Message] = []
         self._stored: list[Callable[[], None]] = []
@@ -166,7 +171,7 @@ class Room:
         if not messages:
             return
         self._pending, self._stored = [], []
-        for piece in cut(messages):
+        for piece in cut(messages, self._header_size):
             self._log.append(piece)
         for call in stored:
             call()
@@ -215,11 +220,8 @@ class Room:
     def _fell(self, cursor: Cursor) -> None:
         """Let a member fall off: go on without it, and tell it what it missed."""
         end = self._log.end if cursor.limit is None else cursor.limit
-        missed = 0
-        for position in range(cursor.position, end):
-            piece = self._log.at(position)
-            if piece is not None:
-                missed += piece.count(without=cursor.origin)
+        unread = self._log.between(cursor.position, end)
+        missed = sum(piece.count(cursor.view, without=cursor.origin) for piece in unread)
         cursor.leave()
         cursor.reader.fallen(missed)
 
@@ -228,17 +230,11 @@ class Room:
         if self.congested:
             return
         self.congested = True
-        log = self._log
-        position, unread = log.end, 0
-        while position > log.start:
-            piece = log.at(position - 1)
-            if piece is None or unread + piece.cost > RELIEF_COST:
-                break
-            unread += piece.cost
-            position -= 1
-        self._relief = position
+        unread = accumulate(piece.cost for piece in self._log.newest_first())
+        little = sum(1 for _ in takewhile(lambda cost: cost <= RELIEF_COST, unread))
+        self._relief = self._log.end - little
         self._blockers = {
-            c: None for c in self._behind if c.position < position and c.limit is None
+            c: None for c in self._behind if c.position < self._relief and c.limit is None
         }
 
     def _unblock(self, cursor: Cursor) -> None:

@@ -1,0 +1,134 @@
+"""The command line: verbs, options before and behind them, and what is wrong with others."""
+
+import argparse
+import io
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_msg.cli import main as command
+from twisted_msg.cli.exits import Exit, UsageError
+from twisted_msg.cli.options import count, read_common, seconds
+
+HELP_WITHOUT_TWISTED = """
+import sys
+from twisted_msg.cli.main import main
+for words in ("--help", "send -h", "recv -h", "chat -h", "serve -h", "sned"):
+    try:
+        main(words.split())
+    except SystemExit:
+        pass
+bad = [m for m in sys.modules if m.split(".")[0] in ("twisted", "prompt_toolkit", "asyncio")]
+sys.exit(str(bad) if bad else 0)
+"""
+
+
+def parse(*words: str) -> argparse.Namespace:
+    return command._parser().parse_args(words)
+
+
+def refusal(*words: str) -> str:
+    """Run a command line that is wrong, and return the one line it gives."""
+    err = io.StringIO()
+    with redirect_stderr(err):
+        try:
+            code: object = command.main(words)
+        except SystemExit as ended:
+            code = ended.code
+    assert code == Exit.USAGE, (code, err.getvalue())
+    (line,) = err.getvalue().splitlines()
+    return line
+
+
+class ParserTests(SynchronousTestCase):
+    def test_common_options_stand_before_or_behind_the_verb(self) -> None:
+        for words in (
+            ("--server", "h:1", "--name", "a", "-q", "send", "lobby", "x"),
+            ("send", "--server", "h:1", "lobby", "--name", "a", "x", "-q"),
+            ("--server", "g:1", "send", "lobby", "x", "--server=h:1", "--name", "a", "-q"),
+        ):
+            with self.subTest(words):
+                arguments = parse(*words)
+                common = read_common(arguments, {})
+                self.assertEqual((arguments.room, arguments.text), ("lobby", "x"))
+                self.assertEqual((common.server, common.name, common.quiet), ("h:1", "a", True))
+
+    def test_texts_that_look_like_options(self) -> None:
+        self.assertEqual(parse("send", "lobby", "-").text, "-")
+        self.assertEqual(parse("send", "lobby", "--", "-x").text, "-x")
+        self.assertEqual(parse("send", "lobby", "- a list").text, "- a list")
+
+    def test_help_shows_every_verb_with_an_example(self) -> None:
+        out = io.StringIO()
+        with redirect_stdout(out):
+            self.assertRaises(SystemExit, command.main, ["--help"])
+        for verb in command.VERBS:
+            self.assertIn(verb.example, out.getvalue())
+
+    def test_help_imports_no_twisted(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", HELP_WITHOUT_TWISTED], capture_output=True, text=True, timeout=60
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_wrong_is_one_line(self) -> None:
+        for words, hint in (
+            ((), "serve, send, recv, chat"),
+            (("sned",), "did you mean send?"),
+            (("xyzzy",), "there are: serve"),
+            (("send", "lobby", "x", "--nmae", "y"), "did you mean --name?"),
+            (("send", "lobby", "two", "words"), "quotes"),
+            (("send",), "ROOM"),
+            (("send", "lobby", "x", "--timeout", "-1"), "--timeout"),
+            (("send", "lobby", "x", "--timeout", "0"), "above 0"),
+            (("recv", "lobby", "--count", "1_0"), "whole number"),
+            (("recv", "hall"), "lobby"),
+            (("send", "hall", "x"), "lobby"),
+            (("chat", "hall"), "lobby"),
+            (("send", "lobby", "x", "--whole"), "--whole"),
+            (("--server", "nonsense/", "send", "lobby", "x"), "HOST:PORT"),
+            (("--name", "a b", "send", "lobby", "x"), "--name"),
+            (("--header-size", "3", "send", "lobby", "x"), "4 to 2048"),
+            (("--disconnect-message", "", "send", "lobby", "x"), "--disconnect-message"),
+            (("--name", "a", "serve"), "behind the verb"),
+        ):
+            with self.subTest(words):
+                self.assertIn(hint, refusal(*words))
+
+    def test_no_text_on_a_terminal(self) -> None:
+        with mock.patch("sys.stdin") as stdin:
+            stdin.isatty.return_value = True
+            self.assertIn("Ctrl-D", refusal("send", "lobby"))
+
+
+class CommonTests(SynchronousTestCase):
+    def test_defaults(self) -> None:
+        common = read_common(argparse.Namespace(), {})
+        self.assertEqual(
+            (common.server, common.name, common.header_size, common.disconnect_word),
+            ("127.0.0.1:5050", None, 128, b"!DISCONNECT!"),
+        )
+
+    def test_flags_win_over_the_environment(self) -> None:
+        environment = {"TCPMSG_SERVER": "env:1", "TCPMSG_NAME": "env"}
+        common = read_common(argparse.Namespace(), environment)
+        self.assertEqual((common.server, common.name), ("env:1", "env"))
+        common = read_common(argparse.Namespace(server="flag:1", name="flag"), environment)
+        self.assertEqual((common.server, common.name), ("flag:1", "flag"))
+
+    def test_a_bad_value_is_told_with_its_place(self) -> None:
+        for variable in ("TCPMSG_SERVER", "TCPMSG_NAME"):
+            with self.subTest(variable):
+                error = self.assertRaises(
+                    UsageError, read_common, argparse.Namespace(), {variable: "a b/"}
+                )
+                self.assertTrue(str(error).startswith(variable))
+
+    def test_numbers(self) -> None:
+        self.assertEqual((seconds("1.5"), count("7")), (1.5, 7))
+        for wrong in ("", "nan", "inf", "-1", "1e3", "٣"):
+            self.assertRaises(argparse.ArgumentTypeError, seconds, wrong)
+            self.assertRaises(argparse.ArgumentTypeError, count, wrong)

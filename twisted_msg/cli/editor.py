@@ -1,0 +1,88 @@
+"""A chat with a line editor: what comes in does not disturb the line being typed.
+
+Law of this file: prompt-toolkit is imported here only, and everything from others goes
+through `visible` before it goes through `patch_stdout`, which passes escapes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.patch_stdout import patch_stdout
+from twisted.internet.defer import Deferred
+
+from twisted_msg.cli import colours
+from twisted_msg.cli.conversation import After, Conversation
+from twisted_msg.cli.running import Interrupted
+from twisted_msg.cli.text import visible
+
+
+class Editor:
+    """A terminal as a chat's face."""
+
+    def __init__(self, name: str | None, environment: Mapping[str, str]) -> None:
+        """Take the user's name for the prompt, and the environment for colours."""
+        self._coloured = colours.wanted(sys.stdout, environment)
+        self._prompt = "> " if name is None else f"{name}> "
+        self._session: PromptSession[str] = PromptSession(
+            interrupt_exception=Interrupted,
+            reserve_space_for_menu=0,  # nothing is completed here
+        )
+        self._patched = ExitStack()
+        self._patched.enter_context(patch_stdout(raw=True))
+        self._task: asyncio.Task[str] | None = None
+
+    @property
+    def screen(self) -> Editor:
+        """It is its own screen."""
+        return self
+
+    def show(self, message: bytes) -> None:
+        """Show a message above the line being typed."""
+        text = visible(message, continuation="    ")
+        self._print(colours.signed(text) if self._coloured else text)
+
+    def say(self, notice: str) -> None:
+        """Show a notice above the line being typed."""
+        text = f"-- {visible(notice)}"
+        self._print(colours.dimmed(text) if self._coloured else text)
+
+    async def read(self, conversation: Conversation) -> None:
+        """Enter lines until one says to leave, or Ctrl-D does."""
+        while True:
+            try:
+                line = await self._line()
+            except EOFError:
+                return
+            for each in line.splitlines() or [""]:  # a paste may bring several
+                if conversation.enter(each.encode(errors="surrogateescape")) is After.LEAVE:
+                    return
+
+    async def finish(self) -> None:
+        """Give the terminal back as it was."""
+        task = self._task
+        if task is not None and not task.done():
+            done: Deferred[None] = Deferred()
+            task.add_done_callback(lambda _: done.callback(None))
+            task.cancel()
+            await done
+        self._patched.close()
+
+    async def _line(self) -> str:
+        """Return the next line."""
+        self._task = asyncio.get_running_loop().create_task(
+            self._session.prompt_async(
+                self._prompt,
+                handle_sigint=False,  # signals are `running`'s matter
+                set_exception_handler=False,
+            )
+        )
+        line: str = await Deferred.fromFuture(self._task)
+        return line
+
+    def _print(self, text: str) -> None:
+        print(text)

@@ -1,0 +1,65 @@
+"""A chat without a line editor: lines in, lines out.
+
+Law of this file: works with every kind of standard input and output; stdout carries
+what others say, stderr what the program says.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twisted_msg.cli.conversation import After, Conversation
+from twisted_msg.cli.lines import Lines
+from twisted_msg.cli.recv import raw_line, visible_line
+from twisted_msg.cli.running import tell, whichever
+from twisted_msg.cli.streams import Input, Output
+
+
+class LineMode:
+    """Standard input and output as a chat's face."""
+
+    def __init__(self, reactor: Any, *, quiet: bool = False) -> None:
+        """Take the reactor, and whether to leave out notices."""
+        self._input = Input(reactor)
+        self._output = Output(reactor)
+        self._quiet = quiet
+        self._line = visible_line if sys.stdout.isatty() else raw_line
+
+    @property
+    def screen(self) -> LineMode:
+        """It is its own screen."""
+        return self
+
+    def show(self, message: bytes) -> Deferred[None]:
+        """Write a message to stdout."""
+        return self._output.put(self._line(message))
+
+    def say(self, notice: str) -> None:
+        """Write a notice to stderr."""
+        if not self._quiet:
+            tell(notice)
+
+    async def read(self, conversation: Conversation) -> None:
+        """Enter lines until one says to leave, or input or output end."""
+        await whichever(self._read(conversation), self._output_closed())
+
+    async def finish(self) -> None:
+        """Write what is still to be written."""
+        await self._output.finish()
+
+    async def _read(self, conversation: Conversation) -> None:
+        lines = Lines()
+        while True:
+            data = await self._input.read()
+            for line in lines.feed(data) if data else lines.end():
+                await conversation.room()
+                if conversation.enter(line) is After.LEAVE:
+                    return
+            if not data:
+                return
+
+    async def _output_closed(self) -> None:
+        await self._output.closed.wait()
