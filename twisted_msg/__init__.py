@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twisted_msg.client import PlainClient, PlainConnection, PlainFactory
     from twisted_msg.protocol import FrameFactory, FrameProtocol
     from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, encode_frame
 
@@ -16,6 +17,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "FrameFactory": "twisted_msg.protocol",
     "FrameProtocol": "twisted_msg.protocol",
+    "PlainClient": "twisted_msg.client",
+    "PlainConnection": "twisted_msg.client",
+    "PlainFactory": "twisted_msg.client",
     "ErrorCode": "twisted_msg.wire",
     "Frame": "twisted_msg.wire",
     "FrameDecoder": "twisted_msg.wire",
@@ -29,6 +33,9 @@ __all__ = [
     "FrameDecoder",
     "FrameFactory",
     "FrameProtocol",
+    "PlainClient",
+    "PlainConnection",
+    "PlainFactory",
     "ProtocolError",
     "__version__",
     "encode_frame",

@@ -147,8 +147,9 @@ class ServerService(Service):
         else:
             say("only programs on this machine can connect")
         command, server = _command(), _server_option(addresses[0])
-        say("try, in two other terminals: {try_}", try_=f"{command} chat{server} --name alice")
-        say("and: {try_}", try_=f'{command} send{server} lobby "hello"')
+        say("try, in a second terminal: {line}", line=f"{command} chat{server} --name alice")
+        say("and in a third: {line}", line=f"{command} chat{server} --name bob")
+        say("from a script: {line}", line=f'{command} send{server} lobby "hello"')
 
 
 def _shown(address: IAddress) -> str:

@@ -37,7 +37,10 @@ class ServerProcess:
         *options: str,
         command: list[str] | None = None,
         variables: dict[str, str] | None = None,
+        listen: bool = True,
     ) -> None:
+        """Start; without `listen` the options, or a file, say where it listens."""
+        self.listen = listen and "--listen" not in options
         self.folder = folder
         self.variables = variables or {}
         self.options = options
@@ -55,7 +58,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it, on the port it had before if any, and wait until it says that it is ready."""
-        listen = () if "--listen" in self.options else ("--listen", self.address)
+        listen = ("--listen", self.address) if self.listen else ()
         command = self.command or [
             str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "tcpmsg",
         ]  # fmt: skip
@@ -76,7 +79,7 @@ class ServerProcess:
             listening = re.search(r'(?:listens on |"address": ")[^" ]+:(\d+)', line)
             if listening and not self.port:
                 self.port = int(listening[1])
-            if "and: " in line:
+            if "from a script: " in line:
                 break
         alarm.cancel()
         if self.process.poll() is not None:

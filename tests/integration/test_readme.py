@@ -1,0 +1,132 @@
+"""What the README says is what happens: its session, its programs and its set-up lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
+from tests.integration.sockets import Peer
+
+README = (ROOT / "README.md").read_text()
+BIN = Path(sys.executable).parent
+Program = Callable[[list[str]], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """Start programs whose output is read; each is ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(command: list[str]) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        started.append(
+            subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment())
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def shell(line: str, server: ServerProcess) -> subprocess.CompletedProcess[str]:
+    """Run a line of the README as a person would, at this server's port."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    variables = environment(PATH=path, TCPMSG_SERVER=server.address, HOME=str(server.folder))
+    return subprocess.run(
+        ["bash", "-c", line.replace("127.0.0.1 5050", f"127.0.0.1 {server.port}")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=variables,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_the_session(start: Callable[..., ServerProcess], program: Program) -> None:
+    serve, listen, send, mistakes = blocks("console")
+    (shown,) = blocks("text")
+    server = start()
+    expected = [line.partition(" ")[2] for line in serve.splitlines()[1:]]
+    said = [line.partition("] ")[2].strip() for line in server.lines]
+    command = str(BIN / "tcpmsg")
+    said = [
+        line.replace(f" --server {server.address}", "").replace(str(server.port), "5050")
+        for line in said
+    ]
+    assert [line.replace(command, "tcpmsg") for line in said[-len(expected) :]] == expected
+    reader = program(
+        [str(BIN / "tcpmsg"), *listen.split()[2:], "--server", server.address, "-v"],
+    )
+    assert reader.stderr is not None
+    assert "listening to" in reader.stderr.readline()
+    for line in send.splitlines():
+        result = shell(line.removeprefix("$ "), server)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert reader.communicate(timeout=PATIENCE)[0] == shown
+    lines = mistakes.splitlines()
+    for line, answer in zip(lines[::2], lines[1::2], strict=True):
+        result = shell(line.removeprefix("$ "), server)
+        assert (result.returncode, result.stdout, result.stderr) == (2, "", answer + "\n")
+
+
+def test_the_protocol_in_a_minute(server: ServerProcess) -> None:
+    text = next(block for block in blocks("python") if "import socket" in block)
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)
+        subprocess.run(
+            [sys.executable, "-c", text.replace("5050", str(server.port))],
+            check=True,
+            timeout=PATIENCE,
+        )
+        assert alice.hear() == b"hello"
+
+
+def test_the_librarys_client(server: ServerProcess, program: Program) -> None:
+    text = next(block for block in blocks("python") if "PlainClient" in block)
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)
+        client = program([sys.executable, "-u", "-c", text.replace("5050", str(server.port))])
+        # it has joined when others hear the "hello" that it sends first
+        assert alice.hear() == b"hello"
+        alice.say(b"over")
+        assert client.stdout is not None
+        assert client.stdout.readline() == "over\n"
+
+
+def test_the_configuration_file(start: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    (content,) = blocks("toml")
+    content = content.replace("5050", "0").replace("/run/tcpmsg/socket", f"{tmp_path}/socket")
+    (tmp_path / "tcpmsg.toml").write_text(content)
+    server = start("--config", "tcpmsg.toml", listen=False)
+    assert (tmp_path / "socket").exists()
+    with Peer(server) as peer:
+        peer.send(b"%-128d" % (64 * 1024 + 1))
+        assert b"too-large" in peer.hear()
+
+
+def test_every_option_is_told() -> None:
+    from twisted_msg.settings import OPTIONS
+
+    told = set(re.findall(r"^\| `--([a-z-]+)", README, re.MULTILINE))
+    assert told == {"config", *(option.name for option in OPTIONS)}
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("**/*.md")), ids=lambda p: str(p.name))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
