@@ -17,8 +17,8 @@ from twisted_msg.cli import sending
 from twisted_msg.cli.conversation import UNSENT_LIMIT, After, Conversation
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
-from twisted_msg.cli.recv import json_line, raw_line, visible_line
 from twisted_msg.cli.running import Interrupted, OutputClosed, outcome, whichever
+from twisted_msg.cli.shapes import json_line, raw_line, visible_line
 from twisted_msg.client import (
     CannotConnect,
     ClientError,

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.lines import Lines
-from twisted_msg.cli.recv import raw_line, visible_line
 from twisted_msg.cli.running import tell, whichever
+from twisted_msg.cli.shapes import raw_line, visible_line
 from twisted_msg.cli.streams import Input, Output
 
 

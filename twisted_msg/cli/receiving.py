@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted_msg.cli.exits import Exit
 from twisted_msg.cli.member import Member
 from twisted_msg.cli.options import LOBBY, Common
-from twisted_msg.cli.recv import Shape
 from twisted_msg.cli.running import tell, whichever
+from twisted_msg.cli.shapes import Shape
 from twisted_msg.cli.streams import Output
 from twisted_msg.client.errors import ClientError, TimedOut
 

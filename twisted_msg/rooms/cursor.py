@@ -6,12 +6,9 @@ and whoever stops taking costs the room a cursor and at most one piece.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from twisted_msg.log.piece import PIECE_SIZE, View
-
-if TYPE_CHECKING:
-    from twisted_msg.rooms.room import Room
+from twisted_msg.log.piece import PIECE_SIZE, Piece, View
 
 
 class Reader(Protocol):
@@ -27,6 +24,31 @@ class Reader(Protocol):
 
     def taken(self) -> int:
         """Return how many bytes the peer has taken so far: what progress is measured by."""
+        ...
+
+
+class Shelf(Protocol):
+    """What a cursor asks of its room."""
+
+    @property
+    def end(self) -> int:
+        """The position behind the newest piece."""
+        ...
+
+    def read(self, cursor: Cursor) -> Piece | None:
+        """Return the cursor's next piece and step over it; None if it has read them all."""
+        ...
+
+    def caught_up(self, cursor: Cursor) -> None:
+        """Note that a cursor wants nothing that the room holds now."""
+        ...
+
+    def ending(self, cursor: Cursor) -> None:
+        """Note that a cursor has a limit: publishers do not wait for who is leaving."""
+        ...
+
+    def forget(self, cursor: Cursor) -> None:
+        """Take a cursor out."""
         ...
 
 
@@ -49,8 +71,8 @@ class Cursor:
         "view",
     )
 
-    def __init__(self, room: Room, reader: Reader, view: View, origin: int, position: int) -> None:
-        self._room: Room | None = room
+    def __init__(self, room: Shelf, reader: Reader, view: View, origin: int, position: int) -> None:
+        self._room: Shelf | None = room
         self._data = b""
         self._offset = 0
         self.reader = reader
