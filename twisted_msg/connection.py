@@ -62,6 +62,10 @@ class Host(Protocol):
         """A connection has said all that it will."""
         ...
 
+    def failed(self, failure: Failure) -> None:
+        """Log a fault of the server's own."""
+        ...
+
     def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         ...
@@ -102,6 +106,17 @@ class Connection(FrameProtocol):
         keep_alive(self.transport)
         self.outlet = Outlet(self.transport, self._backlog)
         self.host.joined(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take input; a fault of the server's own ends this connection and no other."""
+        try:
+            super().dataReceived(data)
+        except Exception:
+            self.host.failed(Failure())
+            self.stop_receiving()
+            self.refused(
+                ProtocolError(ErrorCode.INTERNAL, "a fault in the server, which is in its log")
+            )
 
     def frame_received(self, frame: Frame) -> None:
         """Hand a frame to the session, which the first one decides."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
 from twisted_msg.journal import Journal
@@ -78,6 +79,10 @@ class Server(FrameFactory):
     def input_ended(self) -> None:
         """Have what a connection said last accepted, before it is sent what it is owed."""
         self.room.commit()
+
+    def failed(self, failure: Failure) -> None:
+        """Log a fault of the server's own."""
+        self._journal.failed(failure)
 
     def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""

@@ -223,7 +223,15 @@ def test_the_numbers_of_the_page_are_the_code_s(name: str, value: str) -> None:
 def test_the_codes_of_the_page_exist() -> None:
     named = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE))
     assert named - {"missed"} <= {str(code) for code in ErrorCode}
-    assert {"bad-header", "too-large", "timeout", "missed", "bad-verb", "bad-args"} == named
+    assert {
+        "bad-header",
+        "too-large",
+        "timeout",
+        "internal",
+        "missed",
+        "bad-verb",
+        "bad-args",
+    } == named
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,16 @@ class Refusals(SynchronousTestCase):
         self.assertEqual(whole, b"x" * 200_000)
         self.assertTrue(error.startswith(b"!ERROR! bad-header "))
 
+    def test_fault_of_the_server_ends_one_connection_and_is_logged(self) -> None:
+        peer = self.world.member()
+        self.patch(self.world.server.room, "publish", lambda *_: 1 // 0)
+        peer.say(self.world.frame(b"unlucky"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        (payload,) = peer.payloads()
+        self.assertTrue(payload.startswith(b"!ERROR! internal "))
+        self.assertTrue(peer.half_closed)
+        self.assertFalse(self.bob.half_closed)
+
     def test_others_are_left_alone(self) -> None:
         alice = self.world.member()
         self.refusal(b"?" * 128)
