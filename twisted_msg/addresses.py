@@ -5,6 +5,7 @@ say.  The server's `--listen` and the client's `--server` are read here alike.
 """
 
 import re
+from importlib.util import find_spec
 from typing import Final
 
 DEFAULT_PORT: Final = 5050
@@ -23,7 +24,7 @@ _ENDPOINT: Final = re.compile(r"[A-Za-z][\w-]*:.*[:=/].*", re.DOTALL)
 _ENDPOINT_TYPES: Final = frozenset(
     {"tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "fd", "haproxy", "onion"}
 )
-_WITH_BACKLOG: Final = ("tcp:", "tcp4:", "tcp6:", "ssl:", "unix:")
+_WITH_BACKLOG: Final = ("tcp:", "tcp4:", "tcp6:", "ssl:", "unix:", "haproxy:tcp", "haproxy:unix:")
 _SCHEMES: Final = {"tcpmsg://": "tcp", "tcpmsgs://": "tls"}
 
 
@@ -54,6 +55,16 @@ def listening(address: str) -> str:
 def typed(endpoint: str) -> str:
     """Return an endpoint string without the backlog that `listening` may have added."""
     return endpoint.removesuffix(f":backlog={BACKLOG}")
+
+
+def no_endpoint(address: str, endpoint: str, error: BaseException) -> str:
+    """Return what to say of an endpoint string that Twisted cannot make anything of."""
+    if endpoint.startswith(("ssl:", "tls:")) and find_spec("OpenSSL") is None:
+        return f"{address!r} needs TLS, which is not installed: pip install 'tcpmsg[tls]'"
+    return (
+        f"{address!r} is no endpoint: {error}; write HOST:PORT, or an endpoint string such as "
+        "unix:/run/tcpmsg.sock"
+    )
 
 
 def connecting(address: str) -> str:
@@ -97,10 +108,10 @@ def _split(address: str) -> tuple[str, int | None]:
 
 def _port(text: str, address: str) -> int:
     """Return a port, or raise naming the address as it was typed."""
-    port = int(text[:6])
-    if port > 65535:
+    digits = text.lstrip("0") or "0"
+    if len(digits) > 5 or int(digits) > 65535:
         raise BadAddress(f"{address!r} is no address: ports end at 65535")
-    return port
+    return int(digits)
 
 
 def _quoted(host: str) -> str:

@@ -93,7 +93,6 @@ class Connection(FrameProtocol):
         self._phase = _Phase.LIVE
         self._reason: str | None = None
         self._refused = False
-        self._input_ended = False
         self._holds = 0
         self._mark: object = None
         self._since = 0.0
@@ -135,7 +134,6 @@ class Connection(FrameProtocol):
 
     def input_ended(self) -> None:
         """The peer closed its side: send what is owed, and close."""
-        self._input_ended = True
         if self._phase is _Phase.LINGERING:
             self.transport.loseConnection()
         cut = "" if self.decoder.stage is Stage.BETWEEN or not self.receiving else " inside a frame"
@@ -158,6 +156,7 @@ class Connection(FrameProtocol):
         """Stop reading; see `Line`."""
         self._holds += 1
         if self._holds == 1 and self.receiving:
+            self.hold_frames()
             self.transport.pauseProducing()
 
     def release(self) -> None:
@@ -165,7 +164,9 @@ class Connection(FrameProtocol):
         self._holds -= 1
         if self._holds == 0 and self.receiving:
             self._mark = None  # the deadlines stood still meanwhile
-            self.transport.resumeProducing()
+            if not self._ended:
+                self.transport.resumeProducing()
+            self.release_frames()
 
     def close(self, reason: str, last: bytes = b"") -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""
@@ -174,7 +175,7 @@ class Connection(FrameProtocol):
         self._phase = _Phase.FLUSHING
         self._reason = reason
         self.stop_receiving()
-        if self._holds and not self._input_ended:
+        if self._holds and not self._ended:
             self.transport.resumeProducing()  # to discard
         self._mark = None
         self.outlet.end(self._flushed, last)
@@ -183,17 +184,18 @@ class Connection(FrameProtocol):
 
     def _flushed(self) -> None:
         """Everything owed is with the transport: close this side, and discard the other."""
-        half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is None or self._input_ended:
-            self.transport.loseConnection()
+        # a transport within a wrapper (TLS, haproxy:) would not tell us of a half-close
+        direct = getattr(self.transport, "protocol", None) is self
+        if direct and not self._ended:
+            self.transport.loseWriteConnection()
         else:
-            half_close()
+            self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """This side is closed, its last byte sent."""
         self._phase = _Phase.LINGERING
         self._since = self.host.clock.seconds()
-        if self._input_ended:
+        if self._ended:
             self.transport.loseConnection()
 
     def _backlog(self, full: bool) -> None:

@@ -99,13 +99,12 @@ class Outlet:
         if self._paused or self._pumping or not self._open:
             return
         self._pumping = True
-        while self._open and not self._paused:
-            data = self._next()
-            if not data:
-                break
-            self._written += len(data)
-            self._transport.write(data)
-        self._pumping = False
+        try:
+            while self._open and not self._paused and (data := self._next()):
+                self._written += len(data)
+                self._transport.write(data)
+        finally:
+            self._pumping = False
         if self._backlogged and self._size == 0:
             self._backlogged = False
             self._on_backlog(False)

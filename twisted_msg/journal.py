@@ -6,13 +6,14 @@ unescaped (reasons arrive escaped, from `wire.header.excerpt`).
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Network
 from typing import Final, TextIO
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import FileLogObserver, Logger, jsonFileLogObserver
+from twisted.logger import FileLogObserver, LogEvent, Logger, formatEvent, formatTime
 from twisted.python.failure import Failure
 
 from twisted_msg.addresses import shown
@@ -41,10 +42,26 @@ def peer_name(address: IAddress | None) -> str:
 def json_lines(out: TextIO) -> FileLogObserver:
     """Return the observer that writes each event as one line of JSON.
 
-    Twisted's own default puts a record separator (RFC 7464) before each, which line tools
-    do not know.
+    An object has `time` (ISO 8601), `level`, `namespace`, `text` as a person would read it,
+    and the event's own fields, such as `number`, `peer` and `reason`.
     """
-    return jsonFileLogObserver(out, recordSeparator="")
+    return FileLogObserver(out, _json_line)
+
+
+def _json_line(event: LogEvent) -> str:
+    """Return an event as a line; Twisted's own JSON is for loading events, not for people."""
+    row: dict[str, object] = {
+        "time": formatTime(event["log_time"]),
+        "level": event["log_level"].name,
+        "namespace": event["log_namespace"],
+        "text": formatEvent(event),
+    }
+    for key, value in event.items():
+        if not key.startswith("log_") and isinstance(value, str | int | float):
+            row.setdefault(key, value)
+    if "log_failure" in event:
+        row["traceback"] = event["log_failure"].getTraceback()
+    return json.dumps(row) + "\n"
 
 
 def _network(host: str) -> str:

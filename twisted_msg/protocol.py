@@ -4,6 +4,7 @@ Law of this file: it knows frames and transports, and nothing of what a verb
 means.  The server, the client and programs of others stand on the same pair.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -38,6 +39,10 @@ class FrameProtocol(Protocol):
         """
         self.decoder = FrameDecoder(header_size, max_payload)
         self._receiving = True
+        self._flowing = True  # receiving, and not held
+        self._rest: Iterator[Frame] | None = None
+        self._unread: list[bytes] = []
+        self._ended = False
 
     # -- for subclasses ------------------------------------------------------
 
@@ -69,7 +74,27 @@ class FrameProtocol(Protocol):
 
     def stop_receiving(self) -> None:
         """Discard all further input, the rest of the piece at hand included."""
-        self._receiving = False
+        self._receiving = self._flowing = False
+        self._rest = None
+        self._unread.clear()
+
+    def hold_frames(self) -> None:
+        """Receive no frame until `release_frames`, not even those of the piece at hand.
+
+        Only what the transport still delivers is kept meanwhile: pause it as well.
+        """
+        self._flowing = False
+
+    def release_frames(self) -> None:
+        """Receive frames again, those that were kept first."""
+        self._flowing = self._receiving
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            self._take(rest)
+        while self._flowing and self._unread:
+            self._take(self.decoder.feed(self._unread.pop(0)))
+        if self._flowing and self._ended:
+            self.input_ended()
 
     def loseConnection(self) -> None:  # the name that Twisted's protocols use
         """Close when everything sent so far is flushed, and discard what still comes in."""
@@ -90,20 +115,28 @@ class FrameProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the decoder and hand on what comes out."""
-        if not self._receiving:
-            return
+        if self._flowing:
+            self._take(self.decoder.feed(data))
+        elif self._receiving:
+            self._unread.append(data)
+
+    def _take(self, frames: Iterator[Frame]) -> None:
+        """Hand frames on until they are held, or at an end."""
         try:
-            for frame in self.decoder.feed(data):
+            for frame in frames:
                 self.frame_received(frame)
-                if not self._receiving:
+                if not self._flowing:
+                    self._rest = frames if self._receiving else None
                     return
         except ProtocolError as error:
             self.stop_receiving()
             self.refused(error)
 
     def readConnectionLost(self) -> None:
-        """Hand on a half-close."""
-        self.input_ended()
+        """Hand on a half-close, behind the frames that are held."""
+        self._ended = True
+        if self._flowing or not self._receiving:
+            self.input_ended()
 
     def writeConnectionLost(self) -> None:
         """Nothing to do: it is this side that closed it."""

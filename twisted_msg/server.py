@@ -65,6 +65,7 @@ class Server(FrameFactory):
         self._journal.joined(connection.number, connection.transport.getPeer())
         if self._gone is not None:
             connection.close("came while the server stops")
+        self.room.admit(connection)
 
     def converse(self, connection: Connection) -> Session:
         """Return the session for a connection whose first frame is there."""
@@ -87,6 +88,7 @@ class Server(FrameFactory):
     def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         self._connections.pop(connection.number, None)
+        self.room.dismiss(connection)
         self._journal.left(
             connection.number, connection.transport.getPeer(), reason, refused=refused
         )
@@ -132,6 +134,10 @@ class Server(FrameFactory):
         """See to everything that time does."""
         now = self.clock.seconds()
         for connection in list(self._connections.values()):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:  # time must go on for all the others
+                self._journal.failed(Failure())
+                connection.abort()
         self.room.sweep()
         self._journal.sweep()

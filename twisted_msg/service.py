@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shlex
 import shutil
 import sys
 import time
@@ -24,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_msg import __version__
-from twisted_msg.addresses import DEFAULT_PORT, shown, typed
+from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, shown, typed
 from twisted_msg.journal import Journal
 from twisted_msg.log.views import PlainView
 from twisted_msg.rooms.room import Room
@@ -32,6 +33,7 @@ from twisted_msg.server import Server
 from twisted_msg.session import PlainRules
 from twisted_msg.settings import Settings
 from twisted_msg.transports import is_loopback
+from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
 
 log = Logger(namespace="tcpmsg")
 
@@ -146,10 +148,18 @@ class ServerService(Service):
             log.warn("open to the network: whoever reaches an address above can read and write")
         else:
             say("only programs on this machine can connect")
-        command, server = _command(), _server_option(addresses[0])
-        say("try, in a second terminal: {line}", line=f"{command} chat{server} --name alice")
-        say("and in a third: {line}", line=f"{command} chat{server} --name bob")
-        say("from a script: {line}", line=f'{command} send{server} lobby "hello"')
+        self._suggest(_client(addresses[0], self._settings))
+
+    def _suggest(self, client: str) -> None:
+        """Print what to try: `client` has places for a verb and its arguments."""
+        say = log.info
+        if self._settings.plain_reply is not None:
+            say("each message is answered with its reply, and no others are sent to anybody")
+            say("from a script: send a header, a message, and read the reply")
+            return
+        say("try, in a second terminal: {line}", line=client.format("chat", "--name alice"))
+        say("and in a third: {line}", line=client.format("chat", "--name bob"))
+        say("from a script: {line}", line=client.format("send", 'lobby "hello"'))
 
 
 def _shown(address: IAddress) -> str:
@@ -157,17 +167,25 @@ def _shown(address: IAddress) -> str:
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is not None and port is not None:
         return shown(host, port)
-    name = getattr(address, "name", b"?")
-    return f"unix:{os.fsdecode(name)}"
+    name = os.fsdecode(getattr(address, "name", b"?"))
+    return "unix:" + name.replace("\\", "\\\\").replace(":", r"\:")
 
 
-def _server_option(address: IAddress) -> str:
-    """Return the `--server` option that reaches an address, empty for the default one."""
+def _client(address: IAddress, settings: Settings) -> str:
+    """Return how to type a client's command for this server, with two places to fill in."""
     server = _shown(address)
     for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
         if server.startswith(everywhere):
             server = loopback + server.removeprefix(everywhere)
-    return "" if server == f"127.0.0.1:{DEFAULT_PORT}" else f" --server {server}"
+    options = []
+    if server != f"{LOOPBACK}:{DEFAULT_PORT}":
+        options += ["--server", server]
+    if settings.header_size != HEADER_SIZE:
+        options += ["--header-size", str(settings.header_size)]
+    if settings.disconnect_message != DISCONNECT:
+        options += ["--disconnect-message", os.fsdecode(settings.disconnect_message)]
+    words = " ".join(shlex.quote(word) for word in options).replace("{", "{{").replace("}", "}}")
+    return " ".join(filter(None, (_command(), "{}", words, "{}")))
 
 
 def _command() -> str:
@@ -186,7 +204,7 @@ def _cause(failure: Failure, endpoint: str) -> str:
             endpoint = shown(error.interface, error.port)
         error = error.socketError
     text = getattr(error, "strerror", None) or str(error)
-    remedy = ""
+    remedy = "; choose another address with --listen"
     if getattr(error, "errno", None) == errno.EADDRINUSE:
         remedy = "; is another server running? stop it, or choose another address with --listen"
     return f"cannot listen on {endpoint}: {text}{remedy}"

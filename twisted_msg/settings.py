@@ -98,7 +98,8 @@ def _payload(text: str) -> int:
     return size
 
 
-def _header_size(text: str) -> int:
+def read_header_size(text: str) -> int:
+    """Return a header's width in bytes.  Raises `ValueError`."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not MIN_HEADER_SIZE <= int(text) <= MAX_HEADER_SIZE:
         raise ValueError(f"a header has {MIN_HEADER_SIZE} to {MAX_HEADER_SIZE} bytes")
     return int(text)
@@ -110,8 +111,9 @@ def _room(text: str) -> str:
     return text
 
 
-def _word(text: str) -> bytes:
-    word = text.encode()
+def read_word(text: str) -> bytes:
+    """Return the word that ends a connection.  Raises `ValueError`."""
+    word = text.encode(errors="surrogateescape")
     if not word:
         raise ValueError("the disconnect message cannot be empty: an empty frame is a keep-alive")
     if word.startswith(ERROR_PREFIX):
@@ -142,9 +144,9 @@ OPTIONS: Final = (
     Option("listen", "ENDPOINT", f"tcp:{DEFAULT_PORT}:interface={LOOPBACK}", _endpoint,
            "where to listen: a Twisted endpoint string or HOST:PORT; may be given several times",
            repeatable=True),
-    Option("header-size", "BYTES", str(HEADER_SIZE), _header_size, "the header's width"),
+    Option("header-size", "BYTES", str(HEADER_SIZE), read_header_size, "the header's width"),
     Option("room", "NAME", "lobby", _room, "where plain messages go"),
-    Option("disconnect-message", "TEXT", DISCONNECT.decode(), _word,
+    Option("disconnect-message", "TEXT", DISCONNECT.decode(), read_word,
            "the message that ends a connection"),
     Option("plain-reply", "TEXT", None, _reply,
            "answer each plain frame with this text, unframed, for clients that wait for one; "
@@ -156,7 +158,10 @@ OPTIONS: Final = (
 )  # fmt: skip
 """Every option of the server, in the order of the help text."""
 
-CONFIG_HELP: Final = f"a file of these options, TOML; without it {CONFIG_NAME} in the XDG places"
+CONFIG_HELP: Final = (
+    f"a file of these options, TOML [default: tcpmsg/{CONFIG_NAME} in ~/.config, or in the "
+    "other XDG places]"
+)
 
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 

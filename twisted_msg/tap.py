@@ -21,7 +21,7 @@ from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 from twisted_msg import __version__
-from twisted_msg.addresses import typed
+from twisted_msg.addresses import no_endpoint, typed
 from twisted_msg.journal import json_lines
 from twisted_msg.service import CannotStart, ServerService, log
 from twisted_msg.settings import (
@@ -135,10 +135,8 @@ def check_endpoints(settings: Settings) -> None:
         try:
             serverFromString(reactor, endpoint)
         except Exception as error:  # each kind of endpoint raises what it likes
-            raise SettingsError(
-                f"--listen: {typed(endpoint)!r} is no endpoint: {error}; write HOST:PORT, or "
-                "an endpoint string such as unix:/run/tcpmsg.sock:mode=660"
-            ) from None
+            message = no_endpoint(typed(endpoint), endpoint, error)
+            raise SettingsError(f"--listen: {message}") from None
 
 
 def use_monotonic_time(reactor: Any) -> None:

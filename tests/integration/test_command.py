@@ -11,6 +11,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -377,3 +378,37 @@ def test_ctrl_c_and_an_unknown_word(terminal: Callable[..., Terminal]) -> None:
     chat.wait_for(rb"no command /quti; nothing was sent")
     chat.type(b"\x03")
     assert chat.wait() == 130
+
+
+def test_output_that_cannot_be_written_is_told(server: ServerProcess) -> None:
+    with Path("/dev/full").open("wb") as full:
+        receiver = subprocess.Popen(
+            command("recv", "lobby", "-v"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=variables(server),
+        )
+        until(receiver.stderr, b"listening to")
+        assert run(server, "send", "lobby", "hello").returncode == 0
+        _, said = receiver.communicate(timeout=PATIENCE)
+    assert receiver.returncode == 1
+    assert said == b"tcpmsg: cannot read or write: No space left on device\n"
+
+
+def test_closed_standard_input_is_empty(server: ServerProcess) -> None:
+    line = f"{shlex.join(command('send', 'lobby'))} <&-"
+    result = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        env=variables(server),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_server_with_replies_is_recognised(start: Callable[..., ServerProcess]) -> None:
+    server = start("--plain-reply", "Msg received")
+    result = run(server, "recv", "lobby", "--timeout", "20")
+    assert result.returncode == 3
+    assert b"--plain-reply" in result.stderr

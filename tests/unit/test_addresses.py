@@ -9,12 +9,14 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_msg import addresses
 from twisted_msg.addresses import (
     BACKLOG,
     DEFAULT_PORT,
     BadAddress,
     connecting,
     listening,
+    no_endpoint,
     shown,
     typed,
 )
@@ -64,7 +66,7 @@ class ListeningTests(SynchronousTestCase):
             self.assertEqual(listening(address), f"{endpoint}:backlog=4096", address)
 
     def test_endpoint_strings_stay(self) -> None:
-        for endpoint in ("systemd:domain=INET:index=0", "fd:3", "haproxy:tcp:80", "onion:80:x=y",
+        for endpoint in ("systemd:domain=INET:index=0", "fd:3", "fd:4", "onion:80:x=y",
                          "tls:5050", "myown:port=1"):  # fmt: skip
             self.assertEqual(listening(endpoint), endpoint)
 
@@ -195,6 +197,19 @@ class ConnectingTests(SynchronousTestCase):
             self.assertIn("write tcpmsgs://HOST:PORT", str(error))
         self.assertEqual(connecting("tcpmsgs://tcp"), "tls:tcp:5050")
         self.assertEqual(connecting("tcpmsgs://[::1]"), r"tls:\:\:1:5050")
+
+
+class NoEndpointTests(SynchronousTestCase):
+    """What is said of an endpoint string that Twisted refuses."""
+
+    def test_what_is_no_endpoint(self) -> None:
+        said = no_endpoint("tcp:x", "tcp:x", ValueError("why"))
+        self.assertTrue(said.startswith("'tcp:x' is no endpoint: why; write HOST:PORT"), said)
+
+    def test_tls_that_is_not_installed(self) -> None:
+        self.patch(addresses, "find_spec", lambda name: None)
+        said = no_endpoint("tcpmsgs://h", "tls:h:5050", NameError("x"))
+        self.assertIn("pip install 'tcpmsg[tls]'", said)
 
 
 class ShownTests(SynchronousTestCase):

@@ -126,7 +126,12 @@ class PlainConnectionTests(SynchronousTestCase):
     def test_the_server_refuses(self) -> None:
         self.come(b"!ERROR! too-large send less")
         error = self.failureResultOf(self.receive(), Refused).value
-        self.assertEqual((error.code, error.reason, error.final), ("too-large", "send less", True))
+        self.assertEqual((error.code, error.reason, error.final), ("too-large", "send less", False))
+
+    def test_an_unframed_reply_is_not_understood_at_once(self) -> None:
+        self.connection.dataReceived(b"Msg received")
+        error = self.failureResultOf(self.receive(), NotUnderstood).value
+        self.assertIn("--plain-reply", str(error))
 
     def test_missed_messages_are_not_final(self) -> None:
         self.come(b"!ERROR! missed 7")

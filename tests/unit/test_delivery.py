@@ -15,13 +15,13 @@ ANSWER = encode_frame(b"", ("PONG",))
 class Member:
     """A reader and a publisher of a room, with an outlet."""
 
-    origin = 1
+    number = 1
 
     def __init__(self, room: Room) -> None:
         self.pipe = Pipe(1, stuck=True)
         self.backlog: list[bool] = []
         self.outlet = Outlet(self.pipe, self.backlog.append)
-        self.outlet.follow(room.join(self, PlainView(), self.origin))
+        self.outlet.follow(room.join(self, PlainView(), self.number))
 
     def wake(self) -> None:
         self.outlet.wake()
@@ -45,7 +45,7 @@ class OutletTests(SynchronousTestCase):
         self.room = Room("a", start=0, seconds=clock.seconds, soon=lambda call: None)
         self.member = Member(self.room)
         self.other = Member(self.room)
-        self.other.origin = 2
+        self.other.number = 2
         self.pipe, self.outlet = self.member.pipe, self.member.outlet
 
     def publish(self, payload: bytes) -> bytes:

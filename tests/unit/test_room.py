@@ -89,7 +89,9 @@ class Congestion(SynchronousTestCase):
         slow = self.world.member(stuck=True)
         self.flood(self.alice, 10)
         self.world.say(slow, b"!DISCONNECT!")
-        self.flood(self.alice, 100)
+        self.flood(self.alice)
+        self.world.wait(STALL_SECONDS + 2)
+        self.assertTrue(self.alice.reading)
         slow.read_on()
         *read, error = slow.payloads()
         self.assertEqual(error, b"!ERROR! missed %d" % (10 - len(read)))
@@ -143,13 +145,25 @@ class Congestion(SynchronousTestCase):
         slow.vanish()
         self.assertTrue(self.alice.reading)
 
+    def test_leaving_member_that_reads_on_loses_nothing(self) -> None:
+        slow = self.world.member(stuck=True)
+        self.flood(self.alice, 30)
+        self.world.say(slow, b"!DISCONNECT!")
+        for _ in range(100):
+            self.flood(self.alice, 20)
+            slow.take(30_000)
+            self.world.wait(1)
+        self.assertEqual(self.numbers(slow), list(range(30)))
+        self.assertTrue(slow.half_closed)
+
     def test_slow_member_that_says_goodbye_releases_the_publishers(self) -> None:
         slow = self.world.member(stuck=True)
         self.flood(self.alice)
         self.world.say(slow, b"!DISCONNECT!")
-        self.assertTrue(self.alice.reading)
         before = self.sent
         slow.read_on()
+        self.assertTrue(self.alice.reading)
+        self.flood(self.alice, 100)
         self.assertEqual(self.numbers(slow), list(range(before)))
 
     def test_every_publisher_is_held(self) -> None:
@@ -164,6 +178,64 @@ class Congestion(SynchronousTestCase):
         self.assertTrue(self.bob.reading)  # who says nothing is not held
         self.world.say(self.bob, b"one message is taken")
         self.assertFalse(self.bob.reading)
+
+    def test_newcomers_are_not_read_while_the_room_is_full(self) -> None:
+        slow = self.world.member(stuck=True)
+        self.flood(self.alice)
+        newcomers = [self.world.peer() for _ in range(100)]
+        self.assertFalse(any(peer.reading for peer in newcomers))
+        self.world.wait(STALL_SECONDS // 2)
+        newcomers.pop().vanish()
+        slow.read_on()
+        self.assertTrue(all(peer.reading for peer in newcomers))
+        self.world.say(newcomers[0], b"9999 hello")
+        self.assertIn(9999, self.numbers(self.bob))
+
+    def test_one_read_does_not_overfill_a_room(self) -> None:
+        world = World(header_size="4")
+        alice, slow = world.member(), world.member(stuck=True)
+        piece = b"1   x" * 13_000
+        for _ in range(30):
+            if alice.reading:
+                alice.say(piece)
+                world.turn()
+        self.assertFalse(alice.reading)
+        self.assertLess(world.server.room.cost, 2 * TAIL_COST + 100_000)
+        sent = 0
+        while not sent:
+            slow.take()
+            world.turn()
+            sent = 0 if slow.dataBuffer else 1
+        alice.say(world.frame(b"the end"))
+        world.turn()
+        slow.read_on()
+        world.turn()
+        self.assertEqual(slow.payloads()[-1], b"the end")
+        self.assertEqual(len(slow.payloads()) % 13_000, 1)
+
+    def test_half_close_behind_held_frames(self) -> None:
+        slow = self.world.member(stuck=True)
+        carol = self.world.member()
+        self.flood(self.alice)
+        carol.say(b"".join(self.world.frame(b"%d" % n) for n in (7001, 7002, 7003)))
+        self.assertFalse(carol.reading)
+        carol.close_input()
+        self.assertFalse(carol.closed)
+        slow.read_on()
+        self.assertTrue(carol.closed)
+        self.world.turn()
+        self.assertEqual(self.numbers(self.bob)[-3:], [7001, 7002, 7003])
+
+    def test_the_log_is_trimmed_when_the_slow_are_gone(self) -> None:
+        slow = self.world.member(stuck=True)
+        others = [self.world.member() for _ in range(5)]
+        self.flood(self.alice)
+        for peer in others:
+            self.world.say(peer, b"1 " + b"x" * 900_000)
+        self.assertGreater(self.world.server.room.cost, 2 * TAIL_COST)
+        slow.vanish()
+        self.world.turn()
+        self.assertLessEqual(self.world.server.room.cost, TAIL_COST)
 
     def test_one_message_larger_than_the_tail(self) -> None:
         world = World(max_payload="16MiB")

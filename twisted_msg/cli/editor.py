@@ -58,7 +58,7 @@ class Editor:
                 line = await self._line()
             except EOFError:
                 return
-            for each in line.splitlines() or [""]:  # a paste may bring several
+            for each in line.split("\n"):  # a paste may bring several
                 if conversation.enter(each.encode(errors="surrogateescape")) is After.LEAVE:
                     return
 

@@ -52,6 +52,7 @@ EXIT_CODES: Final = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (the process's without) and return the exit code."""
+    _open_standard_descriptors()
     try:
         arguments = _parser().parse_args(argv)
         return int(import_module(_BY_NAME[arguments.verb].module).run(arguments))
@@ -62,6 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes it at exit
         return Exit.DONE
+
+
+def _open_standard_descriptors() -> None:
+    """Give closed standard descriptors a place, so that no socket takes their numbers."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

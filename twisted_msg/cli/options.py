@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, BadAddress, connecting
 from twisted_msg.cli.exits import UsageError
-from twisted_msg.wire.limits import (
-    DISCONNECT,
-    ERROR_PREFIX,
-    HEADER_SIZE,
-    MAX_HEADER_SIZE,
-    MIN_HEADER_SIZE,
-)
+from twisted_msg.settings import read_header_size, read_word
+from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
 
 LOBBY: Final = "lobby"
 """The only room of the plain protocol, as far as a client can tell."""
@@ -81,8 +76,14 @@ def read_common(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     return Common(
         server=server or f"{LOOPBACK}:{DEFAULT_PORT}",
         name=_name(given.get("name"), environment),
-        header_size=_header_size(given.get("header_size", str(HEADER_SIZE))),
-        disconnect_word=_word(given.get("disconnect_message")),
+        header_size=_read(
+            "--header-size", read_header_size, given.get("header_size", str(HEADER_SIZE))
+        ),
+        disconnect_word=_read(
+            "--disconnect-message",
+            read_word,
+            given.get("disconnect_message", DISCONNECT.decode()),
+        ),
         quiet=given.get("quiet", False),
         verbose=given.get("verbose", False),
     )
@@ -124,20 +125,9 @@ def _name(flag: str | None, environment: Mapping[str, str]) -> str | None:
     return name
 
 
-def _header_size(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not MIN_HEADER_SIZE <= int(text) <= MAX_HEADER_SIZE:
-        raise UsageError(
-            f"--header-size: a header has {MIN_HEADER_SIZE} to {MAX_HEADER_SIZE} bytes, not {text}"
-        )
-    return int(text)
-
-
-def _word(text: str | None) -> bytes:
-    if text is None:
-        return DISCONNECT
-    word = text.encode(errors="surrogateescape")
-    if not word or word.startswith(ERROR_PREFIX):
-        raise UsageError(
-            f"--disconnect-message: {text!r} cannot be one: it is empty or begins like an error"
-        )
-    return word
+def _read(place: str, read: Callable[[str], Any], text: str) -> Any:
+    """Return an option's value.  Raises `UsageError` naming the option."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}") from None

@@ -38,6 +38,7 @@ async def receive(
         await work
     except defer.TimeoutError:
         late = receiving.late()
+        await receiving.flush()
     else:
         late = ""
     finally:
@@ -62,6 +63,10 @@ class Receiving:
     async def work(self) -> None:
         """Receive until there are enough, or nobody reads the output."""
         await whichever(self._receive(), self._reader_gone())
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Wait until what was received is written."""
         await self._output.finish()
 
     def late(self) -> str:

@@ -124,6 +124,9 @@ def outcome(error: BaseException, *, verbose: bool = False) -> int:
     if isinstance(error, UsageError):
         tell(str(error))
         return Exit.USAGE
+    if isinstance(error, OSError):
+        tell(f"cannot read or write: {error.strerror or error}")
+        return Exit.UNEXPECTED
     if isinstance(error, ClientError):
         tell(_advised(error))
         return _code(error)

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="the message; - or nothing reads standard input, one message a line",
+        help="the message (behind -- if it begins with a dash); - or nothing reads standard "
+        "input, one message a line",
     )
     parser.add_argument("--whole", action="store_true", help="all of standard input is one message")
     parser.add_argument(

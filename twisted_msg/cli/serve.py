@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from twisted_msg.cli.exits import Exit
 from twisted_msg.settings import CONFIG_HELP, OPTIONS, SettingsError, load
 
 
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_endpoints(settings)
     except SettingsError as error:
         print(f"tcpmsg: {error}", file=sys.stderr)
-        return 2
+        return Exit.USAGE
 
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner, textFileLogObserver
@@ -49,15 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     from twisted_msg.journal import json_lines
     from twisted_msg.service import CannotStart, ServerService
 
+    use_monotonic_time(reactor)  # first: the service keeps the clock that it finds
     service = ServerService(settings, reactor)
-    use_monotonic_time(reactor)
     try:
         service.startService()
     except CannotStart as error:
         print(f"tcpmsg: {error}", file=sys.stderr)
-        return 1
+        return Exit.UNEXPECTED
     observer = json_lines if settings.log_format == "json" else textFileLogObserver
     globalLogBeginner.beginLoggingTo([observer(sys.stderr)], redirectStandardIO=False)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
-    return 0
+    return Exit.DONE

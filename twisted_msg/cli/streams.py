@@ -97,7 +97,7 @@ class Output(FileDescriptor):
         self._room = Gate(opened=True)
         self._flushed = Gate()
         self.closed = Gate()
-        """Fails with `OutputClosed` when nobody reads any more."""
+        """Fails with `OutputClosed` when nobody reads any more, or with the system's error."""
         self.registerProducer(self, True)
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             self.startReading()  # never readable, but this tells when its reader is gone
@@ -129,8 +129,10 @@ class Output(FileDescriptor):
                 written += os.write(self._descriptor, data[written : written + PIECE])
             except BlockingIOError:
                 break
-            except OSError:
+            except BrokenPipeError:
                 return CONNECTION_LOST
+            except OSError as error:
+                return error  # a full disk, say: not what the reader wanted
             if written >= CHUNK:
                 break
         return written
@@ -147,7 +149,9 @@ class Output(FileDescriptor):
         if self.disconnecting and written:
             self._flushed.open()
             return
-        error = OutputClosed("nobody reads the output any more")
+        error: Exception = OutputClosed("nobody reads the output any more")
+        if isinstance(reason.value, OSError):
+            error = reason.value
         for gate in (self._room, self._flushed, self.closed):
             gate.fail(error)
 

@@ -17,7 +17,6 @@ from twisted_msg.wire import ErrorCode
 FINAL: Final = frozenset(
     {
         ErrorCode.BAD_HEADER,
-        ErrorCode.TOO_LARGE,
         ErrorCode.UNAUTHORIZED,
         ErrorCode.VERSION,
     }

@@ -27,7 +27,9 @@ from twisted_msg.client.errors import (
 from twisted_msg.client.sendable import sendable
 from twisted_msg.client.waiting import Gate, Inbox
 from twisted_msg.protocol import FrameProtocol
-from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame
+from twisted_msg.transports import keep_alive
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage, encode_frame
+from twisted_msg.wire.header import excerpt
 from twisted_msg.wire.limits import DISCONNECT, ERROR_PREFIX, HEADER_SIZE
 
 MAX_RECEIVED: Final = 64 * 1024 * 1024
@@ -40,6 +42,9 @@ GOODBYE_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 2.0
 """How long the transport may take to close when nothing more is wanted of it; then it is
 cut off.  As long as a server listens on behind its own end."""
+
+
+_BEGINNINGS: Final = frozenset(bytes([byte]) for byte in b" 0123456789")
 
 
 @implementer(IPushProducer)
@@ -128,7 +133,7 @@ class PlainConnection(FrameProtocol):
         except defer.TimeoutError:
             raise TimedOut(
                 f"the server did not confirm within {timeout:g} s: what was sent last may or "
-                "may not have arrived"
+                "may not have arrived (does the server have another disconnect message?)"
             ) from None
         finally:
             if not self._lost:
@@ -153,6 +158,13 @@ class PlainConnection(FrameProtocol):
         return self._error
 
     # -- for the decoder -----------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decode; what cannot begin a header is told at once, not after a whole header of it."""
+        if self.decoder.stage is Stage.BETWEEN and self.receiving and data[:1] not in _BEGINNINGS:
+            self.stop_receiving()
+            self.refused(ProtocolError(ErrorCode.BAD_HEADER, f"it begins {excerpt(data)}"))
+        super().dataReceived(data)
 
     def frame_received(self, frame: Frame) -> None:
         """Take a message, or the server's last word."""
@@ -193,6 +205,7 @@ class PlainConnection(FrameProtocol):
 
     def connectionMade(self) -> None:
         """Join the room: an empty frame says that somebody listens."""
+        keep_alive(self.transport)
         self.transport.registerProducer(self, True)
         if self._listen:
             self._inbox.attach(self)
@@ -202,6 +215,9 @@ class PlainConnection(FrameProtocol):
         """End every wait."""
         self._lost = True
         self.stop_receiving()
+        if self._saying_goodbye and self.decoder.stage is not Stage.BETWEEN:
+            self._end(NotUnderstood("the server answered with something that is no frame; has it "
+                                    "a --plain-reply? what was sent may have arrived"))  # fmt: skip
         if self._saying_goodbye and self._error is None and reason.check(ConnectionDone):
             self._end(Disconnected("this side has said goodbye"))
             self._gone.open()
@@ -266,9 +282,7 @@ class PlainConnection(FrameProtocol):
     def _close(self) -> None:
         """Close the transport, whether or not the other side still reads."""
         self.stop_receiving()
-        if self._held:
-            self._held = False
-            self.transport.resumeProducing()  # to see the other side close
+        self._held = False
         self.transport.unregisterProducer()  # a paused one would keep it open for ever
         self.transport.loseConnection()
         late = self._clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)

@@ -18,7 +18,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
-from twisted_msg.addresses import connecting
+from twisted_msg.addresses import BadAddress, connecting, no_endpoint
 from twisted_msg.client.errors import ClientError, Disconnected, cannot_connect
 from twisted_msg.client.factory import PlainFactory
 from twisted_msg.client.plain import GOODBYE_SECONDS, MAX_RECEIVED, PlainConnection
@@ -41,9 +41,13 @@ closes at once is backed off from like one that does not answer."""
 def endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
     """Return the endpoint for an address as people type it; see `addresses.connecting`.
 
-    Raises `ValueError` (`BadAddress`, or Twisted's) if it is none.
+    Raises `BadAddress` if it is none, or of a kind that is not installed.
     """
-    made: IStreamClientEndpoint = clientFromString(reactor, connecting(address))
+    description = connecting(address)
+    try:
+        made: IStreamClientEndpoint = clientFromString(reactor, description)
+    except Exception as error:  # each kind of endpoint raises what it likes
+        raise BadAddress(no_endpoint(address, description, error)) from None
     return made
 
 
@@ -216,9 +220,9 @@ class PlainClient:
 
     async def _send(self, payload: bytes) -> None:
         """Send once connected."""
-        await self._connected.wait()
-        if self._connection is not None:  # it is not: the gate is open only while there is one
-            await self._connection.send(payload)
+        while self._connection is None:
+            await self._connected.wait()
+        await self._connection.send(payload)
 
     def _made(self, connection: PlainConnection) -> None:
         """There is a connection."""

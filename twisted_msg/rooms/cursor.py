@@ -43,10 +43,6 @@ class Shelf(Protocol):
         """Note that a cursor wants nothing that the room holds now."""
         ...
 
-    def ending(self, cursor: Cursor) -> None:
-        """Note that a cursor has a limit: publishers do not wait for who is leaving."""
-        ...
-
     def forget(self, cursor: Cursor) -> None:
         """Take a cursor out."""
         ...
@@ -118,7 +114,6 @@ class Cursor:
         """Read to what the room holds now and no further; the member waits for no more."""
         if self._room is not None:
             self.limit = self._room.end
-            self._room.ending(self)
 
     def leave(self) -> None:
         """Leave the room: only the rest of a frame that was begun is still to take."""

@@ -12,7 +12,7 @@ from itertools import accumulate, takewhile
 from typing import Final, Protocol
 
 from twisted_msg.log.memory import MemoryLog
-from twisted_msg.log.piece import Message, Piece, View, cut
+from twisted_msg.log.piece import MESSAGE_COST, Message, Piece, View, cut
 from twisted_msg.rooms.cursor import Cursor, Reader
 from twisted_msg.wire.limits import HEADER_SIZE
 
@@ -30,10 +30,10 @@ network's hiccup, short enough for those who wait (docs/protocol.md, Slow reader
 
 
 class Publisher(Protocol):
-    """Who publishes: what a room needs to know of a sender."""
+    """Who publishes, or may: what a room needs to know of a sender."""
 
-    origin: int
-    """The number of its connection."""
+    number: int
+    """Its connection's, by which the log remembers where a message came from."""
 
     def hold(self) -> None:
         """The room is congested: publish nothing more for now."""
@@ -72,6 +72,7 @@ class Room:
         self._header_size = header_size
         self._log = MemoryLog()
         self._pending: list[Message] = []
+        self._pending_cost = 0
         self._stored: list[Callable[[], None]] = []
         self._authors: dict[Publisher, None] = {}
         self._held: dict[Publisher, None] = {}
@@ -120,10 +121,6 @@ class Room:
         self._behind.pop(cursor, None)
         self._unblock(cursor)
 
-    def ending(self, cursor: Cursor) -> None:
-        """Note that a cursor has a limit: publishers do not wait for who is leaving."""
-        self._unblock(cursor)
-
     def forget(self, cursor: Cursor) -> None:
         """Take a cursor out; see `Cursor.leave`."""
         self._members.pop(cursor, None)
@@ -136,15 +133,24 @@ class Room:
     ) -> None:
         """Say something; `stored` is called when it is accepted.
 
-        A congested room still takes it, and asks the author to hold.
+        A room that is full still takes it, and asks the author to hold.
         """
         if not self._pending:
             self._soon(self.commit)
         self.head += 1
-        self._pending.append(Message(self.head, author.origin, payload))
+        self._pending_cost += MESSAGE_COST + 2 * len(payload)
+        self._pending.append(Message(self.head, author.number, payload))
         self._authors[author] = None
         if stored is not None:
             self._stored.append(stored)
+        if self.congested or self._pending_cost > TAIL_COST:
+            self._hold(author)
+
+    def admit(self, author: Publisher) -> None:
+        """Have a newcomer hold while the room is congested, before anything is read from it.
+
+        Else each of many newcomers could add one read to a room that is full.
+        """
         if self.congested:
             self._hold(author)
 
@@ -159,8 +165,9 @@ class Room:
         """Look after members that are behind; to be called about once a second."""
         now = self._seconds()
         stalled = {cursor for cursor in self._behind if self._stalls(cursor, now)}
-        for cursor in [cursor for cursor in self._blockers if cursor in stalled]:
-            self._fell(cursor)
+        for cursor in list(self._blockers):
+            if cursor in stalled and cursor in self._blockers:  # no other fall has freed it
+                self._fell(cursor)
         if self.congested:
             self._trim()
             self._clear()
@@ -171,6 +178,7 @@ class Room:
         if not messages:
             return
         self._pending, self._stored = [], []
+        self._pending_cost = 0
         for piece in cut(messages, self._header_size):
             self._log.append(piece)
         for call in stored:
@@ -178,15 +186,16 @@ class Room:
         now = self._seconds()
         for cursor in [cursor for cursor in self._members if cursor not in self._behind]:
             if cursor.ended or cursor.limit is not None:
-                continue
+                continue  # it left meanwhile, or has all that it is owed
             self._behind[cursor] = None  # until it says that it has caught up
             cursor.mark, cursor.since = None, now
             cursor.reader.wake()
         self._trim()
+        authors, self._authors = self._authors, {}
         if self.congested:
-            for author in self._authors:
+            for author in authors:
                 self._hold(author)
-        self._authors.clear()
+        self._release()
 
     def _trim(self) -> None:
         """Bring the log within its bound, at the cost of members that stall, else of publishers."""
@@ -204,18 +213,17 @@ class Room:
                 self._congest()
             if not stalled:
                 break
-            for cursor in stalled:
-                self._fell(cursor)
+            self._fell(stalled[0])
 
     def _stalls(self, cursor: Cursor, now: float) -> bool:
-        """Return whether the room need not wait for a cursor: it is leaving, or takes nothing.
+        """Return whether the room need not wait for a cursor, which takes nothing.
 
         Asked at the moment of judging, so that what was taken since the last sweep counts.
         """
         taken = cursor.reader.taken()
         if taken != cursor.mark:
             cursor.mark, cursor.since = taken, now
-        return cursor.limit is not None or now - cursor.since >= STALL_SECONDS
+        return now - cursor.since >= STALL_SECONDS
 
     def _fell(self, cursor: Cursor) -> None:
         """Let a member fall off: go on without it, and tell it what it missed."""
@@ -233,9 +241,7 @@ class Room:
         unread = accumulate(piece.cost for piece in self._log.newest_first())
         little = sum(1 for _ in takewhile(lambda cost: cost <= RELIEF_COST, unread))
         self._relief = self._log.end - little
-        self._blockers = {
-            c: None for c in self._behind if c.position < self._relief and c.limit is None
-        }
+        self._blockers = {cursor: None for cursor in self._behind if cursor.position < self._relief}
 
     def _unblock(self, cursor: Cursor) -> None:
         """Note that nobody need wait for a cursor any longer."""
@@ -248,8 +254,14 @@ class Room:
         if not self.congested or self._blockers:
             return
         self.congested = False
-        held, self._held = self._held, {}
-        for author in held:
+        self._trim()
+        self._release()
+
+    def _release(self) -> None:
+        """Let those go on who hold, until the room is full again."""
+        while self._held and not self.congested and self._pending_cost <= TAIL_COST:
+            author = next(iter(self._held))
+            del self._held[author]
             author.release()
 
     def _hold(self, author: Publisher) -> None:

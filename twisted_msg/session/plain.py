@@ -38,18 +38,17 @@ class PlainRules:
 
 
 class PlainSession:
-    """One plain connection: a member of the room and a publisher to it."""
+    """One plain connection: a member of the room, for which its line publishes."""
 
-    __slots__ = ("_cursor", "_line", "_room", "_rules", "origin")
+    __slots__ = ("_cursor", "_line", "_room", "_rules")
 
     def __init__(self, line: Line, room: Room, rules: PlainRules) -> None:
         self._line = line
         self._room = room
         self._rules = rules
-        self.origin = line.number
         self._cursor: Cursor | None = None
         if rules.reply is None:
-            self._cursor = room.join(self, rules.view, self.origin)
+            self._cursor = room.join(self, rules.view, line.number)
             line.outlet.follow(self._cursor)
 
     # -- from the connection -------------------------------------------------
@@ -63,7 +62,7 @@ class PlainSession:
             self._line.close("said goodbye")
         elif payload:
             stored = None if self._rules.reply is None else self._accepted
-            self._room.publish(self, payload, stored)
+            self._room.publish(self._line, payload, stored)
         else:
             self._accepted()
 
@@ -82,7 +81,7 @@ class PlainSession:
 
     def lost(self) -> None:
         """Leave the room."""
-        self._room.dismiss(self)
+        self._room.dismiss(self._line)
         if self._cursor is not None:
             self._cursor.leave()
 
@@ -101,14 +100,6 @@ class PlainSession:
         error = self._rules.frame(ERROR_PREFIX + b"missed %d" % missed)
         self._line.outlet.end_with(error)  # it may be leaving already
         self._line.close(f"stopped reading and missed {missed} messages", error)
-
-    def hold(self) -> None:
-        """The room is congested."""
-        self._line.hold()
-
-    def release(self) -> None:
-        """The room takes more."""
-        self._line.release()
 
     def _accepted(self) -> None:
         """Give the reply that clients of the wider family wait for."""
