@@ -6,6 +6,7 @@ told, and no peer can hold one for ever by doing nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, Protocol
 
@@ -107,9 +108,17 @@ class Connection(FrameProtocol):
         self.host.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take input; a fault of the server's own ends this connection and no other."""
+        """Take input."""
+        self._guard(super().dataReceived, data)
+
+    def readConnectionLost(self) -> None:
+        """Take the end of the input."""
+        self._guard(super().readConnectionLost)
+
+    def _guard(self, take: Callable[..., None], *arguments: Any) -> None:
+        """Call what takes input; a fault of the server's own ends this connection and no other."""
         try:
-            super().dataReceived(data)
+            take(*arguments)
         except Exception:
             self.host.failed(Failure())
             self.stop_receiving()
@@ -166,7 +175,7 @@ class Connection(FrameProtocol):
             self._mark = None  # the deadlines stood still meanwhile
             if not self._ended:
                 self.transport.resumeProducing()
-            self.release_frames()
+            self._guard(self.release_frames)
 
     def close(self, reason: str, last: bytes = b"") -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""

@@ -108,7 +108,9 @@ class Server(FrameFactory):
         self._sweeper.start(1.0, now=False).addErrback(self._journal.failed)
 
     async def drain(self) -> None:
-        """End every connection: what was received is processed, what is owed is sent.
+        """End every connection: what was accepted is delivered, what is owed is sent.
+
+        Frames that are held because a room is full are not accepted any more.
 
         Done when all are gone, after `STOP_SECONDS` at the latest.
         """

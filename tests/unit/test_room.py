@@ -226,6 +226,52 @@ class Congestion(SynchronousTestCase):
         self.world.turn()
         self.assertEqual(self.numbers(self.bob)[-3:], [7001, 7002, 7003])
 
+    def test_many_held_leavers_are_released_without_recursion(self) -> None:
+        for half_close in (False, True):
+            with self.subTest(half_close=half_close):
+                self.setUp()
+                slow = self.world.member(stuck=True)
+                leavers = [self.world.member() for _ in range(300)]
+                self.flood(self.alice)
+                for leaver in leavers:
+                    words = (
+                        [b"7001", b"7002"] if half_close else [b"7001", b"7002", b"!DISCONNECT!"]
+                    )
+                    leaver.say(b"".join(self.world.frame(word) for word in words))
+                    if half_close:
+                        leaver.close_input()
+                slow.read_on()
+                self.world.turn()
+                self.assertEqual(self.numbers(self.bob).count(7002), 300)
+                self.assertTrue(all(peer.closed or peer.half_closed for peer in leavers))
+                self.assertTrue(self.alice.reading)
+
+    def test_fault_in_a_released_frame_ends_its_own_connection_only(self) -> None:
+        slow = self.world.member(stuck=True)
+        unlucky, carol = self.world.member(), self.world.member()
+        self.flood(self.alice)
+        for peer in (unlucky, carol):
+            peer.say(self.world.frame(b"7001") + self.world.frame(b"7002"))
+        self.patch(unlucky.protocol, "frame_received", lambda frame: 1 // 0)
+        slow.read_on()
+        self.world.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(unlucky.payloads()[-1].startswith(b"!ERROR! internal "))
+        self.assertFalse(slow.half_closed)
+        self.assertTrue(carol.reading and self.alice.reading)
+        self.assertEqual(self.numbers(self.bob).count(7002), 1)
+
+    def test_who_misses_nothing_does_not_fall(self) -> None:
+        talker = self.world.member(stuck=True)
+        self.flood(self.alice, 2)  # as much as the transport takes
+        self.flood(talker)
+        self.world.wait(STALL_SECONDS + 2)
+        self.flood(talker, 100)
+        talker.read_on()
+        self.assertFalse(talker.half_closed)
+        self.assertEqual(self.numbers(talker)[:2], [0, 1])
+        self.assertEqual(self.numbers(self.bob), list(range(self.sent)))
+
     def test_the_log_is_trimmed_when_the_slow_are_gone(self) -> None:
         slow = self.world.member(stuck=True)
         others = [self.world.member() for _ in range(5)]

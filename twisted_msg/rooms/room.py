@@ -80,6 +80,7 @@ class Room:
         self._behind: dict[Cursor, None] = {}
         self._blockers: dict[Cursor, None] = {}
         self._relief = 0
+        self._releasing = False
 
     # -- for members ---------------------------------------------------------
 
@@ -100,7 +101,7 @@ class Room:
 
     def join(self, reader: Reader, view: View, origin: int) -> Cursor:
         """Return a cursor that reads what is said from now on, save what comes from `origin`."""
-        self.commit()  # what was said before is not for the newcomer
+        self.commit()  # what was said in this turn is not for the newcomer
         cursor = Cursor(self, reader, view, origin, self._log.end)
         self._members[cursor] = None
         return cursor
@@ -226,12 +227,19 @@ class Room:
         return now - cursor.since >= STALL_SECONDS
 
     def _fell(self, cursor: Cursor) -> None:
-        """Let a member fall off: go on without it, and tell it what it missed."""
+        """Let a member fall off: go on without it, and tell it what it missed.
+
+        Who misses nothing, because all that is unread is its own, only steps over it.
+        """
         end = self._log.end if cursor.limit is None else cursor.limit
         unread = self._log.between(cursor.position, end)
         missed = sum(piece.count(cursor.view, without=cursor.origin) for piece in unread)
-        cursor.leave()
-        cursor.reader.fallen(missed)
+        if missed:
+            cursor.leave()
+            cursor.reader.fallen(missed)
+        else:
+            cursor.position = end
+            self.caught_up(cursor)
 
     def _congest(self) -> None:
         """Make publishers wait until no healthy member is far behind."""
@@ -259,10 +267,16 @@ class Room:
 
     def _release(self) -> None:
         """Let those go on who hold, until the room is full again."""
-        while self._held and not self.congested and self._pending_cost <= TAIL_COST:
-            author = next(iter(self._held))
-            del self._held[author]
-            author.release()
+        if self._releasing:
+            return  # what a released author says may lead here again; the loop below goes on
+        self._releasing = True
+        try:
+            while self._held and not self.congested and self._pending_cost <= TAIL_COST:
+                author = next(iter(self._held))
+                del self._held[author]
+                author.release()
+        finally:
+            self._releasing = False
 
     def _hold(self, author: Publisher) -> None:
         """Ask a publisher to wait, once."""
