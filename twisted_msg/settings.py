@@ -200,10 +200,15 @@ def load(
     return Settings(**values)
 
 
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return a question that names the known name nearest to an unknown one, or nothing."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def suggestion(name: str, known: Sequence[str]) -> str:
     """Return what to say behind an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+    return nearest(name, known) or f"; known are {', '.join(known)}"
 
 
 def _value(option: Option, place: str, given: str | Sequence[str] | None) -> Any:

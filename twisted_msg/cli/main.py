@@ -7,16 +7,16 @@ that help is quick; what cannot be understood is one line and exit code 2.
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, NoReturn
 
 from twisted_msg import __version__
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import add_common, client_options
+from twisted_msg.settings import nearest
 
 
 class Verb(NamedTuple):
@@ -74,12 +74,6 @@ def _open_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a question that names the nearest known name, or nothing."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, and which knows the names it was given."""
 
@@ -125,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
         if action.dest == "verb" and value not in _BY_NAME:
             self.error(
                 f"no verb {value!r}"
-                + (nearest(value, _BY_NAME) or f"; there are: {', '.join(_BY_NAME)}")
+                + (nearest(value, list(_BY_NAME)) or f"; there are: {', '.join(_BY_NAME)}")
             )
         super()._check_value(action, value)
 
