@@ -35,7 +35,10 @@ class FrameDecoder:
     or False for good, and words on a plain connection are refused.
     """
 
-    __slots__ = ("_buffer", "_header", "_need", "header_size", "max_payload", "typed", "unfinished")
+    __slots__ = (
+        "_buffer", "_header", "_known", "_known_raw", "_need", "header_size", "max_payload",
+        "typed", "unfinished",
+    )  # fmt: skip
 
     def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
         """Take the header's width and the largest payload, both in bytes.
@@ -54,6 +57,8 @@ class FrameDecoder:
         still (and `stage` too), the peer is still sending the same one."""
         self._buffer = bytearray()
         self._header: Header | None = None
+        self._known: Header | None = None
+        self._known_raw = b""
         self._need = header_size
 
     @property
@@ -89,7 +94,12 @@ class FrameDecoder:
             if header is None:
                 if end - start < width:
                     break
-                header = self._admit(parse_header(data[start : start + width]))
+                raw = data[start : start + width]
+                if raw == self._known_raw and self._known is not None:
+                    header = self._known  # senders repeat themselves
+                else:
+                    header = self._known = self._admit(parse_header(raw))
+                    self._known_raw = raw
                 start += width
             length, words = header
             if end - start < length:
@@ -121,5 +131,6 @@ class FrameDecoder:
                 f"a message of {length} bytes is over this server's limit of "
                 f"{self.max_payload}: send it in smaller ones",
                 verb=words[0] if words else None,
+                subject=words[min(2, len(words) - 1)] if len(words) > 1 else None,
             )
         return header
