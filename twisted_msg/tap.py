@@ -23,28 +23,16 @@ from twisted.python.logfile import LogFile
 from twisted_msg import __version__
 from twisted_msg.addresses import no_endpoint, typed
 from twisted_msg.journal import json_lines
+from twisted_msg.options import CONFIG_HELP, OPTIONS, SWITCHED_ON, Option
 from twisted_msg.service import CannotStart, ServerService, log
-from twisted_msg.settings import (
-    CONFIG_HELP,
-    OPTIONS,
-    Option,
-    Settings,
-    SettingsError,
-    load,
-    suggestion,
-)
+from twisted_msg.settings import Settings, SettingsError, load, suggestion
 
 WRONG_USAGE = 2
 """Exit code for options that cannot be used, as of the `tcpmsg` command."""
 
 
-def _help(option: Option) -> str:
-    """Return an option's line of help, its default included."""
-    return option.help if option.default is None else f"{option.help} [default: {option.default}]"
-
-
 class Options(usage.Options):
-    """The options of `twistd tcpmsg`, made from the table in `settings`."""
+    """The options of `twistd tcpmsg`, made from the table in `options`."""
 
     synopsis = "[options]"
     longdesc = (
@@ -55,7 +43,14 @@ class Options(usage.Options):
 
     optParameters = [  # noqa: RUF012 (the name and shape that usage.Options reads)
         ["config", None, None, CONFIG_HELP],
-        *([option.name, None, None, _help(option)] for option in OPTIONS if not option.repeatable),
+        *(
+            [option.name, None, None, option.line]
+            for option in OPTIONS
+            if not (option.repeatable or option.flag)
+        ),
+    ]
+    optFlags = [  # noqa: RUF012 (as above)
+        [option.name, None, option.line] for option in OPTIONS if option.flag
     ]
 
     def opt_version(self) -> NoReturn:
@@ -72,8 +67,12 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Read and check everything, endpoints included."""
-        flags = {name: value for name, value in self.items() if value is not None}
-        config = flags.pop("config", None)
+        config = self["config"]
+        flags = {
+            option.name: SWITCHED_ON if option.flag else value
+            for option in OPTIONS
+            if (value := self.get(option.name)) is not None and value != 0  # a flag not given
+        }
         try:
             self.settings = load(flags, os.environ, config)
             check_endpoints(self.settings)
@@ -118,7 +117,7 @@ def _collector(option: Option) -> Callable[[Options, str], None]:
     def collect(self: Options, value: str) -> None:
         self.setdefault(option.name, []).append(value)
 
-    collect.__doc__ = _help(option)
+    collect.__doc__ = option.line
     return collect
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,18 +15,29 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg import settings
-from twisted_msg.settings import OPTIONS, Settings, SettingsError, load, read_size, suggestion
+from twisted_msg.options import OPTIONS, Option
+from twisted_msg.settings import Settings, SettingsError, load, suggestion
+from twisted_msg.values import Retain, read_limit, read_rooms, read_size, read_stall
 
 hypothesis_settings.register_profile("unit", derandomize=True, deadline=None, database=None)
 hypothesis_settings.load_profile("unit")
 
+DAY = 24 * 3600
+
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:5050:interface=127.0.0.1:backlog=4096",),
+    "open": False,
     "header-size": 128,
     "room": "lobby",
     "disconnect-message": b"!DISCONNECT!",
     "plain-reply": None,
     "max-payload": 1024 * 1024,
+    "stall-limit": 3600.0,
+    "data-dir": "/home/.local/share/tcpmsg",
+    "store": "sqlite",
+    "memory-room": (),
+    "retain": Retain(30.0 * DAY, 256 * 1024**2),
+    "store-limit": None,
     "log-format": None,
 }
 
@@ -35,29 +47,62 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
         ("localhost:2", ("tcp:2:interface=localhost:backlog=4096",)),
         ("unix:/run/a", ("unix:/run/a:backlog=4096",)),
     ],
+    "open": [("yes", True), ("1", True), ("ON", True)],
     "header-size": [("64", 64), ("4", 4), ("2048", 2048)],
     "room": [("a", "a"), ("B.c_d-9", "B.c_d-9"), ("r" * 32, "r" * 32)],
     "disconnect-message": [("quit", b"quit"), ("bye bye", b"bye bye"), ("é", "é".encode())],
     "plain-reply": [("Msg received", b"Msg received"), (" ", b" "), ("ok\n", b"ok\n")],
     "max-payload": [("64k", 65536), ("12", 12), ("1MB", 1_000_000)],
+    "stall-limit": [("1", 1.0), ("90s", 90.0), ("2h", 7200.0)],
+    "data-dir": [("/a", "/a"), ("~/b c", "/home/b c"), ("~", "/home")],
+    "store": [("memory", "memory"), ("sqlite", "sqlite"), ("memory", "memory")],
+    "memory-room": [("*", ("*",)), ("tmp.?", ("tmp.?",)), ("[!a-c]-x_", ("[!a-c]-x_",))],
+    "retain": [
+        ("2w", Retain(14.0 * DAY, 256 * 1024**2)),
+        ("64k", Retain(30.0 * DAY, 65536)),
+        ("all", Retain(None, None)),
+    ],
+    "store-limit": [("1MiB", 1024**2), ("2GB", 2 * 10**9), ("1048576", 1024**2)],
     "log-format": [("text", "text"), ("json", "json"), ("json", "json")],
 }
 """For each option, texts for a flag, the environment and the file, and what they mean."""
 
 BAD: dict[str, list[str]] = {
     "listen": ["nonsense", "localhost:65536", "localhost"],
+    "open": ["maybe", "2", "y", " ", "yes please"],
     "header-size": ["3", "2049", "-1", "x", "", "1_0", "+64", "64 ", "٦٤", "12.0", "99999"],
     "room": ["", "a b", "r" * 33, "é", "@a", "a/b", "a\n"],
     "disconnect-message": ["", "!ERROR! ", "!ERROR! bye"],
     "plain-reply": [""],
     "max-payload": ["", "0", "-1", "1.5M", "1TB", "k", "10000000000", "10GiB", "\u0665", "1 k b"],
+    "stall-limit": ["", "0", "0h", "-1", "1.5", "1d", "1 2", "s", "forever", "\u0665", "1" * 10],
+    "data-dir": ["", "~bob", "~bob/x", "/a\0b"],
+    "store": ["", "SQLite", "disk", "memory "],
+    "memory-room": ["", "!", "@a", "é", "a/b", "!a", "[a", "a]", "[]", "[*]", "[!]", "a\\"],
+    "retain": [
+        "",
+        "x",
+        "30",
+        "10M",
+        "0d",
+        "0k",
+        "forever",
+        "1y",
+        "-1d",
+        "1.5h",
+        "1TB",
+        "9" * 30 + "g",
+    ],
+    "store-limit": ["", "0", "1023k", "1MB", "x", "9223372036854775808", "10000000000g"],
     "log-format": ["", "JSON", "xml", "text "],
 }
 
 
 def quoted(text: str) -> str:
     """A text as TOML spells it."""
-    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    escaped = (
+        text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\0", r"\u0000")
+    )
     return f'"{escaped}"'
 
 
@@ -72,6 +117,12 @@ class SettingsTestCase(SynchronousTestCase):
             "HOME": str(self.root / "home"),
             "XDG_CONFIG_DIRS": f"{self.root / 'first'}:{self.root / 'second'}",
         }
+
+    def expected(self, value: Any) -> Any:
+        """What the tables above say, with this test's home in it."""
+        if isinstance(value, str) and value.startswith("/home"):
+            return self.environment["HOME"] + value.removeprefix("/home")
+        return value
 
     def write(self, content: str | bytes, *place: str) -> str:
         """Write a configuration file and return its path."""
@@ -109,7 +160,21 @@ class TableTests(SynchronousTestCase):
 
     def test_every_option_has_help(self) -> None:
         for option in OPTIONS:
-            self.assertTrue(option.help and option.metavar.isupper(), option.name)
+            self.assertTrue(option.help, option.name)
+            self.assertTrue(option.flag or option.metavar.isupper(), option.name)
+
+    def test_flags(self) -> None:
+        self.assertEqual([option.name for option in OPTIONS if option.flag], ["open"])
+
+    def test_the_line_of_help_tells_the_default(self) -> None:
+        for metavar, default, line in (
+            ("X", None, "what"),
+            ("X", (), "what"),
+            ("", "no", "what"),
+            ("X", "1", "what [default: 1]"),
+            ("X", ("1", "2"), "what [default: 1, 2]"),
+        ):
+            self.assertEqual(Option("a", metavar, default, str, "what").line, line)
 
 
 class PrecedenceTests(SettingsTestCase):
@@ -118,7 +183,9 @@ class PrecedenceTests(SettingsTestCase):
     def test_defaults(self) -> None:
         loaded = self.load()
         for option in OPTIONS:
-            self.assertEqual(getattr(loaded, option.key), DEFAULTS[option.name], option.name)
+            self.assertEqual(
+                getattr(loaded, option.key), self.expected(DEFAULTS[option.name]), option.name
+            )
 
     def test_every_option_from_every_combination_of_places(self) -> None:
         for option in OPTIONS:
@@ -132,19 +199,21 @@ class PrecedenceTests(SettingsTestCase):
                 for given_, value in ((filed, by_line), (set_, by_variable), (flagged, by_flag)):
                     expected = value if given_ else expected
                 case = f"{option.name}: flag {flagged}, environment {set_}, file {filed}"
-                self.assertEqual(getattr(loaded, option.key), expected, case)
+                self.assertEqual(getattr(loaded, option.key), self.expected(expected), case)
 
     def test_an_option_changes_no_other(self) -> None:
         for option in OPTIONS:
             loaded = self.load({option.name: GOOD[option.name][0][0]})
             for other in OPTIONS:
                 if other is not option:
-                    self.assertEqual(getattr(loaded, other.key), DEFAULTS[other.name])
+                    self.assertEqual(
+                        getattr(loaded, other.key), self.expected(DEFAULTS[other.name])
+                    )
 
     def test_an_empty_variable_is_none(self) -> None:
         for option in OPTIONS:
             loaded = self.load(**{option.variable: ""})
-            self.assertEqual(getattr(loaded, option.key), DEFAULTS[option.name])
+            self.assertEqual(getattr(loaded, option.key), self.expected(DEFAULTS[option.name]))
 
     def test_several_listeners(self) -> None:
         endpoints = ("tcp:1:backlog=4096", "unix:/a:backlog=4096")
@@ -198,6 +267,25 @@ class BadValueTests(SettingsTestCase):
             ("max-payload", "x", "a size is a whole number and a unit, such as 64k, 1MiB or 2GB"),
             ("max-payload", "0", "the largest payload is 1 byte to 9999999999 bytes"),
             ("log-format", "xml", "a log format is one of text, json"),
+            ("open", "maybe",
+             "'maybe' is neither yes (1, yes, true, on) nor no (0, no, false, off)"),
+            ("stall-limit", "1d",
+             "a time is a whole number of seconds from 1, or as 90s, 10m or 1h"),
+            ("data-dir", "", "a folder's path is wanted; leave it out for the default"),
+            ("data-dir", "~bob/x",
+             "'~bob/x': of homes only your own, ~/, is known; write the whole path"),
+            ("store", "disk", "a store is one of sqlite, memory"),
+            ("memory-room", "a b",
+             "'a b' matches no room: a pattern is made of A-Z a-z 0-9 . _ - and "
+             "* ? [a-z] [!a-z], such as tmp.*"),
+            ("retain", "x",
+             "'x' is no limit: an age is such as 12h, 30d or 2w, a size for each room such as "
+             "64k or 256MiB; all lifts both"),
+            ("retain", "10M", "10M of what? 10m is minutes, 10d days, 10MiB a size"),
+            ("retain", "9999999999g", "9999999999g is beyond all disks; all is no limit"),
+            ("retain", "0d", "0d keeps nothing; --store memory stores no messages"),
+            ("store-limit", "1k",
+             "a store's limit is from 1MiB to below 2^63 bytes; leave the option out for none"),
             ("listen", "a:65536", "'a:65536' is no address: ports end at 65535"),
         ):  # fmt: skip
             self.assertEqual(self.refusal({name: text}), f"--{name}: {said}")
@@ -229,6 +317,13 @@ class BadValueTests(SettingsTestCase):
                     f"{config}: {name}: a text or a whole number is wanted",
                 )
 
+    def test_other_kinds_of_values_for_a_flag(self) -> None:
+        for value in ("1.5", "{}", "[1.5]", "[[true]]"):
+            config = self.write(f"open = {value}")
+            self.assertEqual(self.refusal((), config), f"{config}: open: true or false is wanted")
+        config = self.write("open = [true]")
+        self.assertIn("one value is wanted", self.refusal((), config))
+
     def test_negative_numbers_in_the_file(self) -> None:
         config = self.write("header-size = -64")
         self.assertIn(f"{config}: header-size: a header has", self.refusal((), config))
@@ -242,6 +337,164 @@ class BadValueTests(SettingsTestCase):
         )
         flags["max-payload"] = "3"
         self.assertEqual(self.load(flags).disconnect_message, b"bye")
+
+
+class SwitchTests(SettingsTestCase):
+    """Flags: on by their name, on or off from elsewhere."""
+
+    def test_from_the_environment(self) -> None:
+        for on, words in ((True, "1 yes true on YES True"), (False, "0 no false off No FALSE")):
+            for word in words.split():
+                self.assertIs(self.load(TCPMSG_OPEN=word).open, on, word)
+
+    def test_what_else_is_in_the_environment(self) -> None:
+        self.assertTrue(self.refusal(TCPMSG_OPEN="maybe").startswith("TCPMSG_OPEN: 'maybe' is"))
+
+    def test_from_the_file(self) -> None:
+        for value, on in (("true", True), ("false", False), ("1", True), ('"no"', False)):
+            self.assertIs(self.load(config=self.write(f"open = {value}")).open, on)
+
+    def test_the_flag_wins(self) -> None:
+        config = self.write("open = true")
+        self.assertIs(self.load({"open": "yes"}, TCPMSG_OPEN="no").open, True)
+        self.assertIs(self.load(config=config, TCPMSG_OPEN="no").open, False)
+
+
+class FolderTests(SettingsTestCase):
+    """Where the store is."""
+
+    def test_the_defaults_in_their_order(self) -> None:
+        environment = {
+            "STATE_DIRECTORY": "/state/a:/state/b",
+            "XDG_DATA_HOME": "/data",
+            "HOME": "/home/me",
+        }
+        for variable, folder in (
+            ("STATE_DIRECTORY", "/state/a"),
+            ("XDG_DATA_HOME", "/data/tcpmsg"),
+            ("HOME", "/home/me/.local/share/tcpmsg"),
+        ):
+            self.assertEqual(load({}, environment).data_dir, folder)
+            del environment[variable]
+        self.assertEqual(load({}, {}).data_dir, "/var/lib/tcpmsg")
+
+    def test_empty_and_relative_folders_are_passed_over(self) -> None:
+        for useless in ("", "here"):
+            environment = dict.fromkeys(("STATE_DIRECTORY", "XDG_DATA_HOME", "HOME"), useless)
+            self.assertEqual(load({}, environment).data_dir, "/var/lib/tcpmsg")
+
+    def test_an_option_wins_over_the_defaults(self) -> None:
+        self.assertEqual(self.load({"data-dir": "/a"}, STATE_DIRECTORY="/state").data_dir, "/a")
+
+    def test_a_home_is_that_of_the_environment(self) -> None:
+        loaded = load({"data-dir": "~/x"}, {"HOME": "/home/me"})
+        self.assertEqual(loaded.data_dir, "/home/me/x")
+
+    def test_no_home(self) -> None:
+        for environment in ({}, {"HOME": ""}, {"HOME": "here"}):
+            self.assertEqual(
+                str(self.assertRaises(SettingsError, load, {"data-dir": "~/x"}, environment)),
+                "--data-dir: '~/x' has no meaning, for HOME is not set; write the whole path",
+            )
+
+    def test_a_relative_folder_is_of_the_place_of_the_start(self) -> None:
+        self.patch(settings.os, "getcwd", lambda: "/here")
+        self.assertEqual(self.load({"data-dir": "data"}).data_dir, "/here/data")
+
+
+class RetainTests(SettingsTestCase):
+    """What history is kept: one age and one size."""
+
+    def test_the_table_tells_the_defaults(self) -> None:
+        (option,) = (option for option in OPTIONS if option.name == "retain")
+        self.assertEqual(option.gather([option.read(text) for text in option.default]), Retain())
+
+    def test_both(self) -> None:
+        both = Retain(3600.0, 1024**2)
+        config = self.write('retain = ["1MiB", "1h"]')
+        for loaded in (
+            self.load({"retain": ["1h", "1MiB"]}),
+            self.load(TCPMSG_RETAIN="1MiB 1h"),
+            self.load(config=config),
+        ):
+            self.assertEqual(loaded.retain, both)
+
+    def test_all_and_one_limit(self) -> None:
+        for texts, retain in (
+            (["all", "1h"], Retain(3600.0, None)),
+            (["1k", "all"], Retain(None, 1024)),
+            (["1k", "all", "1h"], Retain(3600.0, 1024)),
+        ):
+            self.assertEqual(self.load({"retain": texts}).retain, retain)
+
+    def test_one_kind_twice(self) -> None:
+        for texts in (["1h", "2d"], ["1k", "1h", "1k"], ["all", "all"]):
+            self.assertEqual(
+                self.refusal({"retain": texts}),
+                "--retain: two limits of one kind; give one age and one size at the most",
+            )
+
+    def test_ages(self) -> None:
+        for text, age in (
+            ("90s", 90.0), ("10m", 600.0), ("12h", 43200.0), ("30d", 30.0 * DAY),
+            ("2w", 14.0 * DAY), (" 1 d ", 1.0 * DAY), ("1s", 1.0),
+            ("999999999w", 999999999.0 * 7 * DAY),
+        ):  # fmt: skip
+            self.assertEqual(read_limit(text), ("age", age))
+
+    def test_sizes(self) -> None:
+        for text, size in (
+            ("64k", 65536), ("256MiB", 256 * 1024**2), ("10MB", 10**7), ("1b", 1), ("2g", 2**31),
+            (f"{2**63 - 1}b", 2**63 - 1),
+        ):  # fmt: skip
+            self.assertEqual(read_limit(text), ("size", size))
+
+    def test_none_are_wanted(self) -> None:
+        config = self.write("retain = []")
+        self.assertIn("at least one value is wanted", self.refusal((), config))
+
+    @given(st.text(max_size=12))
+    def test_anything_else_is_a_value_error(self, text: str) -> None:
+        try:
+            kind, limit = read_limit(text)
+        except ValueError:
+            return
+        self.assertIn(kind, ("age", "size", "all"))
+        self.assertTrue(limit is None or limit >= 1)
+
+
+class MemoryRoomTests(SettingsTestCase):
+    """Rooms that are not stored."""
+
+    def test_several(self) -> None:
+        config = self.write('memory-room = ["tmp.*", "chat"]')
+        for loaded in (
+            self.load({"memory-room": ["tmp.*", "chat"]}),
+            self.load(TCPMSG_MEMORY_ROOM="tmp.* chat"),
+            self.load(config=config),
+        ):
+            self.assertEqual(loaded.memory_room, ("tmp.*", "chat"))
+
+    def test_none(self) -> None:
+        self.assertEqual(self.load(config=self.write("memory-room = []")).memory_room, ())
+
+    def test_one_of_several(self) -> None:
+        said = self.refusal({"memory-room": ["a*", "b c"]})
+        self.assertTrue(said.startswith("--memory-room: 'b c' matches no room"), said)
+
+    @given(st.from_regex(r"[A-Za-z0-9._-]{1,32}", fullmatch=True))
+    def test_every_rooms_name_is_a_pattern_of_itself(self, name: str) -> None:
+        self.assertTrue(fnmatchcase(name, read_rooms(name)))
+
+
+class StallTests(SynchronousTestCase):
+    """Times as people write them."""
+
+    def test_units(self) -> None:
+        for text, seconds in (
+            ("1", 1.0), ("3600", 3600.0), ("90s", 90.0), ("10m", 600.0), (" 1 h", 3600.0),
+        ):  # fmt: skip
+            self.assertEqual(read_stall(text), seconds)
 
 
 class UnknownKeyTests(SettingsTestCase):

@@ -9,36 +9,45 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 from twisted_msg.cli.exits import Exit
-from twisted_msg.settings import CONFIG_HELP, OPTIONS, SettingsError, load
+from twisted_msg.options import CONFIG_HELP, OPTIONS, SWITCHED_ON
+from twisted_msg.settings import SettingsError, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the server's options, from the same table as twistd's."""
     parser.add_argument("--config", metavar="FILE", help=CONFIG_HELP)
     for option in OPTIONS:
-        default = "" if option.default is None else f" [default: {option.default}]"
+        kind: dict[str, Any]
+        if option.flag:
+            kind = {"action": "store_const", "const": SWITCHED_ON}
+        else:
+            kind = {"action": "append" if option.repeatable else "store", "metavar": option.metavar}
         parser.add_argument(
             f"--{option.name}",
             dest=f"serve_{option.key}",
-            metavar=option.metavar,
-            action="append" if option.repeatable else "store",
-            help=(option.help + default).replace("%", "%%"),
+            help=option.line.replace("%", "%%"),
+            **kind,
         )
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    return {
+        option.name: value
+        for option in OPTIONS
+        if (value := getattr(arguments, f"serve_{option.key}")) is not None
+    }
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal says stop.  Returns the exit code: 0, or 1 or 2 if it cannot start."""
     from twisted_msg.tap import check_endpoints, use_monotonic_time
 
-    flags = {
-        option.name: value
-        for option in OPTIONS
-        if (value := getattr(arguments, f"serve_{option.key}")) is not None
-    }
     try:
-        settings = load(flags, os.environ, arguments.config)
+        settings = load(given(arguments), os.environ, arguments.config)
         check_endpoints(settings)
     except SettingsError as error:
         print(f"tcpmsg: {error}", file=sys.stderr)
