@@ -4,9 +4,11 @@ Law of this file: a piece never changes.  It is encoded once for each view, when
 the first member needs it, and all members share those bytes.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import attrgetter
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import accumulate, groupby
 from typing import Final, NamedTuple, Protocol
 
 from twisted_msg.wire.limits import HEADER_SIZE
@@ -15,111 +17,145 @@ PIECE_SIZE: Final = 64 * 1024
 """Bytes of the wire that a piece holds at the most, unless it is one larger message.  It
 is what a transport takes before it says stop, and what a stopped member keeps alive."""
 
-
 PIECE_COST: Final = 1024
 """Bytes of memory that a piece takes beside its messages, measured on CPython 3.11 and
 rounded up (tests/unit/test_log.py holds it against tracemalloc)."""
 
-MESSAGE_COST: Final = 288
+MESSAGE_COST: Final = 128
 """Bytes of memory that a message takes beside its payload and its encoding, likewise."""
 
 
-class Message(NamedTuple):
-    """One message of a room: its sequence number, the connection it came from, its payload."""
+class Author(NamedTuple):
+    """Who said something: the number of the connection, and its name then."""
 
-    seq: int
     origin: int
-    payload: bytes
+    name: bytes
 
 
 class View(Protocol):
     """How members of one kind see messages; also the key of what it has encoded."""
 
-    def encode(self, message: Message) -> bytes:
-        """Return the message's frame, or nothing if such members are not shown it."""
+    def encode(self, piece: Piece) -> list[bytes]:
+        """Return a frame for each message of a piece, empty for what they are not shown."""
+        ...
+
+    def gap(self, room: str, first: int, last: int) -> bytes:
+        """Return the frame that stands for messages no longer kept, or nothing if there is none."""
         ...
 
 
 class _Run(NamedTuple):
-    """Where a stretch of messages from one origin stands in a piece's encoding."""
+    """Where a stretch of messages from one origin stands in a piece."""
 
     origin: int
-    start: int
-    end: int
+    first: int
+    last: int
 
 
 class _Encoding:
-    """A piece's messages as one view sends them."""
+    """A piece's messages as one view sends them: the bytes, and where each frame ends."""
 
-    __slots__ = ("data", "runs")
+    __slots__ = ("data", "ends")
 
-    def __init__(self, messages: Iterable[Message], view: View) -> None:
-        frames: list[bytes] = []
-        self.runs: list[_Run] = []
-        end = 0
-        for origin, run in groupby(messages, attrgetter("origin")):
-            start = end
-            for message in run:
-                frame = view.encode(message)
-                frames.append(frame)
-                end += len(frame)
-            self.runs.append(_Run(origin, start, end))
+    def __init__(self, frames: list[bytes]) -> None:
         self.data = b"".join(frames)
+        self.ends = array("Q", accumulate(map(len, frames)))
 
 
 class Piece:
-    """A stretch of a room's log: consecutive messages, cut to fit a transport.
+    """A stretch of a room's log: messages with consecutive numbers, said in one batch.
 
+    `first` and `last` are sequence numbers, `millis` is the batch's Unix time in
+    milliseconds; `authors` and `payloads` have one entry for each message, at least one.
     `cost` estimates the bytes of memory that it takes, one encoding included.
     """
 
-    __slots__ = ("_encodings", "cost", "messages", "origins")
+    __slots__ = (
+        "_encodings", "_runs", "authors", "cost", "first", "last", "millis", "payloads", "room",
+    )  # fmt: skip
 
-    def __init__(self, messages: list[Message], size: int) -> None:
-        """Take the messages, at least one, and the bytes of the wire they make."""
-        self.messages = messages
-        self.cost = PIECE_COST + len(messages) * MESSAGE_COST + 2 * size
-        self.origins = frozenset(message.origin for message in messages)
+    def __init__(
+        self, room: str, first: int, millis: int, authors: list[Author], payloads: list[bytes]
+    ) -> None:
+        self.room = room
+        self.first = first
+        self.last = first + len(payloads) - 1
+        self.millis = millis
+        self.authors = authors
+        self.payloads = payloads
+        wire = sum(map(len, payloads)) + HEADER_SIZE * len(payloads)
+        self.cost = PIECE_COST + len(payloads) * MESSAGE_COST + 2 * wire
         self._encodings: dict[View, _Encoding] = {}
+        self._runs: tuple[_Run, ...] | None = None
 
     @property
-    def last(self) -> int:
-        """Sequence number of the last message."""
-        return self.messages[-1].seq
+    def runs(self) -> tuple[_Run, ...]:
+        """The stretches of messages from one origin each; `first` and `last` count from 0."""
+        if self._runs is None:
+            if self.authors.count(self.authors[0]) == len(self.authors):
+                self._runs = (_Run(self.authors[0].origin, 0, len(self.authors) - 1),)
+            else:
+                self._runs = tuple(self._find_runs())
+        return self._runs
 
-    def encoded(self, view: View, without: int | None = None) -> bytes:
-        """Return the piece's bytes for a view, less what came from the origin `without`."""
-        if len(self.origins) == 1 and without in self.origins:
-            return b""
+    def encoded(self, view: View, start: int = 0, without: int | None = None) -> bytes:
+        """Return the piece's bytes for a view.
+
+        Those of the messages from the sequence number `start` on, less what came from the
+        origin `without`.
+        """
         encoding = self._encodings.get(view)
         if encoding is None:
-            encoding = self._encodings[view] = _Encoding(self.messages, view)
-        if without not in self.origins:
-            return encoding.data
-        return b"".join(
-            encoding.data[start:end] for origin, start, end in encoding.runs if origin != without
-        )
+            encoding = self._encodings[view] = _Encoding(view.encode(self))
+        skipped = start - self.first
+        if without is None:
+            if skipped <= 0:
+                return encoding.data
+            return encoding.data[encoding.ends[skipped - 1] :]
+        data, ends = encoding.data, encoding.ends
+        wanted = [
+            (ends[begin - 1] if begin else 0, ends[last])
+            for origin, first, last in self.runs
+            if origin != without and (begin := max(first, skipped)) <= last
+        ]
+        if wanted == [(0, len(data))]:
+            return data
+        return b"".join([data[begin:end] for begin, end in wanted])
 
-    def count(self, view: View, without: int | None = None) -> int:
-        """Return the number of messages that a view shows, less those from the origin `without`."""
+    def count(self, view: View, start: int = 0, without: int | None = None) -> int:
+        """Return how many messages a view shows of those that `encoded` takes."""
         return sum(
-            message.origin != without and bool(view.encode(message)) for message in self.messages
+            bool(frame) and author.origin != without and seq >= start
+            for seq, (frame, author) in enumerate(
+                zip(view.encode(self), self.authors, strict=True), self.first
+            )
         )
 
+    def _find_runs(self) -> Iterator[_Run]:
+        first = 0
+        for origin, run in groupby(author.origin for author in self.authors):
+            last = first + sum(1 for _ in run) - 1
+            yield _Run(origin, first, last)
+            first = last + 1
 
-def cut(messages: Iterable[Message], header_size: int = HEADER_SIZE) -> Iterator[Piece]:
+
+def cut(
+    room: str, first: int, millis: int, authors: list[Author], payloads: list[bytes]
+) -> list[Piece]:
     """Cut a batch into pieces of at most `PIECE_SIZE`; a larger message is a piece of its own.
 
-    `header_size` is the width in bytes of the widest header that they are sent with.
+    The arguments are those of `Piece`.  The width of a header counts as that of typed
+    frames: the usual one, which wider plain headers may exceed a little.
     """
-    held: list[Message] = []
-    size = 0
-    for message in messages:
-        width = header_size + len(message.payload)
-        if held and size + width > PIECE_SIZE:
-            yield Piece(held, size)
-            held, size = [], 0
-        held.append(message)
-        size += width
-    if held:
-        yield Piece(held, size)
+    ends = list(accumulate(len(payload) + HEADER_SIZE for payload in payloads))
+    if ends[-1] <= PIECE_SIZE:
+        return [Piece(room, first, millis, authors, payloads)]
+    pieces: list[Piece] = []
+    begin = base = before = 0
+    for at, end in enumerate(ends):
+        if end - base > PIECE_SIZE and at > begin:
+            pieces.append(Piece(room, first + begin, millis, authors[begin:at], payloads[begin:at]))
+            begin, base = at, before
+        before = end
+    pieces.append(Piece(room, first + begin, millis, authors[begin:], payloads[begin:]))
+    return pieces

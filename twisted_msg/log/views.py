@@ -1,12 +1,14 @@
-"""How members of each kind see a message.
+"""How members of each kind see messages.
 
 Law of this file: what may not be shown to a kind of member is left out here, at
-delivery, and nowhere else.
+delivery, and nowhere else; a view makes frames of its own kind only.
 """
 
-from twisted_msg.log.piece import Message
-from twisted_msg.wire import encode_frame
+from __future__ import annotations
+
+from twisted_msg.log.piece import Piece
 from twisted_msg.wire.limits import DISCONNECT, ERROR_PREFIX, HEADER_SIZE
+from twisted_msg.wire.replies import Missed
 
 
 class PlainView:
@@ -21,9 +23,38 @@ class PlainView:
         self.header_size = header_size
         self.disconnect = disconnect
 
-    def encode(self, message: Message) -> bytes:
-        """Return the plain frame, or nothing for what plain members are not shown."""
-        payload = message.payload
-        if not payload or payload == self.disconnect or payload.startswith(ERROR_PREFIX):
-            return b""
-        return encode_frame(payload, (), self.header_size)
+    def encode(self, piece: Piece) -> list[bytes]:
+        """Return a plain frame for each message, empty for what plain members are not shown."""
+        width, shows = self.header_size, self._shows
+        return [
+            b"%-*d%b" % (width, len(payload), payload) if shows(payload) else b""
+            for payload in piece.payloads
+        ]
+
+    def _shows(self, payload: bytes) -> bool:
+        """Return whether plain members are shown a message."""
+        return bool(payload) and payload != self.disconnect and not payload.startswith(ERROR_PREFIX)
+
+    def gap(self, room: str, first: int, last: int) -> bytes:
+        """Return nothing: a plain member that missed messages is told so and let go."""
+        return b""
+
+
+class TypedView:
+    """Messages as `MSG <room> <seq> <sender> <millis>`."""
+
+    def encode(self, piece: Piece) -> list[bytes]:
+        """Return a frame for each message."""
+        room, millis, payloads = piece.room.encode(), piece.millis, piece.payloads
+        frames: list[bytes] = []
+        for _, first, last in piece.runs:
+            tail = b" %b %d" % (piece.authors[first].name, millis)
+            frames += [
+                (b"%d MSG %b %d%b" % (len(payload), room, seq, tail)).ljust(HEADER_SIZE) + payload
+                for seq, payload in enumerate(payloads[first : last + 1], piece.first + first)
+            ]
+        return frames
+
+    def gap(self, room: str, first: int, last: int) -> bytes:
+        """Return the frame that stands where the messages would have."""
+        return Missed(room, first, last).encode()

@@ -1,0 +1,193 @@
+"""What a store refuses, and how it is brought to a newer version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from unittest.mock import patch
+
+from tests.unit.test_store import BODY, StoreCase, said
+from twisted_msg.log import database
+from twisted_msg.log.store import (
+    Damaged,
+    Mark,
+    StoreBroken,
+    StoreError,
+    StoreFull,
+)
+
+SCHEMA = Path(database.__file__).parent / "schema"
+
+
+class RefusalTests(StoreCase):
+    def test_another_server(self) -> None:
+        self.opened()
+        self.assertIn("another server", self.refused(self.store()))
+
+    def test_another_program(self) -> None:
+        self.opened().close()
+        path = os.path.join(self.folder, "log.sqlite3")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.assertIn("another program", self.refused(self.store()))
+        self.opened()
+
+    def test_a_program_that_comes_later_is_kept_out(self) -> None:
+        self.opened()
+        self.assertRaises(sqlite3.OperationalError, self.edit, "DELETE FROM rooms")
+
+    def test_a_foreign_file(self) -> None:
+        os.mkdir(self.folder)
+        self.edit("CREATE TABLE theirs (x)")
+        self.assertIn("not a store", self.refused(self.store()))
+
+    def test_no_database_at_all(self) -> None:
+        os.mkdir(self.folder)
+        Path(self.folder, "log.sqlite3").write_bytes(b"dear diary, " * 1000)
+        self.refused(self.store(), Damaged)
+
+    def test_a_newer_version(self) -> None:
+        self.opened().close()
+        self.edit("PRAGMA user_version = 99")
+        self.assertIn("version 99", self.refused(self.store()))
+
+    def test_no_folder_can_be_made(self) -> None:
+        Path(self.folder).write_bytes(b"")
+        self.assertIn("may write", self.refused(self.store(folder=self.folder + "/store")))
+
+    def test_no_file_can_be_made(self) -> None:
+        os.makedirs(os.path.join(self.folder, "log.sqlite3"))
+        self.assertIn("writable", self.refused(self.store()))
+
+    def test_a_truncated_file(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", seq, bytes(3000)) for seq in range(1, 99)], [])
+        store.close()
+        path = os.path.join(self.folder, "log.sqlite3")
+        os.truncate(path, os.path.getsize(path) // 2)
+        self.refused(self.store(), Damaged)
+
+    def test_an_index_that_misses_a_row(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1)], [])
+        store.close()
+        self.edit(
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_master SET sql = replace(sql, 'size    INTEGER NOT NULL', "
+            "'size INTEGER NOT NULL CHECK (size = 0)') WHERE name = 'rooms'",
+        )
+        self.refused(self.store(), Damaged)
+
+    def test_rooms_that_are_not_what_their_pieces_say(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1), said("lobby", 2)], [])
+        store.close()
+        for column, bad, good in (("head", 1, 2), ("first", 2, 1), ("size", 0, 2 * BODY + 16)):
+            self.edit(f"UPDATE rooms SET {column} = {bad}")
+            self.assertIn("lobby", self.refused(self.store(), Damaged))
+            self.edit(f"UPDATE rooms SET {column} = {good}")
+        self.opened().close()
+        self.edit("DELETE FROM pieces")
+        with patch.object(database, "CHECKED_SIZE", 0):
+            self.refused(self.store(), Damaged)
+
+    def test_altered_messages(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", seq, b"some text") for seq in (1, 2, 3, 4)], [])
+        store.close()
+        self.edit(
+            "UPDATE pieces SET body = CAST(replace(body, 'some', 'same') AS BLOB) WHERE first = 1",
+            "UPDATE pieces SET millis = 7 WHERE first = 2",
+            "UPDATE pieces SET body = 'some text' WHERE first = 3",
+        )
+        store = self.opened()
+        for seq in (1, 2, 3):
+            error = self.assertRaises(Damaged, store.piece, "lobby", seq)
+            self.assertIn(f"message {seq} of room lobby", str(error))
+        self.assertIsNotNone(store.piece("lobby", 4))
+
+    def test_a_full_disk(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1)], [(b"c", 1, 1)])
+        store._database.read("PRAGMA max_page_count = 20")
+        large = [said("lobby", 2, bytes(500_000)), said("den", 1)]
+        self.assertRaises(StoreFull, store.commit, large, [(b"c", 2, 2)])
+        many = [said(f"r{each}", 1, bytes(1000)) for each in range(database.WRITES)]
+        self.assertRaises(StoreFull, store.commit, many, [(b"c", 3, 3)])
+        self.assertEqual((store.head("lobby"), store.head("den"), store.head("r0")), (1, 0, 0))
+        self.assertEqual(store.mark(b"c"), Mark(1, 1))
+        self.assertEqual(store.commit([said("lobby", 2)], [(b"c", 2, 2)])[0].head, 2)
+        store._database.read("PRAGMA max_page_count = 2000")
+        store.commit([said("lobby", 3, bytes(500_000)), said("den", 1)], [])
+        store.close()
+        self.assertEqual([kept.head for kept in store.open()], [3, 1])
+
+    def test_a_failed_write_is_final(self) -> None:
+        store = self.opened()
+        store._database.read("PRAGMA query_only = ON")
+        error = self.assertRaises(StoreBroken, store.commit, [said("lobby", 1)], [])
+        self.assertNotIn("\n", str(error))
+        self.assertEqual(store.head("lobby"), 0)
+
+    def test_a_failed_read(self) -> None:
+        store = self.opened()
+        store._database.read("DROP TABLE marks")
+        self.assertIn("no such table", str(self.assertRaises(StoreError, store.mark, b"c")))
+
+    def test_a_transaction_that_sqlite_ended_itself(self) -> None:
+        held = self.opened()._database
+
+        def interrupted() -> None:
+            with held.transaction():
+                held.write("ROLLBACK")
+
+        self.assertRaises(StoreBroken, interrupted)
+
+    def test_a_failed_close(self) -> None:
+        class Connection:
+            def close(self) -> None:
+                raise sqlite3.OperationalError("disk I/O error")
+
+        store = self.opened()
+        real, store._database._connection = store._database._connection, Connection()
+        self.assertRaises(StoreError, store.close)
+        real.close()
+        self.opened()
+
+
+class MigrationTests(StoreCase):
+    def schema(self, text: str) -> Path:
+        folder = Path(self.mktemp())
+        shutil.copytree(SCHEMA, folder)
+        (folder / "0002.sql").write_text(text)
+        (folder / "notes.txt").write_text("not a step")
+        return folder
+
+    def test_an_upgrade_keeps_a_copy(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1)], [])
+        store.close()
+        newer = self.schema("CREATE TABLE more (x); INSERT INTO more VALUES (1);")
+        store = self.store(schema=newer)
+        self.assertEqual(store.open()[0].head, 1)
+        self.assertEqual(store._database.read("SELECT x FROM more"), [(1,)])
+        store.close()
+        self.assertIn("version 2", self.refused(self.store()))
+        path = os.path.join(self.folder, "log.sqlite3")
+        os.replace(path + ".v1.backup", path)
+        self.assertEqual(self.opened().head("lobby"), 1)
+
+    def test_a_failed_upgrade_changes_nothing(self) -> None:
+        self.opened().close()
+        newer = self.schema("CREATE TABLE more (x); CREATE TABLE more (x);")
+        self.assertIn("more already exists", self.refused(self.store(schema=newer)))
+        self.opened()
+
+    def test_a_new_store_is_made_by_all_steps(self) -> None:
+        store = self.store(schema=self.schema("CREATE TABLE more (x);"))
+        store.open()
+        self.assertEqual(store._database.read("SELECT x FROM more"), [])
+        self.assertEqual(sorted(os.listdir(self.folder))[:2], ["lock", "log.sqlite3"])

@@ -1,0 +1,294 @@
+"""Group commit: everything that was said while the store was busy is written at once.
+
+Law of this file: one job at a time is with the worker, groups in the order of coming and
+at most one page of history between two of them; nobody hears of a message before the
+store has it, and when the outcome of a write is unknown, nobody hears anything again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from twisted_msg.log.piece import Piece
+from twisted_msg.log.store import Kept, Mark, Store, StoreFull
+from twisted_msg.log.worker import Worker
+
+UNCOMMITTED_COST: Final = 2 * 1024 * 1024
+"""Bytes of memory that messages may take that the store does not have yet, before those
+who publish wait: a few hundredths of a second of an ordinary disk's work."""
+
+UNCOMMITTED_RELIEF: Final = UNCOMMITTED_COST // 2
+"""How little must be left before they go on, so that they are not stopped for each group."""
+
+PAGE_CACHE: Final = 16
+"""Pieces of history that are kept for others who read the same: 1 MiB at the most, unless
+messages are large."""
+
+PageTaker = Callable[[Piece | BaseException | None], None]
+"""Who is given a page of history."""
+
+
+class Source(Protocol):
+    """A room in which something was said."""
+
+    def cut(self) -> list[Piece]:
+        """Take what was said since the last time, cut into pieces."""
+        ...
+
+    def committed(self, pieces: list[Piece]) -> None:
+        """The store has these pieces."""
+        ...
+
+    def turned_away(self) -> None:
+        """The store has no room for what was said since the last time, and has none of it."""
+        ...
+
+
+class Debtor(Protocol):
+    """Who is owed an acknowledgement."""
+
+    key: bytes | None
+    """What the store knows its client by; None if nothing is to be remembered."""
+
+    def stored(self, number: int, seq: int) -> None:
+        """Everything up to this id is stored."""
+        ...
+
+    def turned_away(self) -> None:
+        """What it said since the last time could not be stored."""
+        ...
+
+
+class Commits:
+    """The way into a store, and out of it, for the rooms of a server.
+
+    `weight` is the bytes of memory that uncommitted messages take.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: Worker,
+        *,
+        soon: Callable[[Callable[[], None]], object],
+        kept: Callable[[Kept], None],
+        relieved: Callable[[], None],
+        broken: Callable[[BaseException], None],
+    ) -> None:
+        """Take the store, who works on it, and whom to tell.
+
+        `soon` calls a function when this turn of the reactor is over; `kept` is told what
+        the store holds of a room when that changed, `relieved` when publishers may go on,
+        `broken` when a write has failed and the process must end.
+        """
+        self.weight = 0
+        self._store = store
+        self._worker = worker
+        self._soon = soon
+        self._kept = kept
+        self._relieved = relieved
+        self._broken = broken
+        self._next = _Group()
+        self._group: _Group | None = None
+        self._busy = self._scheduled = self._wrote_last = self._ended = False
+        self._questions: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+        self._pages: OrderedDict[tuple[str, int], Piece] = OrderedDict()
+        self._readers: dict[tuple[str, int], list[PageTaker]] = {}
+        self._pruning = False
+
+    @property
+    def full(self) -> bool:
+        """Whether those who publish should wait."""
+        return self.weight > UNCOMMITTED_COST
+
+    # -- what is written -----------------------------------------------------
+
+    def add(self, source: Source) -> None:
+        """Something was said in a room: have it committed, with whatever is said meanwhile."""
+        self._next.sources[source] = None
+        self._schedule()
+
+    def owe(self, debtor: Debtor, number: int, seq: int) -> None:
+        """Acknowledge an id, and all before it, when everything said so far is stored."""
+        self._next.owed[debtor] = number, seq
+        self._schedule()
+
+    def owes(self, debtor: Debtor) -> bool:
+        """Return whether an acknowledgement is still to come."""
+        group = self._group
+        return debtor in self._next.owed or (group is not None and debtor in group.owed)
+
+    def settle(self, then: Callable[[], None]) -> None:
+        """Call back when everything said so far is stored."""
+        if self._next.sources or self._next.owed:
+            self._next.waiting.append(then)
+        elif self._group is not None:
+            self._group.waiting.append(then)
+        else:
+            then()
+
+    # -- what is read --------------------------------------------------------
+
+    def page(self, room: str, seq: int, taker: PageTaker) -> None:
+        """Fetch the first piece that reaches to a sequence number; None if there is none.
+
+        Damage is handed over as the exception.
+        """
+        key = room, seq
+        piece = self._pages.get(key)
+        if piece is not None:
+            self._soon(lambda: taker(piece))  # not at once: the taker is about to wait
+        elif key in self._readers:
+            self._readers[key].append(taker)
+        else:
+            self._readers[key] = [taker]
+            self.ask(lambda: self._store.piece(room, seq), lambda page: self._read(key, page))
+
+    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Ask the store something, between two groups; `then` gets the answer, or the exception."""
+        self._questions.append((question, then))
+        self._schedule()
+
+    def mark(self, key: bytes, then: Callable[[Mark | BaseException | None], None]) -> None:
+        """Ask how far a client has come; None if the store does not know it."""
+        self.ask(lambda: self._store.mark(key), then)
+
+    def since(self, room: str, millis: int, then: Callable[[int | BaseException], None]) -> None:
+        """Ask from where on a room's messages were said at this Unix time or later."""
+        self.ask(lambda: self._store.since(room, millis), then)
+
+    def head(self, room: str) -> int:
+        """Return the sequence number behind which a room goes on that is not in memory."""
+        return self._store.head(room)
+
+    def forget(self, room: str) -> None:
+        """Tell the store that a room is gone."""
+        self.ask(lambda: self._store.forget(room), lambda _: None)
+
+    def prune(self, now: int) -> None:
+        """Have the store drop what it need not keep at this Unix time in milliseconds."""
+        if not self._pruning:
+            self._pruning = True
+            self._prune_on(now)
+
+    def _read(self, key: tuple[str, int], page: Any) -> None:
+        """A page is there: hand it to all who asked for it meanwhile."""
+        if isinstance(page, Piece):
+            self._pages[key] = page
+            if len(self._pages) > PAGE_CACHE:
+                self._pages.popitem(last=False)
+        for taker in self._readers.pop(key):
+            taker(page)
+
+    def _prune_on(self, now: int) -> None:
+        def pruned(changed: Any) -> None:
+            if isinstance(changed, BaseException):
+                self._fail(changed)
+                return
+            for kept in changed:
+                self._kept(kept)
+            if changed:
+                self._prune_on(now)
+            else:
+                self._pruning = False
+
+        self.ask(lambda: self._store.prune(now), pruned)
+
+    # -- one job after another -----------------------------------------------
+
+    def _schedule(self) -> None:
+        """Begin when this turn of the reactor is over, unless a job's end will."""
+        if not (self._busy or self._scheduled or self._ended):
+            self._scheduled = True
+            self._soon(self._begin)
+
+    def _begin(self) -> None:
+        """Give the worker its next job: a group, or, between two groups, one question."""
+        self._scheduled = False
+        if self._busy or self._ended:
+            return
+        due = bool(self._next.sources or self._next.owed)
+        if due and not (self._wrote_last and self._questions):
+            self._wrote_last = True
+            self._write()
+        elif self._questions:
+            self._wrote_last = False
+            question, then = self._questions.popleft()
+            self._give(question, then)
+
+    def _write(self) -> None:
+        """Have the worker commit everything that was said."""
+        group, self._next = self._next, _Group()
+        self._group = group
+        group.weight = self.weight
+        group.pieces = [(source, source.cut()) for source in group.sources]
+        pieces = [piece for _, cut in group.pieces for piece in cut]
+        marks = [(debtor.key, *owed) for debtor, owed in group.owed.items() if debtor.key]
+        if pieces or marks:
+            self._give(
+                lambda: self._store.commit(pieces, marks),
+                lambda outcome: self._written(group, outcome),
+            )
+        else:
+            self._written(group, ())
+
+    def _give(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        def done(outcome: Any) -> None:
+            self._busy = False
+            if not self._ended:
+                then(outcome)
+                self._begin()
+
+        self._busy = True
+        self._worker.run(job, done, done)
+
+    def _written(self, group: _Group, outcome: Any) -> None:
+        """A group is stored, or not."""
+        if isinstance(outcome, BaseException) and not isinstance(outcome, StoreFull):
+            self._fail(outcome)
+            return
+        self._group = None
+        if isinstance(outcome, StoreFull):
+            self._turn_away(group)
+        else:
+            self.weight -= group.weight
+            for kept in outcome:
+                self._kept(kept)
+            for debtor, (number, seq) in group.owed.items():
+                debtor.stored(number, seq)
+            for source, pieces in group.pieces:
+                source.committed(pieces)
+        for then in group.waiting:
+            then()
+        if self.weight <= UNCOMMITTED_RELIEF:
+            self._relieved()
+
+    def _turn_away(self, group: _Group) -> None:
+        """The store is full: what was said since is refused too, lest an ack passes it over."""
+        later, self._next = self._next, _Group()
+        self.weight = 0
+        for source in group.sources | later.sources:
+            source.turned_away()
+        for debtor in group.owed | later.owed:
+            debtor.turned_away()
+        group.waiting += later.waiting
+
+    def _fail(self, error: BaseException) -> None:
+        """The outcome of a write is unknown: nothing is said or done any more."""
+        self._ended = True
+        self._broken(error)
+
+
+class _Group:
+    """What goes into one transaction, and who waits for it."""
+
+    __slots__ = ("owed", "pieces", "sources", "waiting", "weight")
+
+    def __init__(self) -> None:
+        self.sources: dict[Source, None] = {}
+        self.owed: dict[Debtor, tuple[int, int]] = {}
+        self.pieces: list[tuple[Source, list[Piece]]] = []
+        self.waiting: list[Callable[[], None]] = []
+        self.weight = 0

@@ -1,0 +1,168 @@
+"""What is deleted, so that a store stays within its limits.
+
+Law of this file: from the oldest end only, and little at a time, for a commit may be
+waiting.  The ledger is read here; whoever asked writes to it when the store has it all.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from twisted_msg.log.database import Database
+from twisted_msg.log.ledger import Ledger, Room
+from twisted_msg.log.store import Retention
+
+PRUNE_ROWS: Final = 256
+"""Pieces that one step of retention deletes: about 2 ms, so that no commit waits long."""
+
+PRUNE_SIZE: Final = 4 * 1024 * 1024
+"""Bytes of bodies that one step deletes, likewise."""
+
+SLACK: Final = 1024 * 1024
+"""Bytes below its limit that a room is taken down to, or a 16th of the limit if that is
+less.  A room that is flooded at its limit then pays for deleting once in a megabyte."""
+
+MARK_AGE: Final = 7 * 24 * 3600
+"""Seconds that a client's mark is kept at least, however short messages are: a client that
+was away for a few days may still send again what it does not know to be stored."""
+
+MARK_ROWS: Final = 256
+"""Marks that one call looks at: a fraction of a millisecond."""
+
+AGED_ROOMS: Final = 16
+"""Rooms that share one step when several hold what is too old, and so share its sync."""
+
+_ROOM: Final = 2
+_ALL: Final = 2**63 - 1
+
+_OLDEST: Final = (
+    "SELECT first, millis, length(body) FROM pieces"
+    " WHERE room = ? AND first < ? ORDER BY first LIMIT ?"
+)
+_NEWEST: Final = "SELECT max(first) FROM pieces WHERE room = ?"
+_MARKS: Final = (
+    "SELECT max(client) FROM (SELECT client FROM marks WHERE client > ? ORDER BY client LIMIT ?)"
+)
+_SWEEP: Final = "DELETE FROM marks WHERE client > ? AND client <= ? AND millis < ?"
+
+
+class _Bound(NamedTuple):
+    """How far deleting goes: rows, bytes, what is older than a time, what stands before `seq`."""
+
+    rows: int
+    size: int
+    millis: int = 0
+    seq: int = _ALL
+
+
+_STEP: Final = _Bound(PRUNE_ROWS, PRUNE_SIZE)
+
+
+def room_row(room: Room) -> tuple[object, ...]:
+    """Return what makes a room's row in `Database.write_all`."""
+    return (_ROOM, *room)
+
+
+class Pruning:
+    """The limits of one open store, and how far it has got with them."""
+
+    def __init__(self, database: Database, ledger: Ledger, retention: Retention) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._retention = retention
+        self._limit = _ALL if retention.size is None else retention.size
+        # Only a limit that was lowered makes these: commits keep within it.
+        self._crowded = [room.name for room in ledger.rooms.values() if self.crowded(room)]
+        self._swept = b""
+
+    def crowded(self, room: Room) -> bool:
+        """Return whether a room holds more than it may."""
+        return room.size > self._limit
+
+    def make_room(self, room: Room, seq: int, rows: int, size: int) -> Room:
+        """Take a crowded room below its limit, in a commit's transaction.
+
+        What stands at or behind `seq` is what the commit brought, and stays.  No more is
+        deleted than a step's rows or twice what came in: `rows` pieces of `size` bytes.
+        """
+        most = _Bound(PRUNE_ROWS + 2 * rows, SLACK + 2 * size, seq=seq)
+        excess = room.size - self._limit + min(SLACK, self._limit // 16)
+        return self._trim(room, _Bound(0, excess), most)
+
+    def step(self, now: int) -> list[Room]:
+        """Do a step; return the rooms that it changed, as they are now."""
+        changed = self._prune_age(now) or self._prune_size() or self._prune_store()
+        if not changed:
+            self._prune_marks(now)
+        return changed
+
+    def _prune_age(self, now: int) -> list[Room]:
+        if self._retention.age is None:
+            return []
+        cutoff = now - int(self._retention.age * 1000)
+        rooms = self._ledger.overdue(cutoff, AGED_ROOMS)
+        share = _Bound(PRUNE_ROWS // AGED_ROOMS, PRUNE_SIZE // AGED_ROOMS)
+        if len(rooms) == 1:
+            share = _STEP
+        return self._trimmed([(room, _Bound(0, 0, cutoff), share) for room in rooms])
+
+    def _prune_size(self) -> list[Room]:
+        while self._crowded:
+            room = self._ledger.rooms.get(self._crowded[-1])
+            if room is not None and self.crowded(room):
+                ((newest,),) = self._database.read(_NEWEST, room.id)
+                wanted = _Bound(0, room.size - self._limit)
+                changed = self._trimmed([(room, wanted, _STEP._replace(seq=newest))])
+                if changed:
+                    return changed
+            self._crowded.pop()
+        return []
+
+    def _prune_store(self) -> list[Room]:
+        if self._retention.store is None:
+            return []
+        excess = self._database.used - self._retention.store
+        room = self._ledger.largest() if excess > 0 else None
+        return self._trimmed([(room, _Bound(0, excess), _STEP)]) if room else []
+
+    def _prune_marks(self, now: int) -> None:
+        age = max(self._retention.age or 0, MARK_AGE)
+        oldest = self._ledger.oldest()
+        cutoff = now - int(age * 1000)
+        if oldest is not None:
+            cutoff = min(cutoff, oldest)
+        ((end,),) = self._database.read(_MARKS, self._swept, MARK_ROWS)
+        if end is not None:
+            self._database.write(_SWEEP, self._swept, end, cutoff)
+        self._swept = end or b""
+
+    def _trimmed(self, tasks: list[tuple[Room, _Bound, _Bound]]) -> list[Room]:
+        """Trim rooms in one transaction; return those that changed."""
+        if not tasks:
+            return []
+        with self._database.transaction():
+            rooms = [self._trim(*task) for task in tasks]
+        return [room for room, task in zip(rooms, tasks, strict=True) if room is not task[0]]
+
+    def _trim(self, room: Room, wanted: _Bound, most: _Bound) -> Room:
+        """Delete the oldest pieces of a room and return what it is then.
+
+        Those that `wanted` asks for, no more than `most` allows.
+        """
+        size, end = 0, None
+        for first, millis, length in self._database.read(_OLDEST, room.id, most.seq, most.rows):
+            if size >= most.size or (size >= wanted.size and millis >= wanted.millis):
+                break
+            size += length
+            end = first
+        if end is None:
+            return room
+        self._database.write("DELETE FROM pieces WHERE room = ? AND first <= ?", room.id, end)
+        left = self._database.read(_OLDEST, room.id, _ALL, 1)
+        if left:
+            first, millis, _ = left[0]
+            room = room._replace(first=first, oldest=millis, size=room.size - size)
+        else:
+            room = room._replace(first=room.head + 1, size=0)
+        self._database.write_all([room_row(room)])
+        return room
