@@ -16,7 +16,7 @@ from twisted_msg.client import (
     TimedOut,
     sendable,
 )
-from twisted_msg.client.plain import CLOSE_SECONDS
+from twisted_msg.client.connection import CLOSE_SECONDS
 from twisted_msg.client.waiting import UNREAD_LIMIT
 from twisted_msg.wire import encode_frame
 

@@ -57,6 +57,58 @@ class PlainClientTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.failureResultOf(self.client.send("x"), CannotConnect)
 
+    def test_the_first_attempt_fails_with_its_cause_explained(self) -> None:
+        for cause, told in (
+            (error.DNSLookupError(), "no such host"),
+            (error.TimeoutError(), "no answer"),
+            (error.NoRouteError(), "no route"),
+            (error.ConnectError(osError=13), "Permission denied"),
+            (OSError("of some kind"), "of some kind"),
+        ):
+            with self.subTest(told):
+                self.setUp()
+                started = self.start()
+                self.reactor.tcpClients[0][2].clientConnectionFailed(
+                    self.reactor.connectors[0], Failure(cause)
+                )
+                self.reactor.advance(0)
+                failure = self.failureResultOf(started, CannotConnect)
+                self.assertIn(told, str(failure.value))
+                self.assertIs(failure.value.__cause__, cause)
+
+    def test_several_attempts_fail(self) -> None:
+        started = Deferred.fromCoroutine(self.client.connect(attempts=3))
+        for attempt in range(3):
+            self.assertNoResult(started)
+            self.reactor.tcpClients[attempt][2].clientConnectionFailed(
+                self.reactor.connectors[attempt], Failure(error.ConnectionRefusedError())
+            )
+            self.reactor.advance(10)
+        self.failureResultOf(started, CannotConnect)
+        self.assertEqual(self.attempts(), 3)
+
+    def test_a_start_cancelled_late_tries_no_more(self) -> None:
+        started = self.start()
+        self.accept()
+        started.cancel()
+        self.assertTrue(self.client.closed)
+        self.lose()
+        self.reactor.pump([0, 0])
+        self.failureResultOf(started, CancelledError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_is_a_context(self) -> None:
+        entered = Deferred.fromCoroutine(self.client.__aenter__())
+        transport = self.accept()
+        self.reactor.pump([0, 0])
+        self.assertIs(self.successResultOf(entered), self.client)
+        self.assertIs(self.client.__aiter__(), self.client)
+        left = Deferred.fromCoroutine(self.client.__aexit__(ValueError, ValueError(), None))
+        self.assertTrue(transport.disconnecting)
+        self.lose()
+        self.reactor.advance(0)
+        self.successResultOf(left)
+
     def test_a_cancelled_start_tries_no_more(self) -> None:
         started = self.start()
         started.cancel()

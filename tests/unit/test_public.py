@@ -13,12 +13,31 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted_msg
 
 NAMES = {
+    "CannotConnect",
+    "Client",
+    "ClientError",
+    "Disconnected",
     "ErrorCode",
     "Frame",
     "FrameDecoder",
     "FrameFactory",
     "FrameProtocol",
+    "Gap",
+    "Joined",
+    "Message",
+    "Messages",
+    "NotUnderstood",
+    "Parted",
+    "PlainClient",
+    "PlainConnection",
+    "PlainFactory",
+    "Present",
     "ProtocolError",
+    "Receipt",
+    "Refused",
+    "Superseded",
+    "TimedOut",
+    "connect",
     "encode_frame",
 }
 """What programs of others may rely on: a name may be added, none may go."""
@@ -56,9 +75,10 @@ class NamesTests(SynchronousTestCase):
             self.assertTrue(getattr(twisted_msg, name).__doc__, name)
 
     def test_they_are_what_the_modules_hold(self) -> None:
-        from twisted_msg import protocol, wire
+        from twisted_msg import client, protocol, wire
 
         for home, names in (
+            (client, ["Client", "Messages", "Refused", "connect"]),
             (protocol, ["FrameFactory", "FrameProtocol"]),
             (wire, ["ErrorCode", "Frame", "FrameDecoder", "ProtocolError", "encode_frame"]),
         ):

@@ -19,6 +19,7 @@ FINAL: Final = frozenset(
         ErrorCode.BAD_HEADER,
         ErrorCode.UNAUTHORIZED,
         ErrorCode.VERSION,
+        ErrorCode.SUPERSEDED,
     }
 )
 """Codes after which trying again would only be refused again."""
@@ -50,22 +51,49 @@ class Disconnected(ClientError):
 
 
 class Refused(ClientError):
-    """The server refused something and closed: `!ERROR! <code> <reason>`.
+    """The server refused something: `ERR <code>`, or `!ERROR! <code> <reason>` to a plain member.
 
     `code` is one of the protocol's (docs/protocol.md, section Errors) or `missed`;
     `reason` is the server's sentence, unescaped, or the number of messages missed.
     """
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, *, final: bool | None = None) -> None:
         super().__init__(f"the server refused it: {code}: {reason}")
         self.code = code
         self.reason = reason
-        self.final = code in FINAL
+        self.final = code in FINAL if final is None else final
 
     @property
     def missed(self) -> bool:
         """Whether it only says that this member read too slowly and missed messages."""
         return self.code == MISSED
+
+
+class Superseded(Refused):
+    """Another connection took over with this client's id; who is told so does not come back."""
+
+
+class Gap(ClientError):
+    """Messages of a room are no longer kept: the sequences `first` to `last` were missed.
+
+    If `last` is below `first`, the room's history was replaced by another one, and reading
+    goes on behind its newest message, which is `last`.
+    """
+
+    def __init__(self, room: str, first: int, last: int) -> None:
+        if last < first:
+            text = f"the history of {room} was replaced: it goes on behind {last}, not {first}"
+        else:
+            text = f"the messages {first} to {last} of {room} are no longer kept"
+        super().__init__(text)
+        self.room = room
+        self.first = first
+        self.last = last
+
+    @property
+    def count(self) -> int:
+        """How many sequence numbers it spans, at least 1; fewer messages may have had them."""
+        return max(1, self.last - self.first + 1)
 
 
 class NotUnderstood(ClientError):
@@ -84,6 +112,17 @@ def refusal(text: str) -> Refused:
     return Refused(code or ErrorCode.INTERNAL, reason or "no reason was given")
 
 
+PASSING: Final = frozenset({ErrorCode.LIMIT, ErrorCode.BUSY, ErrorCode.TIMEOUT, ErrorCode.INTERNAL})
+"""Codes of a refused `HELLO` after which it may be accepted a little later."""
+
+
+def answered(code: str, reason: str, *, hello: bool = False) -> Refused:
+    """Return the exception for an `ERR` frame; `hello` if it refuses the introduction."""
+    if code == ErrorCode.SUPERSEDED:
+        return Superseded(code, reason)
+    return Refused(code, reason, final=code not in PASSING if hello else None)
+
+
 def cannot_connect(address: str, cause: BaseException) -> CannotConnect:
     """Return the exception for a failed attempt to reach `address` (as the user wrote it)."""
     return CannotConnect(f"cannot connect to {address}: {_explained(cause)}")
@@ -99,6 +138,8 @@ def _explained(cause: BaseException) -> str:
         return "no answer; check the address, and that no firewall stands between"
     if isinstance(cause, error.NoRouteError):
         return "no route to that host; check the address and this machine's network"
+    if isinstance(cause, ClientError):
+        return f"{cause}, before it made this client welcome"
     number = getattr(cause, "osError", None)
     text = os.strerror(number) if isinstance(number, int) else str(cause).strip(". \n")
     return f"{text or type(cause).__name__}; check the address, and that the server runs"

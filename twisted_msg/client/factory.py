@@ -11,7 +11,8 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_msg.client.plain import MAX_RECEIVED, PlainConnection
+from twisted_msg.client.connection import MAX_RECEIVED
+from twisted_msg.client.plain import PlainConnection
 from twisted_msg.client.waiting import Inbox
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE

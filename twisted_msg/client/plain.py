@@ -1,7 +1,6 @@
 """The client side of one plain connection: send, receive, disconnect.
 
-Law of this file: a connection ends once, with one reason, and every wait on it ends
-with that reason; the socket is closed on every path.  Nothing here connects again.
+Law of this file: plain frames only; how a connection ends is `connection.py`'s matter.
 """
 
 from __future__ import annotations
@@ -9,51 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_msg.client.errors import (
-    ClientError,
-    Disconnected,
-    NotUnderstood,
-    TimedOut,
-    refusal,
-)
+from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
+from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, refusal
 from twisted_msg.client.sendable import sendable
 from twisted_msg.client.waiting import Gate, Inbox
-from twisted_msg.protocol import FrameProtocol
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage, encode_frame
 from twisted_msg.wire.header import excerpt
 from twisted_msg.wire.limits import DISCONNECT, ERROR_PREFIX, HEADER_SIZE
 
-MAX_RECEIVED: Final = 64 * 1024 * 1024
-"""Bytes of the largest message taken unless told otherwise: far above any server's usual
-limit, and far below what a hostile one could make this process keep."""
-
-GOODBYE_SECONDS: Final = 30.0
-"""How long a goodbye may take: what the server gives a peer that does not read, too."""
-
-CLOSE_SECONDS: Final = 2.0
-"""How long the transport may take to close when nothing more is wanted of it; then it is
-cut off.  As long as a server listens on behind its own end."""
-
-
 _BEGINNINGS: Final = frozenset(bytes([byte]) for byte in b" 0123456789")
 
 
 @implementer(IPushProducer)
-class PlainConnection(FrameProtocol):
+class PlainConnection(ClientConnection):
     """One connection to a server, in the original protocol.
 
     Made by `PlainFactory` (`client/factory.py`).  It joins the server's room at once.
     """
 
+    unconfirmed = (
+        "what was sent last may or may not have arrived (does the server have another "
+        "disconnect message?)"
+    )
+    hint = "check the address and --header-size, and that the server has no --plain-reply"
     transport: Any  # what Twisted says of transports lacks `registerProducer` and `abortConnection`
 
     def __init__(
@@ -72,19 +56,14 @@ class PlainConnection(FrameProtocol):
         discarded.  Several connections, one after the other, may fill the same `inbox`;
         then its owner ends it.
         """
-        super().__init__(header_size, max_payload)
-        self._clock = clock
+        super().__init__(clock, header_size=header_size, max_payload=max_payload)
         self._word = disconnect_word
         self._listen = listen
         self._shared = inbox is not None
         self._inbox = Inbox() if inbox is None else inbox
         self._writable = Gate(opened=True)
-        self._gone = Gate()
-        self._error: ClientError | None = None
-        self._saying_goodbye = False
         self._backed_up = False
         self._held = False
-        self._lost = False
 
     # -- for users -----------------------------------------------------------
 
@@ -118,45 +97,6 @@ class PlainConnection(FrameProtocol):
         """
         return await self._inbox.get()
 
-    async def disconnect(self, timeout: float = GOODBYE_SECONDS) -> None:
-        """Say goodbye and wait until the server has closed.
-
-        Then the server has processed everything sent before.  Messages that still come are
-        discarded.  Raises `TimedOut` after `timeout` seconds, and whatever else ended the
-        connection first: then it is not known what was processed.  Does nothing if it had
-        ended in this way before.
-        """
-        self._say_goodbye()
-        gone = self.gone()
-        try:
-            await gone.addTimeout(timeout, self._clock)
-        except defer.TimeoutError:
-            raise TimedOut(
-                f"the server did not confirm within {timeout:g} s: what was sent last may or "
-                "may not have arrived (does the server have another disconnect message?)"
-            ) from None
-        finally:
-            if not self._lost:
-                self.abort()
-
-    def abort(self) -> None:
-        """Close at once, without a goodbye; what is unsent is lost."""
-        self._end(Disconnected("the connection was cut off by this side"))
-        if self.transport is not None and not self._lost:
-            self.transport.abortConnection()
-
-    def gone(self) -> Deferred[None]:
-        """Return a Deferred that fires when the connection is closed after a goodbye.
-
-        If it ends in any other way, the Deferred fails with the reason.
-        """
-        return self._gone.wait()
-
-    @property
-    def error(self) -> ClientError | None:
-        """Why the connection has ended, or None while it lasts."""
-        return self._error
-
     # -- for the decoder -----------------------------------------------------
 
     def dataReceived(self, data: bytes) -> None:
@@ -172,34 +112,20 @@ class PlainConnection(FrameProtocol):
         if frame.words:
             raise ProtocolError(ErrorCode.BAD_HEADER, "a typed frame on a plain connection")
         if payload == self._word:
-            self._end(Disconnected("the server stops", server_goes=True))
-            self._close()
+            self.end(Disconnected("the server stops", server_goes=True))
+            self.close()
         elif payload.startswith(ERROR_PREFIX):
             text = payload[len(ERROR_PREFIX) :].decode(errors="backslashreplace")
-            self._end(refusal(text))
-            self._close()
+            self.end(refusal(text))
+            self.close()
         elif payload and self._listen and not self._saying_goodbye:
             self._inbox.put(payload)
 
-    def refused(self, error: ProtocolError) -> None:
-        """The server's bytes are not understood: close, and say nothing to it."""
-        if error.code == ErrorCode.TOO_LARGE:
-            limit = self.decoder.max_payload
-            reason = f"the server announces a message above this side's limit of {limit} bytes"
-        else:
-            reason = (
-                f"what the server sent is not this protocol with headers of "
-                f"{self.decoder.header_size} bytes ({error.reason}); check the address and "
-                "--header-size, and that the server has no --plain-reply"
-            )
-        self._end(NotUnderstood(reason))
-        self._close()
-
     def input_ended(self) -> None:
         """The server sends no more, so it will not read either: close."""
-        if not self._saying_goodbye or self._backed_up:  # the goodbye may be unsent
-            self._end(Disconnected("the server closed the connection"))
-        self._close()
+        if self._backed_up:  # the goodbye may be unsent
+            self.end(Disconnected("the server closed the connection"))
+        super().input_ended()
 
     # -- for Twisted ---------------------------------------------------------
 
@@ -213,16 +139,10 @@ class PlainConnection(FrameProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End every wait."""
-        self._lost = True
-        self.stop_receiving()
         if self._saying_goodbye and self.decoder.stage is not Stage.BETWEEN:
-            self._end(NotUnderstood("the server answered with something that is no frame; has it "
-                                    "a --plain-reply? what was sent may have arrived"))  # fmt: skip
-        if self._saying_goodbye and self._error is None and reason.check(ConnectionDone):
-            self._end(Disconnected("this side has said goodbye"))
-            self._gone.open()
-        else:
-            self._gone.fail(self._end(Disconnected("the connection was lost")))
+            self.end(NotUnderstood("the server answered with something that is no frame; has it "
+                                   "a --plain-reply? what was sent may have arrived"))  # fmt: skip
+        super().connectionLost(reason)
         if self._listen:
             self._inbox.attach(None)
 
@@ -259,36 +179,24 @@ class PlainConnection(FrameProtocol):
         """Hand bytes to the transport."""
         self.transport.write(data)
 
-    def _say_goodbye(self) -> None:
-        """Send the disconnect word, once, and read on until the server closes."""
-        if self._saying_goodbye or self._error is not None:
-            return
-        self._saying_goodbye = True
+    # -- for the end ---------------------------------------------------------
+
+    def say_goodbye(self) -> None:
+        """Send the disconnect word, and read on until the server closes."""
         self._write(encode_frame(self._word, (), self.decoder.header_size))
         if self._listen:
             self._inbox.attach(None)  # the end could not be seen while reading is paused
         if self._held:
             self.release()
 
-    def _end(self, error: ClientError) -> ClientError:
-        """Give every wait the reason of the end; return it, for the first one stands."""
-        if self._error is None:
-            self._error = error
-            self._writable.fail(error)
-            if not self._shared:
-                self._inbox.end(error)
-        return self._error
+    def ended(self, error: ClientError) -> None:
+        """End the waits for room and for messages."""
+        self._writable.fail(error)
+        if not self._shared:
+            self._inbox.end(error)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close the transport, whether or not the other side still reads."""
-        self.stop_receiving()
         self._held = False
         self.transport.unregisterProducer()  # a paused one would keep it open for ever
-        self.transport.loseConnection()
-        late = self._clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
-
-        def closed(_: object) -> None:
-            if late.active():
-                late.cancel()
-
-        self._gone.wait().addBoth(closed)
+        super().close()

@@ -1,7 +1,7 @@
-"""What may be sent as a plain message.
+"""What may be sent, and to whom.
 
-Law of this file: what a plain peer would never be shown is refused here, before it is
-sent, with a text that says why.  No Twisted.
+Law of this file: what the server would refuse, or a plain peer would never be shown, is
+refused here, before it is sent, with a text that says why.  No Twisted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from twisted_msg.wire.limits import (
     LENGTH_BOUND,
     max_payload_for,
 )
+from twisted_msg.wire.names import DIRECT, NAME, NAME_RULE, ROOM, ROOM_RULE
 
 
 def sendable(
@@ -41,3 +42,23 @@ def sendable(
             f"a message of {len(payload)} bytes cannot be announced in a header of {header_size}"
         )
     return payload
+
+
+def check_name(name: str) -> None:
+    """Raise `ValueError` for what cannot be a member's name."""
+    if NAME.fullmatch(name) is None:
+        raise ValueError(f"{NAME_RULE}, not {name!r}")
+
+
+def check_room(room: str) -> None:
+    """Raise `ValueError` for what cannot be a room's name."""
+    if ROOM.fullmatch(room) is None:
+        raise ValueError(f"{ROOM_RULE}, not {room!r}")
+
+
+def check_target(room: str) -> None:
+    """Raise `ValueError` for what cannot be sent to: neither a room nor `@name`."""
+    if room.startswith(DIRECT):
+        check_name(room.removeprefix(DIRECT))
+    else:
+        check_room(room)

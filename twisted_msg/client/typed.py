@@ -1,0 +1,186 @@
+"""The client side of one typed connection: introduction, heartbeat, end.
+
+Law of this file: nothing is sent before `WELCOME` but `HELLO`; whatever the server says
+after it goes to the owner, as a value.  A server that is silent for too long is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
+from twisted_msg.client.errors import Disconnected, TimedOut, answered
+from twisted_msg.transports import keep_alive
+from twisted_msg.wire import Frame
+from twisted_msg.wire.errors import ENDING
+from twisted_msg.wire.replies import Bye, Err, Ping, Pong, Reply, Welcome, parse_reply
+from twisted_msg.wire.requests import Bye as Goodbye
+from twisted_msg.wire.requests import Hello
+
+HEARTBEAT_SECONDS: Final = 30.0
+"""How long a server may be silent before it is asked whether it is there: as often as
+servers ask by default."""
+
+UNANSWERED: Final = 2
+"""Questions in a row without any byte in answer, until the connection is given up."""
+
+WELCOME_SECONDS: Final = 30.0
+"""How long the answer to `HELLO` may take: a server may first settle what an older
+connection of the same client has sent."""
+
+
+FAREWELL_SECONDS: Final = 10.0
+"""How long a server that has said `BYE` may take to close: twice what it gives itself."""
+
+
+class TypedConnection(ClientConnection):
+    """One connection to a server, in typed frames.  Made by `TypedFactory`."""
+
+    unconfirmed = "the connection was cut off"
+    hint = "check the address; typed frames need a server with headers of 128 bytes"
+
+    def __init__(self, told: TypedFactory) -> None:
+        """Take the factory, which knows how to introduce oneself and whom to tell."""
+        super().__init__(told.clock, max_payload=told.max_payload)
+        self._welcomed = False
+        self._told = told
+        self._heard = True
+        self._asked = 0
+        self._beat = LoopingCall(self._ask)
+        self._beat.clock = told.clock
+        self._late: Any = None
+
+    def write(self, data: bytes) -> None:
+        """Send frames, encoded before."""
+        self.transport.write(data)
+
+    # -- for Twisted and the decoder -----------------------------------------
+
+    def connectionMade(self) -> None:
+        """Introduce oneself."""
+        keep_alive(self.transport)
+        self._late = self._clock.callLater(WELCOME_SECONDS, self._no_welcome)
+        self._beat.start(HEARTBEAT_SECONDS, now=False)
+        self.write(self._told.hello.encode())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decode; any byte is a sign of life."""
+        self._heard = True
+        super().dataReceived(data)
+        self._told.rested()
+
+    def frame_received(self, frame: Frame) -> None:
+        """Answer what this floor answers, and hand on the rest."""
+        reply = parse_reply(frame)
+        if reply is None:
+            return
+        if isinstance(reply, Ping):
+            self.write(Pong(reply.token).encode())
+        elif isinstance(reply, Bye):
+            self._server_goes(reply.reason)
+        elif isinstance(reply, Welcome):
+            if not self._welcomed:
+                self._welcomed = True
+                self._stop_waiting()
+                self._told.made(self, reply)
+        elif self._welcomed:
+            self._told.replied(reply)
+            if isinstance(reply, Err) and reply.code in ENDING:
+                self.end(answered(reply.code, reply.reason))
+                self.close()
+        elif isinstance(reply, Err):
+            self.end(answered(reply.code, reply.reason, hello=True))
+            self.close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End every wait, and tell the owner."""
+        self._stop_waiting()
+        if self._beat.running:
+            self._beat.stop()
+        super().connectionLost(reason)
+        self._told.lost(self)
+
+    # -- for the end ---------------------------------------------------------
+
+    def say_goodbye(self) -> None:
+        """Send `BYE`, and read on until the server closes."""
+        self.write(Goodbye().encode())
+
+    # -- within --------------------------------------------------------------
+
+    def _server_goes(self, reason: str) -> None:
+        """The server stops: let it, and read on, for it first flushes what it owes."""
+        if self._error is None:
+            said = reason or "no reason was given"
+            self.end(Disconnected(f"the server stops: {said}", server_goes=True))
+            self.write(Goodbye().encode())
+            self._late = self._clock.callLater(FAREWELL_SECONDS, self.abort)
+
+    def _stop_waiting(self) -> None:
+        """The wait for `WELCOME`, or for the server's close, is over."""
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+
+    def _no_welcome(self) -> None:
+        """The server says nothing: it may not be one."""
+        self.end(TimedOut(f"the server did not answer HELLO within {WELCOME_SECONDS:g} s; "
+                          "is it a tcpmsg server?"))  # fmt: skip
+        self.abort()
+
+    def _ask(self) -> None:
+        """Ask a silent server whether it is there; give one up that does not answer."""
+        if self._heard:
+            self._asked = 0
+        elif self._asked == UNANSWERED:
+            self.end(
+                TimedOut(f"the server was silent for {HEARTBEAT_SECONDS * (UNANSWERED + 1):g} s")
+            )
+            self.abort()
+            return
+        if not self._heard:
+            self._asked += 1
+            self.write(Ping().encode())
+        self._heard = False
+
+
+class TypedFactory(Factory):
+    """Builds typed connections that introduce themselves alike, and tells their owner.
+
+    `made` is called with each one that was made welcome, `replied` with what comes on it
+    afterwards, `rested` behind all that came in one piece, and `lost` with each one that
+    is gone, welcome or not.
+    """
+
+    noisy = False  # Twisted's own lines about factories tell a person nothing
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        hello: Hello,
+        *,
+        made: Callable[[TypedConnection, Welcome], None],
+        replied: Callable[[Reply], None],
+        rested: Callable[[], None],
+        lost: Callable[[TypedConnection], None],
+        max_payload: int = MAX_RECEIVED,
+    ) -> None:
+        """Take the clock, how to introduce oneself, whom to tell, and the largest payload."""
+        self.clock = clock
+        self.hello = hello
+        self.made = made
+        self.replied = replied
+        self.rested = rested
+        self.lost = lost
+        self.max_payload = max_payload
+
+    def buildProtocol(self, addr: IAddress | None) -> TypedConnection:
+        """Return the protocol for one connection; `addr` may be missing."""
+        built = TypedConnection(self)
+        built.factory = self
+        return built
