@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted_msg.delivery import Outlet
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
-from twisted_msg.transports import keep_alive
+from twisted_msg.transports import keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage
 
 FIRST_FRAME_SECONDS: Final = 600.0
@@ -36,6 +36,13 @@ PAYLOAD_RATE: Final = 4096
 FLUSH_SECONDS: Final = 30.0
 """How long a peer that is owed something may take nothing of it (docs/protocol.md, Ends)."""
 
+HEARTBEAT_SECONDS: Final = 30
+"""Seconds of silence after which a peer that said HELLO is asked whether it is there: below
+the minute or more after which middleboxes forget a quiet connection."""
+
+SILENCE_SECONDS: Final = 3 * HEARTBEAT_SECONDS
+"""Seconds of silence after which it is given up."""
+
 LINGER_SECONDS: Final = 2.0
 """How long input is discarded behind the end, so that a reset does not destroy what the
 peer was told."""
@@ -47,6 +54,9 @@ class Host(Protocol):
     clock: Any
     """A clock: `IReactorTime`."""
 
+    stall_limit: float
+    """For how many seconds a peer may take nothing of what waits for it."""
+
     def joined(self, connection: Connection) -> None:
         """Take in a new connection and give it its number."""
         ...
@@ -57,10 +67,6 @@ class Host(Protocol):
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
-        ...
-
-    def input_ended(self) -> None:
-        """A connection has said all that it will."""
         ...
 
     def failed(self, failure: Failure) -> None:
@@ -97,6 +103,11 @@ class Connection(FrameProtocol):
         self._holds = 0
         self._mark: object = None
         self._since = 0.0
+        self._heard = self._beats = False
+        self._silent_since = 0.0
+        self._asked = 0
+        self._stuck_at: int | None = None
+        self._stuck_since = 0.0
 
     # -- the way in ----------------------------------------------------------
 
@@ -104,11 +115,13 @@ class Connection(FrameProtocol):
         """Begin: what kind of connection it is, its first frame will say."""
         self.host = self.factory
         keep_alive(self.transport)
+        read_by_the_piece(self.transport)
         self.outlet = Outlet(self.transport, self._backlog)
         self.host.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
+        self._heard = True
         self._guard(super().dataReceived, data)
 
     def readConnectionLost(self) -> None:
@@ -119,6 +132,9 @@ class Connection(FrameProtocol):
         """Call what takes input; a fault of the server's own ends this connection and no other."""
         try:
             take(*arguments)
+        except ProtocolError as error:
+            self.stop_receiving()
+            self.refused(error)
         except Exception:
             self.host.failed(Failure())
             self.stop_receiving()
@@ -146,7 +162,6 @@ class Connection(FrameProtocol):
         if self._phase is _Phase.LINGERING:
             self.transport.loseConnection()
         cut = "" if self.decoder.stage is Stage.BETWEEN or not self.receiving else " inside a frame"
-        self.host.input_ended()
         self.close(f"closed its side{cut}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -176,6 +191,15 @@ class Connection(FrameProtocol):
             if not self._ended:
                 self.transport.resumeProducing()
             self._guard(self.release_frames)
+
+    def guard(self, call: Callable[[], None]) -> None:
+        """Make a call of the session's own; see `Line`."""
+        self._guard(call)
+
+    def keep_beating(self) -> None:
+        """Ask a silent peer whether it is there, from now on; see `Line`."""
+        self._beats = True
+        self._hear(self.host.clock.seconds())
 
     def close(self, reason: str, last: bytes = b"") -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""
@@ -225,11 +249,18 @@ class Connection(FrameProtocol):
             if self._stands_still(self.outlet.taken(), now, FLUSH_SECONDS):
                 self._reason = f"{self._reason}; it did not read the rest"
                 self.abort()
-        elif not self._holds:
-            late = self._lateness(now)
+        else:
+            late = self._stall(now) if self.outlet.waiting else ""
             if late:
-                self.stop_receiving()
-                self.refused(ProtocolError(ErrorCode.TIMEOUT, late))
+                self._reason = late
+                self.abort()
+            elif not self._holds:
+                late = self._lateness(now) or (self._silence(now) if self._beats else "")
+                if late:
+                    self.stop_receiving()
+                    self.refused(ProtocolError(ErrorCode.TIMEOUT, late))
+            else:
+                self._hear(now)  # nobody listens, so nobody is silent
 
     def stop(self) -> None:
         """The server stops: say so, where it is known how to."""
@@ -258,6 +289,37 @@ class Connection(FrameProtocol):
         if self._stands_still((stage, self.decoder.unfinished), now, limit):
             return f"a {stage.value} was not finished within {limit:.0f} s"
         return ""
+
+    def _silence(self, now: float) -> str:
+        """Ask a silent peer whether it is there; return what to tell one that does not answer."""
+        if self._heard or self.outlet.waiting:
+            self._heard = False
+            self._hear(now)
+            return ""
+        silent = now - self._silent_since
+        if silent >= SILENCE_SECONDS:
+            return (
+                f"nothing came for {SILENCE_SECONDS} s: answer each PING with a PONG, or send "
+                "empty frames"
+            )
+        if silent >= HEARTBEAT_SECONDS * (self._asked + 1) and self.session is not None:
+            self._asked += 1
+            self.session.beat()
+        return ""
+
+    def _hear(self, now: float) -> None:
+        """Count the peer's silence from now on."""
+        self._silent_since = now
+        self._asked = 0
+
+    def _stall(self, now: float) -> str:
+        """Return why a peer that takes nothing of what waits for it is given up, or nothing."""
+        taken = self.outlet.taken()
+        if taken != self._stuck_at:
+            self._stuck_at, self._stuck_since = taken, now
+        if now - self._stuck_since < self.host.stall_limit:
+            return ""
+        return f"took nothing of what waited for it for {self.host.stall_limit:g} s"
 
     def _stands_still(self, mark: object, now: float, limit: float) -> bool:
         """Return whether a mark has been the same for `limit` seconds."""

@@ -1,11 +1,13 @@
-"""The way out: one outlet for each connection, merging answers and a room's messages.
+"""The way out: one outlet for each connection, merging answers and any number of rooms.
 
 Law of this file: bytes go out only while the transport takes them, answers stand
-between frames and never inside one, and an end comes after all that is owed.
+between frames and never inside one, rooms take turns at a cost of those that have
+something, and an end comes after all that is owed.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,11 +15,12 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from twisted_msg.rooms.cursor import Cursor
-from twisted_msg.transports import unsent
+from twisted_msg.transports import send, unsent
 
 ANSWERS_LIMIT: Final = 64 * 1024
-"""Bytes of unread answers after which a connection's input waits: what a transport
-buffers before it says stop, so that answers cost a peer no more than messages do."""
+"""Bytes of unread answers after which a connection's input waits, and of unread notices
+after which others' are refused: what a transport buffers before it says stop, so that
+neither costs more than messages do."""
 
 
 @implementer(IPushProducer)
@@ -25,59 +28,86 @@ class Outlet:
     """Writes to one transport what one conversation owes its peer.
 
     `on_backlog` is called with True when more than `ANSWERS_LIMIT` bytes of answers
-    wait, and with False when they are gone.
+    wait, and with False when they are gone.  While `owing` is set, answers are still to
+    come, and the outlet does not end.
     """
 
     __slots__ = (
-        "_answers", "_backlogged", "_cursor", "_finish", "_last", "_on_backlog", "_open",
-        "_paused", "_pumping", "_size", "_transport", "_written",
+        "_ack", "_answers", "_answers_size", "_backlogged", "_current", "_cursors", "_finish",
+        "_last", "_notices_size", "_on_backlog", "_open", "_paused", "_pumping", "_ready",
+        "_seen", "_transport", "_written", "owing",
     )  # fmt: skip
 
     def __init__(self, transport: Any, on_backlog: Callable[[bool], None]) -> None:
         self._transport = transport
         self._on_backlog = on_backlog
         self._answers: list[bytes] | None = None
-        self._size = 0
-        self._cursor: Cursor | None = None
+        self._answers_size = 0
+        self._notices_size = 0
+        self._ack = b""
+        self._cursors: list[Cursor] | None = None
+        self._ready: deque[Cursor] | None = None
+        self._current: Cursor | None = None
         self._finish: Callable[[], None] | None = None
         self._last = b""
         self._open = True
         self._paused = self._pumping = self._backlogged = False
-        self._written = 0
+        self._written = self._seen = 0
+        self.owing = False
         transport.registerProducer(self, True)
 
     # -- for conversations ---------------------------------------------------
 
     def answer(self, data: bytes) -> None:
         """Send whole frames, as soon as no other frame is under way."""
-        if self.ending or not self._open:
+        if not self._open:
             return
-        if self._answers is None:
-            self._answers = []
-        self._answers.append(data)
-        self._size += len(data)
-        self.wake()
-        if self._size > ANSWERS_LIMIT and not self._backlogged:
+        self._queue(data)
+        self._answers_size += len(data)
+        self.pump()
+        if self._answers_size > ANSWERS_LIMIT and not self._backlogged:
             self._backlogged = True
             self._on_backlog(True)
 
+    def notify(self, data: bytes) -> bool:
+        """Send a frame that nobody asked for, unless the peer leaves too many unread.
+
+        Returns whether it is sent.
+        """
+        if not self._open or self.ending or self._notices_size > ANSWERS_LIMIT:
+            return False
+        self._queue(data)
+        self._notices_size += len(data)
+        self.pump()
+        return True
+
+    def acknowledge(self, data: bytes) -> None:
+        """Send an acknowledgement, which takes the place of one that is not sent yet."""
+        if self._open:
+            self._ack = data
+            self.pump()
+
     def follow(self, cursor: Cursor) -> None:
         """Send what a cursor reads, from now on."""
-        self._cursor = cursor
+        if self._cursors is None or self._ready is None:
+            self._cursors, self._ready = [], deque()
+        self._cursors = [each for each in self._cursors if not each.ended]
+        self._cursors.append(cursor)
+        self.wake(cursor)
 
     def end(self, finish: Callable[[], None], last: bytes = b"") -> None:
         """Send what is owed up to now and the frame `last`, then call `finish`, once.
 
-        Whatever is asked of an ending outlet later is passed over.  No producer is
+        Only what was owed already is sent by an ending outlet.  No producer is
         registered any more when `finish` is called.
         """
         if self.ending or not self._open:
             return
         self._finish = finish
         self._last = last
-        if self._cursor is not None:
-            self._cursor.stop()
-        self.wake()
+        for cursor in self._cursors or ():
+            cursor.stop()
+        self.pump()
 
     def end_with(self, last: bytes) -> None:
         """Have an ending outlet send another last frame, if it has not yet sent its own."""
@@ -85,50 +115,109 @@ class Outlet:
             self._last = last
 
     def cut_short(self) -> None:
-        """Owe nothing of the room any more, save the frame that was begun."""
-        if self._cursor is not None:
-            self._cursor.leave()
+        """Owe nothing of any room any more, save the frame that was begun."""
+        for cursor in self._cursors or ():
+            cursor.leave()
 
     @property
     def ending(self) -> bool:
         """Whether `end` was called."""
         return self._finish is not None
 
-    def wake(self) -> None:
-        """Send what can be sent."""
-        if self._paused or self._pumping or not self._open:
-            return
-        self._pumping = True
-        try:
-            while self._open and not self._paused and (data := self._next()):
-                self._written += len(data)
-                self._transport.write(data)
-        finally:
-            self._pumping = False
-        if self._backlogged and self._size == 0:
-            self._backlogged = False
-            self._on_backlog(False)
-        if self._finish is not None and self._open and not self._paused:
-            self._open = False
-            self._transport.unregisterProducer()  # else the transport would never close
-            self._finish()
+    @property
+    def waiting(self) -> bool:
+        """Whether something that was sent waits for the peer to take it."""
+        if self._paused:
+            return True
+        if self._seen != self._written:
+            self._seen = self.taken()
+        return self._seen != self._written
 
     def taken(self) -> int:
         """Return how many bytes the peer has taken so far."""
         return self._written - unsent(self._transport)
 
+    # -- for rooms -----------------------------------------------------------
+
+    def wake(self, cursor: Cursor) -> None:
+        """Take what a cursor has, in its turn."""
+        if not cursor.queued and self._ready is not None:
+            cursor.queued = True
+            self._ready.append(cursor)
+        if not (self._paused or self._pumping):
+            self.pump()
+
+    def pump(self) -> None:
+        """Send what can be sent."""
+        if self._paused or self._pumping or not self._open:
+            return
+        self._pumping = True
+        transport = self._transport
+        try:
+            while data := self._next():
+                self._written += len(data)
+                send(transport, data)
+                if self._paused or not self._open:
+                    break
+        finally:
+            self._pumping = False
+        if self._backlogged and not self._answers_size:
+            self._backlogged = False
+            self._on_backlog(False)
+        if self._finish is not None and self._open and not self._paused and self._settled():
+            self._open = False
+            self._transport.unregisterProducer()  # else the transport would never close
+            self._finish()
+
     def _next(self) -> bytes:
-        """Return the next bytes to write: answers first, unless a frame is under way."""
-        cursor = self._cursor
-        if self._answers and not (cursor is not None and cursor.mid_frame):
-            data = b"".join(self._answers)
-            self._answers = None
-            self._size = 0
+        """Return the next bytes to write: the rest of a frame, else answers, else a room's."""
+        cursor = self._current
+        if cursor is not None:
+            data = cursor.take()
+            if not cursor.mid_frame:
+                self._current = None
             return data
-        data = b"" if cursor is None else cursor.take()
-        if not data:
+        if self._answers or self._ack:
+            return self._take_answers()
+        ready = self._ready
+        while ready:
+            cursor = ready.popleft()
+            data = cursor.take()
+            if data:
+                ready.append(cursor)  # it may have more, after the others
+                if cursor.mid_frame:
+                    self._current = cursor
+                return data
+            cursor.queued = False
+        if self._answers:  # a cursor that caught up had something told
+            return self._take_answers()
+        if self._last and self._settled():
             data, self._last = self._last, b""
+            return data
+        return b""
+
+    def _take_answers(self) -> bytes:
+        """Return all answers; what is acknowledged was asked for before them."""
+        data = b"".join((self._ack, *(self._answers or ())))
+        self._ack = b""
+        self._answers = None
+        self._answers_size = self._notices_size = 0
         return data
+
+    def _queue(self, data: bytes) -> None:
+        if self._answers is None:
+            self._answers = []
+        self._answers.append(data)
+
+    def _settled(self) -> bool:
+        """Return whether an ending outlet owes nothing but its last frame."""
+        return (
+            self._finish is not None
+            and not self.owing
+            and not self._answers
+            and not self._ack
+            and all(cursor.done for cursor in self._cursors or ())
+        )
 
     # -- for the transport ---------------------------------------------------
 
@@ -139,10 +228,9 @@ class Outlet:
     def resumeProducing(self) -> None:
         """The transport has sent everything."""
         self._paused = False
-        self.wake()
+        self.pump()
 
     def stopProducing(self) -> None:
         """The connection is lost."""
         self._open = False
-        if self._cursor is not None:
-            self._cursor.leave()
+        self.cut_short()

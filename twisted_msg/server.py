@@ -15,13 +15,16 @@ from twisted.python.failure import Failure
 from twisted_msg.connection import Connection
 from twisted_msg.journal import Journal
 from twisted_msg.protocol import FrameFactory
-from twisted_msg.rooms.room import Room
-from twisted_msg.session import PlainRules, PlainSession, Session, TypedSession
+from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
 from twisted_msg.wire import ProtocolError
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
 STOP_SECONDS: Final = 5.0
 """How long a stopping server takes at the most."""
+
+STALL_LIMIT: Final = 3600.0
+"""How long a peer may take nothing of what waits for it, in seconds, unless configured: a
+laptop that sleeps for longer has to connect again."""
 
 
 class Server(FrameFactory):
@@ -32,22 +35,25 @@ class Server(FrameFactory):
 
     def __init__(
         self,
-        room: Room,
+        house: House,
         rules: PlainRules,
         clock: Any,
         journal: Journal,
         *,
         header_size: int = HEADER_SIZE,
         max_payload: int = MAX_PAYLOAD,
+        stall_limit: float = STALL_LIMIT,
     ) -> None:
-        """Take the room of plain messages, how to speak to plain peers, and a clock.
+        """Take what conversations share, how to speak to plain peers, and a clock.
 
-        `clock` is an `IReactorTime`; the header's width and the largest payload are in bytes.
+        `clock` is an `IReactorTime`; the header's width and the largest payload are in bytes,
+        `stall_limit` is in seconds.
         """
         super().__init__(header_size=header_size, max_payload=max_payload)
-        self.room = room
+        self.house = house
         self.rules = rules
         self.clock = clock
+        self.stall_limit = stall_limit
         self._journal = journal
         self._connections: dict[int, Connection] = {}
         self._count = 0
@@ -65,21 +71,17 @@ class Server(FrameFactory):
         self._journal.joined(connection.number, connection.transport.getPeer())
         if self._gone is not None:
             connection.close("came while the server stops")
-        self.room.admit(connection)
+        self.house.rooms.admit(connection)
 
     def converse(self, connection: Connection) -> Session:
         """Return the session for a connection whose first frame is there."""
         if connection.typed:
-            return TypedSession(connection)
-        return PlainSession(connection, self.room, self.rules)
+            return TypedSession(connection, self.house)
+        return PlainSession(connection, self.house, self.rules)
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
         return TypedSession.refusal(error) if connection.typed else self.rules.refusal(error)
-
-    def input_ended(self) -> None:
-        """Have what a connection said last accepted, before it is sent what it is owed."""
-        self.room.commit()
 
     def failed(self, failure: Failure) -> None:
         """Log a fault of the server's own."""
@@ -88,7 +90,7 @@ class Server(FrameFactory):
     def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         self._connections.pop(connection.number, None)
-        self.room.dismiss(connection)
+        self.house.rooms.dismiss(connection)
         self._journal.left(
             connection.number, connection.transport.getPeer(), reason, refused=refused
         )
@@ -114,7 +116,6 @@ class Server(FrameFactory):
 
         Done when all are gone, after `STOP_SECONDS` at the latest.
         """
-        self.room.commit()
         if self._connections:
             gone = self._gone = Deferred()
             for connection in list(self._connections.values()):
@@ -123,9 +124,19 @@ class Server(FrameFactory):
             await gone
             if deadline.active():
                 deadline.cancel()
+        await self._stored()
         if self._sweeper.running:
             self._sweeper.stop()
         self._journal.close()
+
+    def _stored(self) -> Deferred[None]:
+        """Return a Deferred that fires when the store has everything that was said."""
+        stored: Deferred[None] = Deferred()
+        if self.house.commits is None:
+            stored.callback(None)
+        else:
+            self.house.commits.settle(lambda: stored.callback(None))
+        return stored
 
     def _abort_all(self) -> None:
         """The time to end well is over."""
@@ -141,5 +152,5 @@ class Server(FrameFactory):
             except Exception:  # time must go on for all the others
                 self._journal.failed(Failure())
                 connection.abort()
-        self.room.sweep()
+        self.house.rooms.sweep()
         self._journal.sweep()

@@ -10,60 +10,123 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import shlex
-import shutil
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_msg import __version__
-from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, shown, typed
+from twisted_msg.addresses import shown, typed
+from twisted_msg.announcement import announce, shown_address
+from twisted_msg.connection import HEARTBEAT_SECONDS
 from twisted_msg.journal import Journal
+from twisted_msg.log.commits import Commits
+from twisted_msg.log.sqlite import SqliteStore
+from twisted_msg.log.store import Retention, Store, StoreError
 from twisted_msg.log.views import PlainView
-from twisted_msg.rooms.room import Room
+from twisted_msg.log.worker import ThreadWorker, Worker
+from twisted_msg.rooms.registry import Rooms
 from twisted_msg.server import Server
-from twisted_msg.session import PlainRules
+from twisted_msg.session import House, PlainRules
 from twisted_msg.settings import Settings
 from twisted_msg.transports import is_loopback
-from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
+from twisted_msg.wire.requests import VERSION
 
 log = Logger(namespace="tcpmsg")
+
+
+SWITCH_SECONDS: Final = 1e-4
+"""How long the reactor's thread may keep the store's waiting for the interpreter: Python's
+own 5 ms, several times in each commit, would make a busy server's acknowledgements wait
+(docs/decisions/0008)."""
+
+BROKEN_STORE: Final = 74
+"""Exit code after a failed write: EX_IOERR of sysexits.h, which no other end has."""
+
+FEATURES: Final = ("ack", "direct", "history", "presence", "rooms")
+"""What `WELCOME` lists."""
 
 
 class CannotStart(Exception):
     """The server cannot start; the text is one line that names cause and remedy."""
 
 
-def make_server(settings: Settings, reactor: Any) -> Server:
+class Storage(NamedTuple):
+    """Where messages are stored, and who works on it."""
+
+    store: Store
+    worker: Worker
+
+
+def make_server(
+    settings: Settings,
+    reactor: Any,
+    storage: Storage | None = None,
+    *,
+    broken: Callable[[BaseException], None] = lambda error: None,
+    now: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> Server:
     """Return a server that is ready to be given connections.
 
-    `reactor` need only be a clock (`IReactorTime`), so that tests pass `task.Clock`.
+    `reactor` need only be a clock (`IReactorTime`), so that tests pass `task.Clock`.  Without
+    `storage` all rooms are memory rooms.  `broken` is called when a write to the store has
+    failed; `now` returns Unix time in microseconds.
     """
-    rules = PlainRules(
-        PlainView(settings.header_size, settings.disconnect_message), settings.plain_reply
-    )
-    room = Room(
-        settings.room,
-        start=time.time_ns() // 1000,
+
+    def soon(call: Callable[[], None]) -> None:
+        reactor.callLater(0, call)
+
+    commits = None
+    if storage is not None:
+        commits = Commits(
+            *storage,
+            soon=soon,
+            kept=lambda kept: rooms.kept(kept),
+            relieved=lambda: rooms.relieved(),
+            broken=broken,
+        )
+    rooms = Rooms(
         seconds=reactor.seconds,
-        soon=lambda call: reactor.callLater(0, call),
-        header_size=settings.header_size,
+        now=now,
+        soon=soon,
+        commits=commits,
+        memory=settings.memory_room,
+        age=settings.retain.age,
+    )
+    house = House(
+        rooms,
+        soon=soon,
+        now=now,
+        max_payload=settings.max_payload,
+        details={
+            "v": VERSION,
+            "server": f"tcpmsg/{__version__}",
+            "max_payload": settings.max_payload,
+            "heartbeat": HEARTBEAT_SECONDS,
+            "features": FEATURES,
+        },
+    )
+    rules = PlainRules(
+        PlainView(settings.header_size, settings.disconnect_message),
+        settings.room,
+        settings.plain_reply,
     )
     return Server(
-        room,
+        house,
         rules,
         reactor,
         Journal(reactor.seconds),
         header_size=settings.header_size,
         max_payload=settings.max_payload,
+        stall_limit=settings.stall_limit,
     )
 
 
@@ -77,7 +140,12 @@ class ServerService(Service):
         self._settings = settings
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
-        self.server = make_server(settings, reactor)
+        self._storage: Storage | None = None
+        self._worker = ThreadWorker(reactor.callFromThread)
+        if settings.store == "sqlite":
+            retention = Retention(settings.retain.age, settings.retain.size, settings.store_limit)
+            self._storage = Storage(SqliteStore(settings.data_dir, retention), self._worker)
+        self.server = make_server(settings, reactor, self._storage, broken=_give_up)
 
     def privilegedStartService(self) -> None:
         """Bind every address, while there may still be the right to.
@@ -90,12 +158,24 @@ class ServerService(Service):
             self._listen(endpoint)
 
     def startService(self) -> None:
-        """Serve, and tell a person what to try."""
+        """Open the store, serve, and tell a person what to try.
+
+        Raises `CannotStart` if the store cannot be used.
+        """
         if not self._ports:
             self.privilegedStartService()  # `twist` and `tcpmsg serve` have no such step
+        if self._storage is not None:
+            try:
+                kept = self._storage.store.open()
+            except StoreError as error:
+                self._close_ports()
+                raise CannotStart(str(error)) from None
+            self.server.house.rooms.load(kept)
+            sys.setswitchinterval(SWITCH_SECONDS)
+            self._worker.start()
         super().startService()
         self.server.start()
-        self._announce()
+        announce([port.getHost() for port in self._ports], self._settings)
 
     def stopService(self) -> Deferred[None]:
         """Accept nothing more, and end every connection within five seconds."""
@@ -108,6 +188,10 @@ class ServerService(Service):
             await maybeDeferred(port.stopListening)
         self._ports.clear()
         await self.server.drain()
+        if self._storage is not None:
+            self._worker.stop()
+            self._worker.join()
+            self._storage.store.close()
         log.info("stopped cleanly")
 
     def _listen(self, endpoint: str) -> None:
@@ -123,6 +207,12 @@ class ServerService(Service):
             self._close_ports()
             raise CannotStart(_cause(port, typed(endpoint)))
         self._ports.append(port)
+        if not (self._settings.open or is_loopback(port.getHost())):
+            self._close_ports()
+            raise CannotStart(
+                f"whoever reaches {shown_address(port.getHost())} could read and write everything: "
+                "add --open if that is meant, or --listen on 127.0.0.1"
+            )
 
     def _close_ports(self) -> None:
         """Give back what was bound before the start failed."""
@@ -130,70 +220,16 @@ class ServerService(Service):
             port.stopListening()
         self._ports.clear()
 
-    def _announce(self) -> None:
-        """Print what a person needs to go on."""
-        say = log.info
-        addresses = [port.getHost() for port in self._ports]
-        for address in addresses:
-            say(
-                "tcpmsg {version} listens on {address}",
-                version=__version__,
-                address=_shown(address),
-            )
-        say(
-            "plain messages go to the room {room}; messages are kept in memory only",
-            room=self._settings.room,
-        )
-        if any(not is_loopback(address) for address in addresses):
-            log.warn("open to the network: whoever reaches an address above can read and write")
-        else:
-            say("only programs on this machine can connect")
-        self._suggest(_client(addresses[0], self._settings))
 
-    def _suggest(self, client: str) -> None:
-        """Print what to try: `client` has places for a verb and its arguments."""
-        say = log.info
-        if self._settings.plain_reply is not None:
-            say("each message is answered with its reply, and no others are sent to anybody")
-            say("from a script: send a header, a message, and read the reply")
-            return
-        say("try, in a second terminal: {line}", line=client.format("chat", "--name alice"))
-        say("and in a third: {line}", line=client.format("chat", "--name bob"))
-        say("from a script: {line}", line=client.format("send", 'lobby "hello"'))
-
-
-def _shown(address: IAddress) -> str:
-    """Return a listening address as it is typed to connect."""
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is not None and port is not None:
-        return shown(host, port)
-    name = os.fsdecode(getattr(address, "name", b"?"))
-    return "unix:" + name.replace("\\", "\\\\").replace(":", r"\:")
-
-
-def _client(address: IAddress, settings: Settings) -> str:
-    """Return how to type a client's command for this server, with two places to fill in."""
-    server = _shown(address)
-    for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
-        if server.startswith(everywhere):
-            server = loopback + server.removeprefix(everywhere)
-    options = []
-    if server != f"{LOOPBACK}:{DEFAULT_PORT}":
-        options += ["--server", server]
-    if settings.header_size != HEADER_SIZE:
-        options += ["--header-size", str(settings.header_size)]
-    if settings.disconnect_message != DISCONNECT:
-        options += ["--disconnect-message", os.fsdecode(settings.disconnect_message)]
-    words = " ".join(shlex.quote(word) for word in options).replace("{", "{{").replace("}", "}}")
-    return " ".join(filter(None, (_command(), "{}", words, "{}")))
-
-
-def _command() -> str:
-    """Return how to type the `tcpmsg` command so that a shell finds it."""
-    if shutil.which("tcpmsg"):
-        return "tcpmsg"
-    beside = os.path.join(os.path.dirname(sys.executable), "tcpmsg")
-    return beside if os.path.exists(beside) else f"{sys.executable} -m twisted_msg"
+def _give_up(error: BaseException) -> None:
+    """End the process at once: what is on disk is known only when it is read again."""
+    log.critical(
+        "the store cannot be written: {error}; ending at once with exit code {code}, so that "
+        "nothing is acknowledged that may not be there; restart when the disk works",
+        error=error,
+        code=BROKEN_STORE,
+    )
+    os._exit(BROKEN_STORE)
 
 
 def _cause(failure: Failure, endpoint: str) -> str:

@@ -9,10 +9,17 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from tests.unit.pumped import PumpedWorker
 from twisted_msg.connection import Connection
-from twisted_msg.service import make_server
+from twisted_msg.log.store import Store
+from twisted_msg.rooms.registry import Rooms
+from twisted_msg.service import Storage, make_server
 from twisted_msg.settings import load
 from twisted_msg.wire import Frame, FrameDecoder, encode_frame
+from twisted_msg.wire.replies import Reply, parse_reply
+
+EPOCH = 1_700_000_000_000_000
+"""Unix time in microseconds when a world begins."""
 
 BUFFER = 64 * 1024
 """What Twisted's transports hold before they pause a producer."""
@@ -134,6 +141,10 @@ class Pipe:
         """Return the frames received so far."""
         return list(FrameDecoder(self.protocol.decoder.header_size, 1 << 30).feed(self.received))
 
+    def replies(self) -> list[Reply | None]:
+        """Return the typed frames received so far, as values."""
+        return [parse_reply(frame) for frame in self.frames()]
+
     def payloads(self) -> list[bytes]:
         return [frame.payload for frame in self.frames()]
 
@@ -157,15 +168,46 @@ class Pipe:
 
 
 class World:
-    """A server with the given options, and its peers."""
+    """A server with the given options, and its peers.
 
-    def __init__(self, **options: str) -> None:
+    With a `store`, its jobs are done when the test calls `work`; Unix time is the clock's,
+    from a fixed day on.
+    """
+
+    def __init__(self, *, store: Store | None = None, **options: Any) -> None:
         self.clock = Clock()
         flags = {name.replace("_", "-"): value for name, value in options.items()}
         self.settings = load(flags, {"HOME": "/nonexistent", "XDG_CONFIG_DIRS": "/nonexistent"})
-        self.server = make_server(self.settings, self.clock)
+        self.worker = PumpedWorker()
+        self.broken: list[BaseException] = []
+        self.server = make_server(
+            self.settings,
+            self.clock,
+            None if store is None else Storage(store, self.worker),
+            broken=self.broken.append,
+            now=lambda: EPOCH + int(self.clock.seconds() * 1e6),
+        )
+        if store is not None:
+            self.server.house.rooms.load(store.open())
         self.server.start()
         self.peers: list[Pipe] = []
+
+    @property
+    def rooms(self) -> Rooms:
+        return self.server.house.rooms
+
+    def typed(self, *requests: bytes, stuck: bool = False) -> Pipe:
+        """Connect a peer that says these frames, and end the turn."""
+        pipe = self.peer(stuck=stuck)
+        pipe.say(b"".join(requests))
+        self.turn()
+        return pipe
+
+    def work(self) -> None:
+        """Have the store do everything that it is asked for."""
+        self.turn()
+        while self.worker.pump():
+            self.turn()
 
     def peer(self, *, stuck: bool = False) -> Pipe:
         """Connect a peer that has said nothing yet."""
@@ -187,8 +229,9 @@ class World:
         return encode_frame(payload, words, self.settings.header_size)
 
     def turn(self) -> None:
-        """End this turn of the reactor."""
-        self.clock.advance(0)
+        """End this turn of the reactor, and those that follow at once."""
+        for _ in range(3):
+            self.clock.advance(0)
 
     def say(self, pipe: Pipe, *payloads: bytes) -> None:
         """Have a peer send messages, and end the turn."""

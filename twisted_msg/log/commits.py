@@ -93,7 +93,7 @@ class Commits:
         self._next = _Group()
         self._group: _Group | None = None
         self._busy = self._scheduled = self._wrote_last = self._ended = False
-        self._questions: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+        self._questions: deque[tuple[Callable[[], Any], Callable[[Any], object]]] = deque()
         self._pages: OrderedDict[tuple[str, int], Piece] = OrderedDict()
         self._readers: dict[tuple[str, int], list[PageTaker]] = {}
         self._pruning = False
@@ -146,7 +146,7 @@ class Commits:
             self._readers[key] = [taker]
             self.ask(lambda: self._store.piece(room, seq), lambda page: self._read(key, page))
 
-    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def ask(self, question: Callable[[], Any], then: Callable[[Any], object]) -> None:
         """Ask the store something, between two groups; `then` gets the answer, or the exception."""
         self._questions.append((question, then))
         self._schedule()
@@ -165,7 +165,7 @@ class Commits:
 
     def forget(self, room: str) -> None:
         """Tell the store that a room is gone."""
-        self.ask(lambda: self._store.forget(room), lambda _: None)
+        self.ask(lambda: self._store.forget(room), self._tidied)
 
     def prune(self, now: int) -> None:
         """Have the store drop what it need not keep at this Unix time in milliseconds."""
@@ -184,17 +184,23 @@ class Commits:
 
     def _prune_on(self, now: int) -> None:
         def pruned(changed: Any) -> None:
-            if isinstance(changed, BaseException):
-                self._fail(changed)
+            if not self._tidied(changed):
+                self._pruning = False
                 return
             for kept in changed:
                 self._kept(kept)
-            if changed:
-                self._prune_on(now)
-            else:
-                self._pruning = False
+            self._prune_on(now)
 
         self.ask(lambda: self._store.prune(now), pruned)
+
+    def _tidied(self, outcome: Any) -> bool:
+        """The store wrote something of its own; return whether there is more to do now."""
+        if isinstance(outcome, StoreFull):
+            return False  # nothing has changed: there is another time
+        if isinstance(outcome, BaseException):
+            self._fail(outcome)
+            return False
+        return bool(outcome)
 
     # -- one job after another -----------------------------------------------
 
@@ -233,8 +239,9 @@ class Commits:
             )
         else:
             self._written(group, ())
+            self._schedule()  # for nobody else reports
 
-    def _give(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def _give(self, job: Callable[[], Any], then: Callable[[Any], object]) -> None:
         def done(outcome: Any) -> None:
             self._busy = False
             if not self._ended:
@@ -249,7 +256,6 @@ class Commits:
         if isinstance(outcome, BaseException) and not isinstance(outcome, StoreFull):
             self._fail(outcome)
             return
-        self._group = None
         if isinstance(outcome, StoreFull):
             self._turn_away(group)
         else:
@@ -260,6 +266,7 @@ class Commits:
                 debtor.stored(number, seq)
             for source, pieces in group.pieces:
                 source.committed(pieces)
+        self._group = None  # not before: who asks meanwhile waits for all of that
         for then in group.waiting:
             then()
         if self.weight <= UNCOMMITTED_RELIEF:

@@ -1,6 +1,6 @@
 """A member's place in a room's log.
 
-Law of this file: live delivery and catching up are the same operation, `take`,
+Law of this file: replay, live delivery and catching up are the same operation, `take`,
 and whoever stops taking costs the room a cursor and at most one piece.
 """
 
@@ -11,15 +11,36 @@ from typing import Protocol
 from twisted_msg.log.piece import PIECE_SIZE, Piece, View
 
 
-class Reader(Protocol):
-    """Who reads with a cursor: what the room needs to know of a member."""
+class Member(Protocol):
+    """Who reads with a cursor, and is seen in the room."""
 
-    def wake(self) -> None:
-        """There is something to take."""
+    number: int
+    """Its connection's, by which the log remembers where a message came from."""
+
+    name: str
+
+    def fallen(self, cursor: Cursor, missed: int) -> None:
+        """Messages were lost that its view has no frame for; the cursor ends."""
         ...
 
-    def fallen(self, missed: int) -> None:
-        """The room no longer keeps `missed` messages that were still unread; the cursor ends."""
+    def presence(self, cursor: Cursor, name: str, *, here: bool) -> bool:
+        """Somebody came or went.  Returns whether the member was told."""
+        ...
+
+    def unreadable(self, cursor: Cursor, reason: str) -> None:
+        """What the cursor should read next is damaged; the cursor ends."""
+        ...
+
+    def refresh(self, cursor: Cursor) -> None:
+        """The cursor has caught up: tell who is there, if some of that was left out."""
+        ...
+
+
+class Reader(Protocol):
+    """The way out of a member's connection."""
+
+    def wake(self, cursor: Cursor) -> None:
+        """There is something to take."""
         ...
 
     def taken(self) -> int:
@@ -30,52 +51,101 @@ class Reader(Protocol):
 class Shelf(Protocol):
     """What a cursor asks of its room."""
 
+    name: str
+
+    received: int
+    """The highest sequence number that was given."""
+
     @property
-    def end(self) -> int:
-        """The position behind the newest piece."""
+    def first(self) -> int:
+        """The lowest sequence number that is kept."""
         ...
 
-    def read(self, cursor: Cursor) -> Piece | None:
-        """Return the cursor's next piece and step over it; None if it has read them all."""
+    @property
+    def head(self) -> int:
+        """The highest sequence number that members may see."""
+        ...
+
+    def find(self, cursor: Cursor) -> Piece | None:
+        """Return the piece that a cursor reads next, if it is in memory.
+
+        Else it is fetched, and the cursor's `fetched` called with it.
+        """
         ...
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
         ...
 
-    def forget(self, cursor: Cursor) -> None:
-        """Take a cursor out."""
+    def passed(self, cursor: Cursor) -> None:
+        """Note that a cursor has moved on."""
+        ...
+
+    def forget(self, cursor: Cursor, *, quietly: bool) -> None:
+        """Take a cursor out; tell others, unless it goes quietly."""
         ...
 
 
 class Cursor:
-    """Reads one room for one member, in one view, without what came from `origin`.
+    """Reads one room for one member, in one view.
 
-    `position` is the next piece to read; `limit`, once set, the piece to stop before.
+    `seq` is the sequence number it reads next; `without` is the origin whose messages it
+    leaves out; `limit`, once set, is the last sequence number that it is owed.  `marker` is a
+    frame that is due when everything up to `marker_at` is taken.
     """
 
     __slots__ = (
         "_data",
         "_offset",
+        "_piece",
         "_room",
+        "fell",
         "limit",
         "mark",
-        "origin",
-        "position",
+        "marker",
+        "marker_at",
+        "member",
+        "queued",
         "reader",
+        "room",
+        "seq",
         "since",
+        "stale",
         "view",
+        "waiting",
+        "without",
     )
 
-    def __init__(self, room: Shelf, reader: Reader, view: View, origin: int, position: int) -> None:
+    def __init__(
+        self,
+        room: Shelf,
+        member: Member,
+        reader: Reader,
+        view: View,
+        seq: int,
+        without: int | None = None,
+    ) -> None:
         self._room: Shelf | None = room
         self._data = b""
         self._offset = 0
+        self._piece: Piece | None = None
+        self.room = room.name
+        self.member = member
         self.reader = reader
         self.view = view
-        self.origin = origin
-        self.position = position
+        self.seq = seq
+        self.without = without
         self.limit: int | None = None
+        self.marker = b""
+        self.marker_at = 0
+        self.stale = False
+        """Whether it was not told of somebody who came or went."""
+        self.queued = False
+        """Whether its outlet will ask it for more (the outlet's own note)."""
+        self.waiting = False
+        """Whether the piece that it reads next is being fetched (the room's note)."""
+        self.fell = False
+        """Whether the room has gone on without it (the room's note)."""
         self.since = 0.0
         """When this member was last seen to make progress, while it is behind."""
         self.mark: int | None = None
@@ -91,48 +161,91 @@ class Cursor:
         """Whether the member has left the room (what it has begun to take is still its own)."""
         return self._room is None
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing that it is owed is still to take."""
+        if self._data:
+            return False
+        return self._room is None or (
+            self.limit is not None and self.seq > self.limit and not self.marker
+        )
+
     def take(self) -> bytes:
         """Return the next bytes to send, at most 64 KiB, or nothing for now.
 
         A piece is whole frames, so only a frame larger than a piece is taken in slices.
         """
-        if not self._data and not self._load():
-            return b""
-        data = self._data
+        data = self._data or self._load()
         if len(data) <= PIECE_SIZE:
-            self._data = b""
             return data
-        start = self._offset
-        end = start + PIECE_SIZE
-        if end < len(data):
-            self._offset = end
-        else:
-            self._data, self._offset = b"", 0
-        return data[start:end]
+        start, self._offset = self._offset, self._offset + PIECE_SIZE
+        if self._offset < len(data):
+            self._data = data
+            return data[start : self._offset]
+        self._data, self._offset = b"", 0
+        return data[start:]
+
+    def fetched(self, piece: Piece | None) -> None:
+        """Take the piece that was asked for, None if the room keeps none of it any more."""
+        self.waiting = False
+        if self._room is not None:
+            self._piece = piece
+            self.reader.wake(self)
+
+    def unreadable(self, reason: str) -> None:
+        """End, for what was asked for cannot be read; `reason` is for people."""
+        self.waiting = False
+        if self._room is not None:
+            self.leave()
+            self.member.unreadable(self, reason)
 
     def stop(self) -> None:
-        """Read to what the room holds now and no further; the member waits for no more."""
-        if self._room is not None:
-            self.limit = self._room.end
+        """Read to what was said in the room up to now and no further."""
+        if self._room is not None and self.limit is None:
+            self.limit = self._room.received
 
-    def leave(self) -> None:
-        """Leave the room: only the rest of a frame that was begun is still to take."""
-        if self._room is not None:
-            self._room.forget(self)
-            self._room = None
+    def leave(self, *, quietly: bool = False) -> None:
+        """Leave the room: only the rest of a frame that was begun is still to take.
 
-    def _load(self) -> bool:
-        """Fetch the next piece that holds something for this member."""
-        room = self._room
-        while room is not None:
-            if self.position == self.limit:
+        Quietly, where another cursor of the same member takes its place.
+        """
+        if self._room is not None:
+            room, self._room = self._room, None
+            room.forget(self, quietly=quietly)
+            self._piece = None
+            self.marker = b""
+
+    def _load(self) -> bytes:
+        """Return what comes next in the room for this member, if it is there."""
+        while (room := self._room) is not None:
+            if self.marker and self.seq > self.marker_at:
+                marker, self.marker = self.marker, b""
+                return marker
+            if self.waiting:
+                return b""
+            if self.seq > room.head or (self.limit is not None and self.seq > self.limit):
                 room.caught_up(self)
-                return False
-            piece = room.read(self)
-            if piece is None:
-                return False
-            data = piece.encoded(self.view, self.origin)
+                return b""
+            if self.seq < room.first:
+                data = self._missed(room, room.first)
+            else:
+                piece = self._piece or room.find(self)
+                self._piece = None
+                if piece is None:
+                    return b""
+                data = piece.encoded(self.view, self.seq, self.without)
+                self.seq = piece.last + 1
+                room.passed(self)
             if data:
-                self._data = data
-                return True
-        return False
+                return data
+        return b""
+
+    def _missed(self, room: Shelf, first: int) -> bytes:
+        """Step over what is no longer kept; return the frame that says so."""
+        lost, self.seq = self.seq, first
+        self._piece = None
+        data = self.view.gap(room.name, lost, first - 1)
+        if not data:
+            self.leave()
+            self.member.fallen(self, first - lost)
+        return data

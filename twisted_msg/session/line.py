@@ -4,6 +4,7 @@ Law of this file: interfaces only.  A TCP connection, a WebSocket and a test's l
 of bytes can all be a `Line`.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted_msg.delivery import Outlet
@@ -26,6 +27,17 @@ class Line(Protocol):
         """Read again."""
         ...
 
+    def guard(self, call: Callable[[], None]) -> None:
+        """Make a call that the session comes back to later; what it raises ends the connection.
+
+        A `ProtocolError` is answered as one of `frame_received` is.
+        """
+        ...
+
+    def keep_beating(self) -> None:
+        """Ask a silent peer whether it is there, by the session's `beat`, from now on."""
+        ...
+
     def close(self, reason: str, last: bytes = b"") -> None:
         """Take no more input, send what is owed and the frame `last`, then close.
 
@@ -43,6 +55,10 @@ class Session(Protocol):
 
     def refuse(self, error: ProtocolError) -> None:
         """Called when the input broke a rule and nothing behind it will be read."""
+        ...
+
+    def beat(self) -> None:
+        """Called when the peer has been silent: ask whether it is there."""
         ...
 
     def stop(self) -> None:

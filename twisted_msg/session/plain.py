@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
+from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
-from twisted_msg.wire import Frame, ProtocolError, encode_frame
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame
 from twisted_msg.wire.limits import ERROR_PREFIX
 
 
@@ -20,11 +22,13 @@ from twisted_msg.wire.limits import ERROR_PREFIX
 class PlainRules:
     """How a server speaks to its plain peers.
 
-    `reply` is the unframed answer that clients of the wider family wait for after each
-    frame; with one, a connection is sent nothing else, so it reads no room.
+    `room` is the name of the room that they are in.  `reply` is the unframed answer that
+    clients of the wider family wait for after each frame; with one, a connection is sent
+    nothing else, so it reads no room.
     """
 
     view: PlainView
+    room: str
     reply: bytes | None = None
 
     def frame(self, payload: bytes) -> bytes:
@@ -40,15 +44,25 @@ class PlainRules:
 class PlainSession:
     """One plain connection: a member of the room, for which its line publishes."""
 
-    __slots__ = ("_cursor", "_line", "_room", "_rules")
+    __slots__ = (
+        "_author", "_cursor", "_house", "_line", "_replied", "_room", "_rules", "_said", "key",
+        "name", "number",
+    )  # fmt: skip
 
-    def __init__(self, line: Line, room: Room, rules: PlainRules) -> None:
+    def __init__(self, line: Line, house: House, rules: PlainRules) -> None:
+        """Join the room.  Raises `ProtocolError` if it cannot begin."""
         self._line = line
-        self._room = room
+        self._house = house
         self._rules = rules
+        self._room = house.rooms.open(rules.room)
+        self.number = line.number
+        self.name = house.names.claim(f"guest-{line.number}", self)
+        self._author = Author(self.number, self.name.encode())
+        self.key: bytes | None = None  # nothing is remembered of a plain peer
+        self._said = self._replied = 0
         self._cursor: Cursor | None = None
         if rules.reply is None:
-            self._cursor = room.join(self, rules.view, line.number)
+            self._cursor = self._room.join(self, line.outlet, rules.view, without=self.number)
             line.outlet.follow(self._cursor)
 
     # -- from the connection -------------------------------------------------
@@ -57,20 +71,25 @@ class PlainSession:
         """Publish a message; an empty frame is a keep-alive, and one word ends the session."""
         payload = frame.payload
         if payload == self._rules.view.disconnect:
-            self._room.commit()  # what came before is accepted, and its replies go first
-            self._accepted()
+            self._owe_reply()
             self._line.close("said goodbye")
         elif payload:
-            stored = None if self._rules.reply is None else self._accepted
-            self._room.publish(self._line, payload, stored)
+            room = self._open_room()
+            seq = room.publish(self._line, self._author, payload)
+            if room.durable or self._rules.reply is not None:
+                self._said += 1
+                self._line.outlet.owing = True
+                room.owe(self, self._said, seq)
         else:
-            self._accepted()
+            self._owe_reply()
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the replies to what was right."""
-        self._room.commit()
         self._line.outlet.cut_short()
         self._line.close(f"refused, {error}", self._rules.refusal(error))
+
+    def beat(self) -> None:
+        """Nothing: plain peers are never asked."""
 
     def stop(self) -> None:
         """Send what the room holds, then the disconnect word."""
@@ -81,27 +100,66 @@ class PlainSession:
 
     def lost(self) -> None:
         """Leave the room."""
-        self._room.dismiss(self._line)
+        self._house.names.release(self.name, self)
         if self._cursor is not None:
             self._cursor.leave()
 
     # -- from the room -------------------------------------------------------
 
-    def wake(self) -> None:
-        """Send what the room has for this member."""
-        self._line.outlet.wake()
+    def stored(self, number: int, seq: int) -> None:
+        """Everything said up to this message is accepted; give the replies."""
+        outlet = self._line.outlet
+        outlet.owing = number < self._said
+        if self._rules.reply is None:
+            if not outlet.owing and outlet.ending:
+                outlet.pump()
+            return
+        replies, self._replied = number - self._replied, number
+        outlet.answer(self._rules.reply * replies)
 
-    def taken(self) -> int:
-        """Return how many bytes the peer has taken."""
-        return self._line.outlet.taken()
+    def turned_away(self) -> None:
+        """What was said last could not be stored."""
+        self._line.outlet.owing = False
+        error = ProtocolError(
+            ErrorCode.BUSY,
+            "the server's disk is full, so the last messages were not taken: send them again later",
+        )
+        self.refuse(error)
 
-    def fallen(self, missed: int) -> None:
+    def fallen(self, cursor: Cursor, missed: int) -> None:
         """Tell the peer how many messages it missed, and close."""
         error = self._rules.frame(ERROR_PREFIX + b"missed %d" % missed)
         self._line.outlet.end_with(error)  # it may be leaving already
         self._line.close(f"stopped reading and missed {missed} messages", error)
 
-    def _accepted(self) -> None:
-        """Give the reply that clients of the wider family wait for."""
-        if self._rules.reply is not None:
-            self._line.outlet.answer(self._rules.reply)
+    def unreadable(self, cursor: Cursor, reason: str) -> None:
+        """Tell the peer that what comes next for it is damaged, and close."""
+        self.refuse(ProtocolError(ErrorCode.INTERNAL, reason))
+
+    def presence(self, cursor: Cursor, name: str, *, here: bool) -> bool:
+        """Nothing: plain peers never ask who comes and goes."""
+        return True
+
+    def refresh(self, cursor: Cursor) -> None:
+        """Nothing: plain peers never ask who is there."""
+
+    def direct(self, frame: bytes) -> bool | None:
+        """Return None: plain peers can have no direct messages."""
+        return None
+
+    def _open_room(self) -> Room:
+        """Return the room, anew if it was gone meanwhile."""
+        if self._room.ended:
+            self._room = self._house.rooms.open(self._rules.room)
+        return self._room
+
+    def _owe_reply(self) -> None:
+        """Give the reply that clients of the wider family wait for, in its turn."""
+        if self._rules.reply is None:
+            return
+        self._said += 1
+        if self._said - 1 == self._replied:  # nothing before it waits
+            self.stored(self._said, 0)
+        else:
+            self._line.outlet.owing = True
+            self._open_room().owe(self, self._said, 0)

@@ -1,52 +1,362 @@
 """A conversation in typed frames: a table of verbs, and answers that name what was wrong.
 
-Law of this file: a typed peer is only ever sent typed frames.  This version of the
-server knows no verbs yet, and says so.
+Law of this file: a typed peer is only ever sent typed frames; requests are executed and
+answered in order, and an acknowledgement never passes over a refusal.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted_msg.log.piece import Author
+from twisted_msg.log.views import TypedView
+from twisted_msg.rooms.cursor import Cursor
+from twisted_msg.rooms.room import Room
+from twisted_msg.session.clients import Mark, key_of
+from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
-from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame, replies, requests
+from twisted_msg.wire.limits import HEADER_SIZE
+from twisted_msg.wire.names import DIRECT
+from twisted_msg.wire.names import number as read_number
+
+SUBSCRIPTIONS_LIMIT: Final = 1000
+"""Rooms that one connection may be in: each costs a cursor and a place in the room."""
+
+VIEW: Final = TypedView()
+"""How all typed members see messages: one view, so that they share one encoding."""
 
 
 class TypedSession:
     """One typed connection."""
 
-    __slots__ = ("_line",)
+    __slots__ = (
+        "_author", "_cursors", "_house", "_last_room", "_last_words", "_line", "_lost", "_mark",
+        "key", "name", "number",
+    )  # fmt: skip
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, house: House) -> None:
         self._line = line
+        self._house = house
+        self._mark = Mark()
+        self._cursors: dict[str, Cursor] = {}
+        self._author = Author(line.number, b"")
+        self._last_words: tuple[str, ...] = ()
+        self._last_room: Room | None = None
+        self._lost = False
+        self.number = line.number
+        self.name = ""
+        self.key: bytes | None = None
+
+    # -- from the connection -------------------------------------------------
 
     def frame_received(self, frame: Frame) -> None:
-        """Answer a frame; one without words and payload is a keep-alive."""
-        if frame.words:
-            verb = frame.words[0]
-            self._answer(
-                ProtocolError(
-                    ErrorCode.BAD_VERB,
-                    f"this server does not know {verb[:40]}: it speaks plain frames only, "
-                    "whose headers hold nothing but the length",
-                    verb=verb,
-                )
-            )
-        elif frame.payload:
-            self._answer(
-                ProtocolError(
-                    ErrorCode.BAD_ARGS,
-                    "this connection began with a typed frame, so each message needs a verb: "
-                    "open another connection for plain frames",
-                )
-            )
+        """Do what a frame asks; what is refused, and leaves the connection open, is answered."""
+        payload, words = frame
+        room = self._last_room
+        if room is not None and not room.ended:  # publishers repeat themselves
+            if words is self._last_words:
+                room.publish(self._line, self._author, payload)
+                return
+            if len(words) == 3 and words[1] == room.name and words[0] == "PUB":
+                given = read_number(words[2])
+                if given:
+                    self._publish(room, payload, given)
+                    return
+        try:
+            if not words and not payload:
+                self._introduced()  # a keep-alive
+            else:
+                request = requests.parse_request(frame)
+                if not isinstance(request, requests.Hello):
+                    self._introduced()
+                _VERBS[type(request)](self, request, words)
+        except ProtocolError as error:
+            if error.verb is None and words:
+                error.verb = words[0]
+            ends = error.ends_typed or error.verb == "HELLO"
+            if ends or (error.verb == "PUB" and len(words) > 2):
+                raise
+            self._answer(error)
 
     def refuse(self, error: ProtocolError) -> None:
-        """Tell the peer what was wrong, and close."""
+        """Tell the peer what was wrong, behind the acknowledgement of what was right; close."""
+        self._line.outlet.cut_short()
         self._line.close(f"refused, {error}", self.refusal(error))
+
+    def beat(self) -> None:
+        """Ask a silent peer whether it is there."""
+        self._line.outlet.notify(replies.Ping().encode())
 
     def stop(self) -> None:
         """Say that the server is going."""
-        self._line.close("the server stops", encode_frame(b"the server stops", ("BYE",)))
+        self._line.close("the server stops", replies.Bye("the server stops: reconnect").encode())
 
     def lost(self) -> None:
-        """Nothing is kept for a typed connection yet."""
+        """Leave every room, and give back name and client."""
+        self._lost = True
+        for cursor in self._cursors.values():
+            cursor.leave()
+        self._house.names.release(self.name, self)
+        if self.key is not None:
+            self._house.clients.leave(self.key, self)
+
+    # -- from the rooms and the store ----------------------------------------
+
+    def stored(self, number: int, seq: int) -> None:
+        """Everything up to this id is stored: acknowledge it."""
+        mark, outlet = self._mark, self._line.outlet
+        if number <= mark.id:
+            return  # a later one was accepted in the meantime
+        mark.id, mark.seq = number, seq
+        outlet.owing = number < mark.received
+        outlet.acknowledge((b"0 ACK %d %d" % (number, seq)).ljust(HEADER_SIZE))
+
+    def turned_away(self) -> None:
+        """What was published last could not be stored: it was never received."""
+        self._mark.received = self._mark.id
+        self._line.outlet.owing = False
+        self.refuse(
+            ProtocolError(
+                ErrorCode.BUSY,
+                "the server's disk is full, so what is not acknowledged was not taken: send it "
+                "again later",
+                verb="PUB",
+            )
+        )
+
+    def supersede(self) -> str:
+        """Another connection speaks for the client now; return the name that passes to it."""
+        self._house.names.release(self.name, self)
+        self._line.outlet.cut_short()
+        self._line.close(
+            "superseded by another connection of its client",
+            self.refusal(
+                ProtocolError(
+                    ErrorCode.SUPERSEDED,
+                    "another connection said HELLO with the same client and goes on from here: do "
+                    "not reconnect, or use a client of your own",
+                )
+            ),
+        )
+        return self.name
+
+    def fallen(self, cursor: Cursor, missed: int) -> None:
+        """Never: this view has a frame for what is missed."""
+
+    def unreadable(self, cursor: Cursor, reason: str) -> None:
+        """Tell the peer that what comes next for it is damaged, and close."""
+        self.refuse(ProtocolError(ErrorCode.INTERNAL, reason))
+
+    def presence(self, cursor: Cursor, name: str, *, here: bool) -> bool:
+        """Tell the peer that somebody came or went, if it reads."""
+        event = replies.Join(cursor.room, name) if here else replies.Part(cursor.room, name)
+        return self._line.outlet.notify(event.encode())
+
+    def refresh(self, cursor: Cursor) -> None:
+        """Tell the peer who is there, for it was not told of all who came and went."""
+        self._line.outlet.answer(self._here(cursor.room))
+
+    def direct(self, frame: bytes) -> bool | None:
+        """Send a direct message, if the peer reads."""
+        return self._line.outlet.notify(frame)
+
+    # -- the verbs -----------------------------------------------------------
+
+    def _hello(self, request: requests.Hello, words: tuple[str, ...]) -> None:
+        if self.name:
+            raise ProtocolError(
+                ErrorCode.BAD_ARGS, "HELLO comes once, and before everything else: reconnect for it"
+            )
+        if request.client is None:
+            self._welcome(request.name, self._mark)
+            return
+        key = self.key = key_of(request.client)
+        self._pause(
+            lambda then: self._house.clients.enter(key, self, then),
+            lambda mark, name: self._welcome(request.name or name, mark),
+        )
+
+    def _welcome(self, wanted: str | None, mark: Mark | BaseException) -> None:
+        if isinstance(mark, BaseException):
+            raise ProtocolError(ErrorCode.INTERNAL, f"the store does not answer: {mark}")
+        self._mark = mark
+        self._introduce(wanted)
+        details = {**self._house.details, "name": self.name, "last_id": mark.received}
+        self._line.outlet.answer(replies.Welcome(self.name, mark.received, details).encode())
+        self._line.keep_beating()
+
+    def _pub(self, request: requests.Pub, words: tuple[str, ...]) -> None:
+        if request.room.startswith(DIRECT):
+            self._send_direct(request)
+            return
+        room = self._last_room = self._house.rooms.open(request.room)
+        if request.id is None:
+            self._last_words = words
+            room.publish(self._line, self._author, request.payload)
+        else:
+            self._last_words = ()
+            self._publish(room, request.payload, request.id)
+
+    def _publish(self, room: Room, payload: bytes, number: int) -> None:
+        """Publish with an id, unless that was received before."""
+        if self._is_new(number):
+            self._owe(number, room.publish(self._line, self._author, payload), room)
+
+    def _is_new(self, number: int) -> bool:
+        """Return whether an id was not received yet; answer one that was."""
+        mark = self._mark
+        if number > mark.received:
+            return True
+        if mark.settled:  # else the acknowledgement that is to come covers it
+            self._line.outlet.acknowledge(replies.Ack(mark.id, mark.seq, dup=True).encode())
+        return False
+
+    def _owe(self, number: int, seq: int, room: Room | None) -> None:
+        """Acknowledge an id as soon as it, and everything before it, is stored."""
+        self._mark.received = number
+        self._line.outlet.owing = True
+        commits = self._house.commits
+        if commits is not None and commits.owes(self):
+            commits.owe(self, number, seq)  # behind what is not stored yet
+        elif room is not None:
+            room.owe(self, number, seq)
+        else:
+            self.stored(number, seq)
+
+    def _send_direct(self, request: requests.Pub) -> None:
+        """Hand a message to the connection of a name."""
+        if request.id is not None and not self._is_new(request.id):
+            return
+        name = request.room.removeprefix(DIRECT)
+        seq, millis = self._house.number_direct()
+        bearer = self._house.names.bearer(name)
+        message = replies.Msg(request.room, seq, self.name, millis, request.payload)
+        sent = None if bearer is None else bearer.direct(message.encode())
+        if not sent:
+            code, reason = (
+                (ErrorCode.BUSY, f"{name} does not read its messages now: send it again later")
+                if sent is False
+                else (ErrorCode.ABSENT, f"nobody called {name} can take direct messages now")
+            )
+            subject = request.room if request.id is None else str(request.id)
+            self._answer(ProtocolError(code, reason, verb="PUB", subject=subject))
+        if request.id is not None:
+            self._owe(request.id, seq, None)
+
+    def _sub(self, request: requests.Sub, words: tuple[str, ...]) -> None:
+        if request.room not in self._cursors and len(self._cursors) >= SUBSCRIPTIONS_LIMIT:
+            raise ProtocolError(
+                ErrorCode.LIMIT,
+                f"one connection is in {SUBSCRIPTIONS_LIMIT} rooms at the most: leave one with "
+                "UNSUB, or open another connection",
+                verb="SUB",
+                subject=request.room,
+            )
+        room = self._house.rooms.open(request.room)
+        commits, since = self._house.commits, request.since
+        if since is not None and room.durable and commits is not None:
+            self._pause(
+                lambda then: room.settle(lambda: commits.since(room.name, since, then)),
+                lambda seq: self._enter(request, seq),
+            )
+        elif room.quiet:
+            self._enter(request)
+        else:
+            self._pause(room.settle, lambda: self._enter(request))
+
+    def _enter(self, request: requests.Sub, since: int | BaseException | None = None) -> None:
+        """Join a room, everything that was said in it so far being stored."""
+        if isinstance(since, BaseException):
+            raise ProtocolError(ErrorCode.INTERNAL, f"the store does not answer: {since}")
+        room = self._house.rooms.open(request.room)
+        head = room.head
+        seq = head + 1
+        if request.start is not None:
+            seq = request.start or room.first
+            if seq > head + 1:
+                raise ProtocolError(
+                    ErrorCode.BAD_ARGS,
+                    f"from={seq} is beyond what was said in {room.name}: the next message is "
+                    f"{head + 1}, so from={head + 1} waits for it",
+                    verb="SUB",
+                    subject=room.name,
+                )
+        elif request.last is not None:
+            seq = max(room.first, head + 1 - request.last)
+        elif request.since is not None:
+            seq = room.tail.since(request.since) if since is None else since
+        before = self._cursors.get(room.name)
+        cursor = room.join(self, self._line.outlet, VIEW, seq=seq, instead=before)
+        cursor.marker, cursor.marker_at = replies.Live(room.name, head).encode(), head
+        self._cursors[room.name] = cursor
+        self._line.outlet.answer(replies.Subbed(room.name, head).encode())
+        if request.presence:
+            room.watch(cursor)
+        self._line.outlet.follow(cursor)
+
+    def _unsub(self, request: requests.Unsub, words: tuple[str, ...]) -> None:
+        cursor = self._cursors.pop(request.room, None)
+        if cursor is not None:
+            cursor.leave()
+        self._line.outlet.answer(replies.Unsubbed(request.room).encode())
+
+    def _who(self, request: requests.Who, words: tuple[str, ...]) -> None:
+        self._line.outlet.answer(self._here(request.room))
+
+    def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
+        rooms = [
+            {"room": name, "head": head, "members": members}
+            for name, head, members in self._house.rooms.listed()
+        ]
+        answer = replies.RoomList.fitting(rooms, self._house.max_payload)
+        self._line.outlet.answer(answer.encode())
+
+    def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
+        self._line.outlet.answer(replies.Pong(request.token).encode())
+
+    def _pong(self, request: requests.Pong, words: tuple[str, ...]) -> None:
+        """Nothing: that it came is the sign of life."""
+
+    def _bye(self, request: requests.Bye, words: tuple[str, ...]) -> None:
+        self._line.close("said goodbye")
+
+    # -- within --------------------------------------------------------------
+
+    def _introduced(self) -> None:
+        """Give a name to who did not say `HELLO`."""
+        if not self.name:
+            self._introduce(None)
+
+    def _introduce(self, wanted: str | None) -> None:
+        self.name = self._house.names.claim(wanted or f"guest-{self.number}", self)
+        self._author = Author(self.number, self.name.encode())
+
+    def _pause(self, ask: Callable[[Callable[..., None]], None], then: Callable[..., None]) -> None:
+        """Process no frame until an answer is there, and then what depends on it first."""
+
+        def answered(*answer: Any) -> None:
+            if not (self._lost or self._line.outlet.ending):
+                self._line.guard(lambda: self._go_on(then, answer))
+
+        self._line.hold()
+        ask(answered)
+
+    def _go_on(self, then: Callable[..., None], answer: tuple[Any, ...]) -> None:
+        try:
+            then(*answer)
+        except ProtocolError as error:
+            if error.ends_typed:
+                raise
+            self._answer(error)
+        self._line.release()
+
+    def _here(self, name: str) -> bytes:
+        """Return the frame that says who is in a room."""
+        room = self._house.rooms.get(name)
+        names = [] if room is None else list(room.names())
+        return replies.Here.fitting(name, names, self._house.max_payload).encode()
 
     def _answer(self, error: ProtocolError) -> None:
         self._line.outlet.answer(self.refusal(error))
@@ -56,3 +366,18 @@ class TypedSession:
         """Return the `ERR` frame for an error."""
         words, payload = error.answer(typed=True)
         return encode_frame(payload, words)
+
+
+_VERBS: Final[
+    dict[type[requests.Request], Callable[[TypedSession, Any, tuple[str, ...]], None]]
+] = {
+    requests.Hello: TypedSession._hello,
+    requests.Pub: TypedSession._pub,
+    requests.Sub: TypedSession._sub,
+    requests.Unsub: TypedSession._unsub,
+    requests.Who: TypedSession._who,
+    requests.Rooms: TypedSession._rooms,
+    requests.Ping: TypedSession._ping,
+    requests.Pong: TypedSession._pong,
+    requests.Bye: TypedSession._bye,
+}

@@ -1,0 +1,113 @@
+"""What a start prints: where the server listens and stores, who may connect, what to try.
+
+Law of this file: every line is one that a person can act on, and every command in it works
+as it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
+from twisted_msg import __version__
+from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, shown
+from twisted_msg.settings import Retain, Settings
+from twisted_msg.transports import is_loopback
+from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
+
+log = Logger(namespace="tcpmsg")
+
+_AGES = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+_SIZES = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("bytes", 1))
+
+
+def announce(addresses: list[IAddress], settings: Settings) -> None:
+    """Print what a person needs to go on, once the server listens on these addresses."""
+    for address in addresses:
+        log.info(
+            "tcpmsg {version} listens on {address}",
+            version=__version__,
+            address=shown_address(address),
+        )
+    log.info(
+        "plain messages go to the room {room}; {where}", room=settings.room, where=_where(settings)
+    )
+    if any(not is_loopback(address) for address in addresses):
+        log.warn("open to the network: whoever reaches an address above can read and write")
+    else:
+        log.info("only programs on this machine can connect")
+    _suggest(_client(addresses[0], settings), settings)
+
+
+def _where(settings: Settings) -> str:
+    """Return where messages are kept, and for how long."""
+    if settings.store == "memory":
+        return "messages are kept in memory only"
+    stored = f"messages are stored in {settings.data_dir}, {_how_long(settings.retain)}"
+    if not settings.memory_room:
+        return stored
+    return f"{stored}; those of rooms like {' or '.join(settings.memory_room)} in memory only"
+
+
+def _how_long(retain: Retain) -> str:
+    """Return what is kept of each room."""
+    age = "" if retain.age is None else f"for {_in_units(retain.age, _AGES)}"
+    size = "" if retain.size is None else f"at most {_in_units(retain.size, _SIZES)} of each room"
+    return ", ".join(filter(None, (age, size))) or "for ever"
+
+
+def _in_units(amount: float, units: tuple[tuple[str, int], ...]) -> str:
+    """Return an amount in the largest unit that it is a whole number of."""
+    unit, size = next((unit, size) for unit, size in units if amount % size == 0)
+    return f"{amount / size:g} {unit}"
+
+
+def _suggest(client: str, settings: Settings) -> None:
+    """Print what to try: `client` has places for a verb and its arguments."""
+    say = log.info
+    if settings.plain_reply is not None:
+        say("each message is answered with its reply, and no others are sent to anybody")
+        say("from a script: send a header, a message, and read the reply")
+        return
+    say("try, in a second terminal: {line}", line=client.format("chat", "--name alice"))
+    say("and in a third: {line}", line=client.format("chat", "--name bob"))
+    say("from a script: {line}", line=client.format("send", f'{settings.room} "hello"'))
+
+
+def shown_address(address: IAddress) -> str:
+    """Return a listening address as it is typed to connect."""
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is not None and port is not None:
+        return shown(host, port)
+    name = os.fsdecode(getattr(address, "name", b"?"))
+    return "unix:" + name.replace("\\", "\\\\").replace(":", r"\:")
+
+
+def _client(address: IAddress, settings: Settings) -> str:
+    """Return how to type a client's command for this server, with two places to fill in."""
+    server = shown_address(address)
+    for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
+        if server.startswith(everywhere):
+            server = loopback + server.removeprefix(everywhere)
+    options = []
+    if server != f"{LOOPBACK}:{DEFAULT_PORT}":
+        options += ["--server", server]
+    if settings.header_size != HEADER_SIZE:
+        options += ["--header-size", str(settings.header_size)]
+    if settings.disconnect_message != DISCONNECT:
+        options += ["--disconnect-message", os.fsdecode(settings.disconnect_message)]
+    words = " ".join(shlex.quote(word) for word in options).replace("{", "{{").replace("}", "}}")
+    return " ".join(filter(None, (_command(), "{}", words, "{}")))
+
+
+def _command() -> str:
+    """Return how to type the `tcpmsg` command so that a shell finds it."""
+    if shutil.which("tcpmsg"):
+        return "tcpmsg"
+    beside = os.path.join(os.path.dirname(sys.executable), "tcpmsg")
+    return beside if os.path.exists(beside) else f"{sys.executable} -m twisted_msg"

@@ -1,0 +1,253 @@
+"""A memory room: nothing is stored, and the log is bounded by whom the room waits for.
+
+Law of this file: nothing is dropped from a reader that makes progress, and memory
+stays bounded whatever the others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate, takewhile
+from typing import Any, Final
+
+from twisted_msg.log.commits import Debtor
+from twisted_msg.log.piece import Piece
+from twisted_msg.rooms.cursor import Cursor
+from twisted_msg.rooms.holds import Holds, Publisher
+from twisted_msg.rooms.room import Room
+
+TAIL_COST: Final = 4 * 1024 * 1024
+"""Bytes of memory that a room's log takes before publishers wait for the slowest member.
+Large enough to ride out a second of a busy room, small enough for a small machine."""
+
+RELIEF_COST: Final = TAIL_COST // 2
+"""How little may be unread by the slowest member before publishers go on: far below the
+bound, so that they are not stopped and started for every piece."""
+
+STALL_SECONDS: Final = 10.0
+"""How long a member may take nothing before the room goes on without it: longer than a
+network's hiccup, short enough for those who wait (docs/protocol.md, Slow readers)."""
+
+
+class MemoryRoom(Room):
+    """A room whose messages are accepted at the end of the turn, and kept while memory lasts."""
+
+    durable = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        start: int,
+        now: Callable[[], int],
+        seconds: Callable[[], float],
+        soon: Callable[[Callable[[], None]], object],
+        congestion: Callable[[MemoryRoom, bool], None] = lambda room, on: None,
+    ) -> None:
+        """Take the room's name and what it may not fetch itself.
+
+        `start` is below the first sequence number; memory rooms take Unix time in
+        microseconds, so that no number is given twice, restarts included.  `now` is a clock
+        of Unix milliseconds, `seconds` a monotonic one; `soon` calls a function when this
+        turn of the reactor is over; `congestion` is told when publishers must wait, and
+        when no longer.
+        """
+        super().__init__(name, start, now)
+        self._congestion = congestion
+        self.congested = False
+        self._seconds = seconds
+        self._soon = soon
+        self._owed: dict[Debtor, tuple[int, int]] = {}
+        self._publishers: dict[Publisher, None] = {}
+        self._behind: dict[Cursor, None] = {}
+        self._blockers: dict[Cursor, None] = {}
+        self._holds = Holds(lambda: self.congested or self._weight > TAIL_COST)
+        self._relief = 0
+
+    # -- for members ---------------------------------------------------------
+
+    def join(self, *who: Any, **how: Any) -> Cursor:
+        """Return a new member's cursor; see `Room`."""
+        cursor = super().join(*who, **how)
+        self._wait_for(cursor)
+        return cursor
+
+    def caught_up(self, cursor: Cursor) -> None:
+        """Note that a cursor wants nothing that the room holds now."""
+        self._behind.pop(cursor, None)
+        super().caught_up(cursor)
+        self._unblock(cursor)
+
+    def passed(self, cursor: Cursor) -> None:
+        """Note that a cursor has moved on."""
+        if cursor.fell:
+            cursor.fell = False
+            self._wait_for(cursor)
+        if self.congested and cursor.seq >= self._relief:
+            self._unblock(cursor)
+
+    def forget(self, cursor: Cursor, *, quietly: bool) -> None:
+        """Take a cursor out; see `Cursor.leave`."""
+        self._behind.pop(cursor, None)
+        super().forget(cursor, quietly=quietly)
+        self._unblock(cursor)
+
+    # -- for publishers ------------------------------------------------------
+
+    def owe(self, debtor: Debtor, number: int, seq: int) -> None:
+        """Note what a debtor is owed; see `Room`."""
+        self._owed[debtor] = number, seq
+
+    def settle(self, then: Callable[[], None]) -> None:
+        """Call back when everything said so far can be seen."""
+        self.commit()
+        then()
+
+    def admit(self, publisher: Publisher) -> None:
+        """Have a newcomer hold while the room is congested, before anything is read from it.
+
+        Else each of many newcomers could add one read to a room that is full.
+        """
+        if self.congested:
+            self._holds.hold(publisher)
+
+    def dismiss(self, publisher: Publisher) -> None:
+        """Forget a publisher that is gone."""
+        self._publishers.pop(publisher, None)
+        self._holds.forget(publisher)
+
+    def _begin(self) -> None:
+        self._soon(self.commit)
+
+    def _bear(self, publisher: Publisher) -> None:
+        self._publishers[publisher] = None
+        if self.congested or self._weight > TAIL_COST:
+            self._holds.hold(publisher)
+
+    # -- the end of a turn, and the passing of time --------------------------
+
+    def commit(self) -> None:
+        """Append what was said since the last time, and wake who waits for it."""
+        pieces = self.cut()
+        if not pieces:
+            return
+        for cursor in self._idle:
+            self._wait_for(cursor)  # until it says that it has caught up
+        for piece in pieces:
+            self.tail.append(piece)  # before anybody is told, who may come back here at once
+        owed, self._owed = self._owed, {}
+        for debtor, (number, seq) in owed.items():
+            debtor.stored(number, seq)
+        self._wake_idle()
+        self._trim()
+        publishers, self._publishers = self._publishers, {}
+        if self.congested:
+            for publisher in publishers:
+                self._holds.hold(publisher)
+        self._holds.release()
+
+    def sweep(self) -> None:
+        """Look after members that are behind; to be called about once a second."""
+        now = self._seconds()
+        stalled = {cursor for cursor in self._behind if self._stalls(cursor, now)}
+        for cursor in list(self._blockers):
+            if cursor in stalled and cursor in self._blockers:  # no other fall has freed it
+                self._fall(cursor)
+        if self.congested:
+            self._trim()
+            self._clear()
+
+    def expire(self, millis: int) -> None:
+        """Forget what was said before this Unix time, and what nobody reads."""
+        pieces = self.tail.pieces
+        oldest = min((cursor.seq for cursor in self._behind), default=self.tail.head + 1)
+        while pieces and pieces[0].millis < millis and pieces[0].last < oldest:
+            self.tail.drop_first()
+
+    def _trim(self) -> None:
+        """Bring the log within its bound, at the cost of members that stall, else of publishers."""
+        tail = self.tail
+        if tail.cost <= TAIL_COST:
+            return
+        now = self._seconds()
+        while tail.cost > TAIL_COST:
+            oldest = min((cursor.seq for cursor in self._behind), default=tail.head + 1)
+            while tail.cost > TAIL_COST and tail.pieces[0].last < oldest:
+                tail.drop_first()
+            if tail.cost <= TAIL_COST:
+                break
+            slowest = [cursor for cursor in self._behind if cursor.seq == oldest]
+            stalled = [cursor for cursor in slowest if self._stalls(cursor, now)]
+            if len(stalled) < len(slowest):
+                self._congest()
+            if not stalled:
+                break
+            self._fall(stalled[0])
+
+    def _wait_for(self, cursor: Cursor) -> None:
+        """Drop nothing that a cursor has not read, unless it stalls."""
+        self._behind[cursor] = None
+        cursor.mark, cursor.since = None, self._seconds()
+
+    def _stalls(self, cursor: Cursor, now: float) -> bool:
+        """Return whether the room need not wait for a cursor, which takes nothing.
+
+        Asked at the moment of judging, so that what was taken since the last sweep counts.
+        """
+        taken = cursor.reader.taken()
+        if taken != cursor.mark:
+            cursor.mark, cursor.since = taken, now
+        return now - cursor.since >= STALL_SECONDS
+
+    def _fall(self, cursor: Cursor) -> None:
+        """Let a member fall off: go on without it.
+
+        A typed member is told what it missed when it reads on; a plain one is told how many
+        and let go, or, if all of it is its own, only steps over it.
+        """
+        self._behind.pop(cursor, None)
+        cursor.fell = True
+        if not cursor.view.gap(self.name, cursor.seq, cursor.seq):
+            last = self.tail.head if cursor.limit is None else cursor.limit
+            missed = sum(
+                piece.count(cursor.view, cursor.seq, cursor.without)
+                for piece in self._from(cursor.seq, last)
+            )
+            if missed:
+                cursor.leave()
+                cursor.member.fallen(cursor, missed)
+            else:
+                cursor.seq = last + 1
+                self.caught_up(cursor)
+        self._unblock(cursor)
+
+    def _from(self, seq: int, last: int) -> list[Piece]:
+        """Return the pieces from one sequence number to another."""
+        return [piece for piece in self.tail.pieces if piece.last >= seq and piece.first <= last]
+
+    def _congest(self) -> None:
+        """Make publishers wait until no healthy member is far behind."""
+        if self.congested:
+            return
+        self.congested = True
+        self._congestion(self, True)
+        unread = accumulate(piece.cost for piece in self.tail.newest_first())
+        little = sum(1 for _ in takewhile(lambda cost: cost <= RELIEF_COST, unread))
+        pieces = self.tail.pieces
+        self._relief = pieces[-little].first if little else self.tail.head + 1
+        self._blockers = {cursor: None for cursor in self._behind if cursor.seq < self._relief}
+
+    def _unblock(self, cursor: Cursor) -> None:
+        """Note that nobody need wait for a cursor any longer."""
+        if cursor in self._blockers:
+            del self._blockers[cursor]
+            self._clear()
+
+    def _clear(self) -> None:
+        """Let publishers go on if no member is far behind."""
+        if not self.congested or self._blockers:
+            return
+        self.congested = False
+        self._congestion(self, False)
+        self._trim()
+        self._holds.release()

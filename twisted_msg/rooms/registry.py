@@ -1,0 +1,215 @@
+"""The rooms of a server: which there are, which are stored, when one begins and when it is gone.
+
+Law of this file: a room begins with its first message or member and is gone when nothing
+of it is kept and nobody is in it; its numbers are never given twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from twisted_msg.log.commits import Commits
+from twisted_msg.log.store import Kept
+from twisted_msg.rooms.holds import Holds, Publisher
+from twisted_msg.rooms.memory import MemoryRoom
+from twisted_msg.rooms.room import Room
+from twisted_msg.rooms.stored import StoredRoom
+from twisted_msg.wire import ErrorCode, ProtocolError
+from twisted_msg.wire.names import ROOM, ROOM_RULE
+
+ROOMS_LIMIT: Final = 100_000
+"""Rooms that a server has at the most: each may hold a name, numbers and a place in lists."""
+
+MEMORY_COST: Final = 64 * 1024 * 1024
+"""Bytes of memory that all memory rooms without members take: the ones that were quiet
+for the longest lose what they hold first."""
+
+
+class Rooms:
+    """Every room, by name."""
+
+    def __init__(
+        self,
+        *,
+        seconds: Callable[[], float],
+        now: Callable[[], int],
+        soon: Callable[[Callable[[], None]], object],
+        commits: Commits | None = None,
+        memory: Sequence[str] = ("*",),
+        age: float | None = None,
+    ) -> None:
+        """Take what rooms need, and which are not stored.
+
+        `seconds` is a monotonic clock, `now` one of Unix microseconds; `soon` calls a
+        function when this turn of the reactor is over.  `commits` leads to the store, None
+        if there is none; rooms that match a pattern of `memory` are not stored.  `age` is for
+        how many seconds memory rooms keep messages at the most.
+        """
+        self.commits = commits
+        self._memory = ("*",) if commits is None else tuple(memory)
+        self._age = age
+        self._micros = now
+        self._timing: dict[str, Any] = {"seconds": seconds, "soon": soon}
+        self._rooms: dict[str, Room] = {}
+        self._known: dict[str, Kept] = {}
+        """What the store holds of rooms that are not in memory."""
+        self._given = 0
+        """The highest number of memory rooms that are gone: clocks are set back."""
+        self._congested: dict[MemoryRoom, None] = {}
+        self._holds = Holds(lambda: commits is not None and commits.full)
+
+    # -- for sessions --------------------------------------------------------
+
+    def get(self, name: str) -> Room | None:
+        """Return the room of that name, if there is one now."""
+        room = self._rooms.get(name)
+        if room is None and name in self._known:
+            return self.open(name)
+        return room
+
+    def open(self, name: str) -> Room:
+        """Return the room of that name, which begins now if there is none.
+
+        Raises `ProtocolError`: `bad-room` for what is no name, `limit` if there are too many.
+        """
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = self._begin(name)
+            self._known.pop(name, None)
+        return room
+
+    def stored(self, name: str) -> bool:
+        """Return whether a room of that name is, or would be, stored."""
+        return not any(fnmatchcase(name, pattern) for pattern in self._memory)
+
+    def listed(self) -> Iterator[tuple[str, int, int]]:
+        """Return each room's name, the sequence number of its newest message, and its members."""
+        for name, room in self._rooms.items():
+            yield name, room.head, len(room.members)
+        for name, kept in self._known.items():
+            yield name, kept.head, 0
+
+    def __len__(self) -> int:
+        """How many rooms there are."""
+        return len(self._rooms) + len(self._known)
+
+    # -- for connections -----------------------------------------------------
+
+    def admit(self, publisher: Publisher) -> None:
+        """Have a newcomer hold while those who publish must."""
+        if self.commits is not None and self.commits.full:
+            self._holds.hold(publisher)
+        for room in self._congested:
+            room.admit(publisher)
+
+    def dismiss(self, publisher: Publisher) -> None:
+        """Forget a publisher that is gone."""
+        self._holds.forget(publisher)
+        for room in self._congested:
+            room.dismiss(publisher)
+
+    # -- for the store -------------------------------------------------------
+
+    def load(self, kept: Sequence[Kept]) -> None:
+        """Take in what the store holds."""
+        self._known = {each.room: each for each in kept if each.size and self.stored(each.room)}
+
+    def kept(self, kept: Kept) -> None:
+        """The store holds less, or more, of a room than before."""
+        room = self._rooms.get(kept.room)
+        if isinstance(room, StoredRoom):
+            room.kept(kept)
+        else:
+            self._known.pop(kept.room, None)
+            self._put_away(kept)
+
+    def relieved(self) -> None:
+        """The store has caught up: publishers go on."""
+        self._holds.release()
+
+    # -- the passing of time -------------------------------------------------
+
+    def commit(self) -> None:
+        """Have everything said so far accepted by the rooms that do not wait for the store."""
+        for room in list(self._rooms.values()):
+            if isinstance(room, MemoryRoom):
+                room.commit()
+
+    def sweep(self) -> None:
+        """Let go of what need not be in memory; to be called about once a second."""
+        oldest = 0 if self._age is None else self._micros() // 1000 - int(self._age * 1000)
+        cost = 0
+        for room in list(self._rooms.values()):
+            if isinstance(room, MemoryRoom):
+                room.sweep()
+                room.expire(oldest)
+                cost += 0 if room.members else room.tail.cost
+            if not room.members and room.quiet and (room.durable or not room.tail.pieces):
+                self._end(room)
+        if cost > MEMORY_COST:
+            self._shrink(cost)
+
+    def _begin(self, name: str) -> Room:
+        """Return a new room."""
+        if not ROOM.fullmatch(name):
+            raise ProtocolError(ErrorCode.BAD_ROOM, f"{ROOM_RULE}: {name[:40]!a} is none")
+        if name not in self._known and len(self) >= ROOMS_LIMIT:
+            raise ProtocolError(
+                ErrorCode.LIMIT,
+                f"there are {ROOMS_LIMIT} rooms, as many as can be: use one of them",
+            )
+        if self.commits is not None and self.stored(name):
+            head = self.commits.head(name)
+            kept = self._known.get(name) or Kept(name, head + 1, head, 0)
+            return StoredRoom(kept, self.commits, self._holds, self._millis)
+        return MemoryRoom(
+            name,
+            start=max(self._micros(), self._given),
+            now=self._millis,
+            congestion=self._congestion,
+            **self._timing,
+        )
+
+    def _end(self, room: Room) -> None:
+        """A room has nothing in memory that anybody wants."""
+        del self._rooms[room.name]
+        room.ended = True
+        if isinstance(room, StoredRoom):
+            self._put_away(Kept(room.name, room.first, room.head, room.size))
+        else:
+            self._given = max(self._given, room.received)
+
+    def _put_away(self, kept: Kept) -> None:
+        """Note what the store holds of a room that is not in memory."""
+        if not kept.size:
+            if self.commits is not None:
+                self.commits.forget(kept.room)
+        elif self.stored(kept.room):
+            self._known[kept.room] = kept
+
+    def _shrink(self, cost: int) -> None:
+        """Have the memory rooms that nobody is in forget, the quietest ones first."""
+        rooms = [
+            room
+            for room in self._rooms.values()
+            if isinstance(room, MemoryRoom) and room.tail.pieces and not room.members
+        ]
+        rooms.sort(key=lambda room: room.tail.pieces[-1].millis)
+        for room in rooms:
+            if cost <= MEMORY_COST:
+                break
+            cost -= room.tail.cost
+            while room.tail.pieces:
+                room.tail.drop_first()
+
+    def _congestion(self, room: MemoryRoom, on: bool) -> None:
+        """A memory room makes those who publish wait, or no longer."""
+        if on:
+            self._congested[room] = None
+        else:
+            self._congested.pop(room, None)
+
+    def _millis(self) -> int:
+        return self._micros() // 1000

@@ -1,0 +1,54 @@
+"""What all conversations share: the rooms, who is called what, and who comes back.
+
+Law of this file: it is put together once, where the server is, and knows no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted_msg.rooms.registry import Rooms
+from twisted_msg.session.clients import Clients
+from twisted_msg.session.names import Names
+
+
+class Addressee(Protocol):
+    """Somebody with a name."""
+
+    def direct(self, frame: bytes) -> bool | None:
+        """Take a direct message; False if it does not read, None if it cannot have any."""
+        ...
+
+
+class House:
+    """The rooms, names and clients of one server."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        *,
+        soon: Callable[[Callable[[], None]], None],
+        now: Callable[[], int],
+        max_payload: int,
+        details: dict[str, Any],
+    ) -> None:
+        """Take the rooms, and what the server tells of itself in `WELCOME`.
+
+        `soon` calls a function when this turn of the reactor is over, `now` returns Unix time
+        in microseconds; `max_payload` is in bytes.
+        """
+        self.rooms = rooms
+        self.commits = rooms.commits
+        self.names: Names[Addressee] = Names()
+        self.clients = Clients(rooms.commits, soon)
+        self.max_payload = max_payload
+        self.details = details
+        self._now = now
+        self._direct = now()
+
+    def number_direct(self) -> tuple[int, int]:
+        """Return the number of the next direct message, and its Unix time in milliseconds."""
+        now = self._now()
+        self._direct = max(self._direct + 1, now)
+        return self._direct, now // 1000
