@@ -71,8 +71,7 @@ class Piece:
     """
 
     __slots__ = (
-        "_encodings", "_origins", "_runs", "authors", "cost", "first", "last", "millis",
-        "payloads", "room",
+        "_encodings", "_runs", "authors", "cost", "first", "last", "millis", "payloads", "room",
     )  # fmt: skip
 
     def __init__(
@@ -88,14 +87,6 @@ class Piece:
         self.cost = PIECE_COST + len(payloads) * MESSAGE_COST + 2 * wire
         self._encodings: dict[View, _Encoding] = {}
         self._runs: tuple[_Run, ...] | None = None
-        self._origins: frozenset[int] | None = None
-
-    @property
-    def origins(self) -> frozenset[int]:
-        """Whose messages there are."""
-        if self._origins is None:
-            self._origins = frozenset(run.origin for run in self.runs)
-        return self._origins
 
     @property
     def runs(self) -> tuple[_Run, ...]:
@@ -113,21 +104,23 @@ class Piece:
         Those of the messages from the sequence number `start` on, less what came from the
         origin `without`.
         """
-        leaves_out = without is not None and without in self.origins
-        if leaves_out and len(self.origins) == 1:
-            return b""
+        runs = self.runs
+        if without is not None:
+            runs = tuple([run for run in runs if run.origin != without])
+            if not runs:
+                return b""
         encoding = self._encodings.get(view)
         if encoding is None:
             encoding = self._encodings[view] = _Encoding(view.encode(self))
         data, ends = encoding.data, encoding.ends
         skipped = max(0, start - self.first)
-        if not leaves_out:
+        if len(runs) == len(self.runs):  # all of it, which members share
             return data[ends[skipped - 1] :] if skipped else data
         return b"".join(
             [
                 data[ends[begin - 1] if begin else 0 : ends[last]]
-                for origin, first, last in self.runs
-                if origin != without and (begin := max(first, skipped)) <= last
+                for _, first, last in runs
+                if (begin := max(first, skipped)) <= last
             ]
         )
 

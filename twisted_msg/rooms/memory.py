@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate, takewhile
-from typing import Any, Final
+from typing import Final
 
 from twisted_msg.log.commits import Debtor
 from twisted_msg.log.piece import Piece
@@ -65,12 +65,6 @@ class MemoryRoom(Room):
         self._relief = 0
 
     # -- for members ---------------------------------------------------------
-
-    def join(self, *who: Any, **how: Any) -> Cursor:
-        """Return a new member's cursor; see `Room`."""
-        cursor = super().join(*who, **how)
-        self._wait_for(cursor)
-        return cursor
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
@@ -170,7 +164,7 @@ class MemoryRoom(Room):
         if tail.cost <= TAIL_COST:
             return
         now = self._seconds()
-        while tail.cost > TAIL_COST:
+        while True:
             oldest = min((cursor.seq for cursor in self._behind), default=tail.head + 1)
             while tail.cost > TAIL_COST and tail.pieces[0].last < oldest:
                 tail.drop_first()

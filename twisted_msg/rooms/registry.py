@@ -23,8 +23,8 @@ ROOMS_LIMIT: Final = 100_000
 """Rooms that a server has at the most: each may hold a name, numbers and a place in lists."""
 
 MEMORY_COST: Final = 64 * 1024 * 1024
-"""Bytes of memory that all memory rooms without members take: the ones that were quiet
-for the longest lose what they hold first."""
+"""Bytes of memory that all stored rooms take, and all memory rooms without members: the
+ones that were quiet for the longest lose what they hold there first."""
 
 
 class Rooms:
@@ -138,14 +138,18 @@ class Rooms:
                 room.commit()
 
     def sweep(self) -> None:
-        """Let go of what need not be in memory; to be called about once a second."""
-        oldest = 0 if self._age is None else self._micros() // 1000 - int(self._age * 1000)
+        """Let go of what need not be kept; to be called about once a second."""
+        now = self._millis()
+        if self.commits is not None:
+            self.commits.prune(now)
+        oldest = 0 if self._age is None else now - int(self._age * 1000)
         cost = 0
         for room in list(self._rooms.values()):
             if isinstance(room, MemoryRoom):
                 room.sweep()
                 room.expire(oldest)
-                cost += 0 if room.members else room.tail.cost
+            if room.durable or not room.members:
+                cost += room.tail.cost
             if not room.members and room.quiet and (room.durable or not room.tail.pieces):
                 self._end(room)
         if cost > MEMORY_COST:
@@ -190,11 +194,11 @@ class Rooms:
             self._known[kept.room] = kept
 
     def _shrink(self, cost: int) -> None:
-        """Have the memory rooms that nobody is in forget, the quietest ones first."""
+        """Have rooms forget what nobody needs in memory, the quietest ones first."""
         rooms = [
             room
             for room in self._rooms.values()
-            if isinstance(room, MemoryRoom) and room.tail.pieces and not room.members
+            if room.tail.pieces and (room.durable or not room.members)
         ]
         rooms.sort(key=lambda room: room.tail.pieces[-1].millis)
         for room in rooms:

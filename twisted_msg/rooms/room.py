@@ -6,6 +6,7 @@ the log has taken and nothing before, and a batch costs only the members that wa
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from twisted_msg.log.commits import Debtor
@@ -15,7 +16,7 @@ from twisted_msg.rooms.cursor import Cursor, Member, Reader
 from twisted_msg.rooms.holds import Publisher
 
 
-class Room:
+class Room(ABC):
     """One room of the server; its kinds say how a batch gets into the log.
 
     `head` is the highest sequence number that members may see, `received` the highest that
@@ -74,6 +75,7 @@ class Room:
         cursor = Cursor(
             self, member, reader, view, self.received + 1 if seq is None else seq, without
         )
+        self._wait_for(cursor)  # before the other lets go of what this one wants
         if instead is not None and not instead.ended:
             instead.leave(quietly=True)
         else:
@@ -93,8 +95,11 @@ class Room:
         """Return the piece that a cursor reads next; see `Shelf`."""
         return self.tail.find(cursor.seq)
 
-    def passed(self, cursor: Cursor) -> None:
+    def passed(self, cursor: Cursor) -> None:  # noqa: B027 (only some rooms wait)
         """Note that a cursor has moved on."""
+
+    def _wait_for(self, cursor: Cursor) -> None:  # noqa: B027 (only some rooms wait)
+        """Note that a cursor may have something to read, until it has caught up."""
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
@@ -128,21 +133,21 @@ class Room:
         self._bear(publisher)
         return self.received
 
+    @abstractmethod
     def owe(self, debtor: Debtor, number: int, seq: int) -> None:
         """Note that a debtor is owed the acknowledgement of an id, which has this number here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settle(self, then: Callable[[], None]) -> None:
         """Call back when everything said so far can be seen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin(self) -> None:
         """The first message of a batch was said."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _bear(self, publisher: Publisher) -> None:
         """A message was said; ask its publisher to hold if that is too much."""
-        raise NotImplementedError
 
     # -- for the log ---------------------------------------------------------
 

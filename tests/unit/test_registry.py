@@ -1,0 +1,320 @@
+"""The rooms of a server: when one begins and ends, and that no number is given twice."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.crowd import EPOCH, FakeStore, Home, Peer, Speaker
+from twisted_msg.log.sqlite import SqliteStore
+from twisted_msg.log.store import Kept, Retention
+from twisted_msg.rooms import registry
+from twisted_msg.rooms.memory import MemoryRoom
+from twisted_msg.rooms.registry import Rooms
+from twisted_msg.rooms.stored import StoredRoom
+from twisted_msg.wire import ErrorCode, ProtocolError
+
+
+class MemoryTests(SynchronousTestCase):
+    """A server without a store."""
+
+    def setUp(self) -> None:
+        self.house = Home(age=10)
+        self.rooms = self.house.rooms
+        self.alice = Speaker(1)
+
+    def say(self, name: str, payload: bytes = b"x") -> int:
+        seq = self.alice.say(self.rooms.open(name), payload)
+        self.house.turn()
+        return seq
+
+    def test_a_room_begins_when_it_is_opened(self) -> None:
+        self.assertIsNone(self.rooms.get("lobby"))
+        room = self.rooms.open("lobby")
+        self.assertIsInstance(room, MemoryRoom)
+        self.assertIs(self.rooms.get("lobby"), room)
+        self.assertIs(self.rooms.open("lobby"), room)
+        self.assertFalse(self.rooms.stored("lobby"))
+        self.assertEqual((room.name, room.head, len(self.rooms)), ("lobby", EPOCH, 1))
+
+    def test_what_is_no_name_is_refused(self) -> None:
+        for name in ("", "a b", "x" * 33, "@alice", "ä", "a/b", "lobby\n"):
+            error = self.assertRaises(ProtocolError, self.rooms.open, name)
+            self.assertEqual(error.code, ErrorCode.BAD_ROOM)
+        self.assertEqual(len(self.rooms), 0)
+
+    def test_there_are_only_so_many(self) -> None:
+        with patch.object(registry, "ROOMS_LIMIT", 3):
+            for name in ("a", "b", "c"):
+                self.rooms.open(name)
+            error = self.assertRaises(ProtocolError, self.rooms.open, "d")
+            self.assertEqual(error.code, ErrorCode.LIMIT)
+            self.rooms.open("b")
+            self.rooms.sweep()
+            self.rooms.open("d")
+
+    def test_rooms_are_listed_with_head_and_members(self) -> None:
+        self.say("a")
+        Peer(1).join(self.rooms.open("b"))
+        self.assertEqual(list(self.rooms.listed()), [("a", EPOCH + 1, 0), ("b", EPOCH, 1)])
+
+    def test_a_room_ends_when_nothing_of_it_is_kept_and_nobody_is_in_it(self) -> None:
+        self.say("said")
+        peer = Peer(1)
+        joined = self.rooms.open("joined")
+        peer.join(joined)
+        unused = self.rooms.open("unused")
+        self.rooms.sweep()
+        self.assertTrue(unused.ended)
+        self.assertEqual([name for name, *_ in self.rooms.listed()], ["said", "joined"])
+        peer.cursor.leave()
+        self.house.wait(5)
+        self.assertTrue(joined.ended)
+        self.house.wait(6)
+        self.assertEqual(len(self.rooms), 0)
+
+    def test_a_room_does_not_end_while_something_is_on_its_way(self) -> None:
+        room = self.rooms.open("lobby")
+        self.alice.say(room, b"x")
+        self.rooms.sweep()
+        self.assertFalse(room.ended)
+        self.house.turn()
+        self.assertEqual(self.alice.acks, [(1, EPOCH + 1)])
+
+    def test_messages_are_kept_for_ever_without_an_age(self) -> None:
+        self.house = Home()
+        self.rooms = self.house.rooms
+        self.say("lobby")
+        self.house.wait(1000)
+        self.assertEqual(list(self.rooms.listed()), [("lobby", EPOCH + 1, 0)])
+
+    def test_numbers_are_not_given_twice_when_a_room_comes_back(self) -> None:
+        given: list[int] = []
+        for back in (0, 3600_000_000, 0):
+            self.house.back = back
+            given.extend(self.say("lobby") for _ in range(10))
+            self.rooms.open("lobby").tail.pieces.clear()
+            self.rooms.sweep()
+            self.assertIsNone(self.rooms.get("lobby"))
+        self.assertEqual(given, sorted(set(given)))
+
+    def test_numbers_are_not_given_twice_within_a_microsecond(self) -> None:
+        first = [self.say("lobby") for _ in range(5)][-1]
+        self.rooms.open("lobby").tail.pieces.clear()
+        self.rooms.sweep()
+        self.assertGreater(self.say("lobby"), first)
+
+    def test_quiet_rooms_forget_first(self) -> None:
+        lump = bytes(100_000)
+        cost = 0
+        for name in ("a", "b", "c", "d"):
+            self.say(name, lump)
+            self.house.clock.advance(1)
+        self.say("a", lump)
+        Peer(1).join(self.rooms.open("b"))
+        cost = self.rooms.open("c").tail.cost
+        with patch.object(registry, "MEMORY_COST", 3 * cost):
+            self.rooms.sweep()
+        kept = {name: room.tail.cost for name, room in self.rooms._rooms.items()}
+        self.assertEqual(kept, {"a": 2 * cost, "b": cost, "c": 0, "d": cost})
+        with patch.object(registry, "MEMORY_COST", 0):
+            self.rooms.sweep()
+        self.assertEqual(
+            [(name, room.tail.cost) for name, room in self.rooms._rooms.items()],
+            [("a", 0), ("b", cost), ("d", 0)],
+        )
+
+    def test_a_store_that_is_not_there_is_not_asked(self) -> None:
+        self.rooms.kept(Kept("lobby", 1, 0, 0))
+        self.rooms.relieved()
+        self.rooms.commit()
+        self.assertEqual(len(self.rooms), 0)
+
+
+class StoredTests(SynchronousTestCase):
+    """A server with a store, some of whose rooms are not stored."""
+
+    def setUp(self) -> None:
+        self.store = FakeStore()
+        self.house = Home(self.store, memory=("tmp-*", "?"))
+        self.rooms = self.house.rooms
+        self.alice = Speaker(1)
+
+    def say(self, name: str, payload: bytes = b"x") -> int:
+        seq = self.alice.say(self.rooms.open(name), payload)
+        self.house.work()
+        return seq
+
+    def prune(self, name: str, pieces: int) -> None:
+        assert self.house.commits is not None
+        self.store.drops.append((name, pieces))
+        self.house.commits.prune(0)
+        self.house.work()
+
+    def restart(self, *, memory: tuple[str, ...] = ()) -> Rooms:
+        self.house = Home(self.store, memory=memory)
+        self.rooms = self.house.rooms
+        return self.rooms
+
+    def test_patterns_say_which_rooms_are_not_stored(self) -> None:
+        for name, stored in (
+            ("lobby", True), ("tmp-x", False), ("tmp", True), ("x", False), ("TMP-x", True),
+        ):  # fmt: skip
+            self.assertEqual(self.rooms.stored(name), stored, name)
+            kind = StoredRoom if stored else MemoryRoom
+            self.assertIsInstance(self.rooms.open(name), kind, name)
+
+    def test_rooms_commit_apart(self) -> None:
+        lobby, tmp = self.rooms.open("lobby"), self.rooms.open("tmp-x")
+        self.alice.say(lobby, b"x")
+        self.alice.say(tmp, b"x")
+        self.rooms.commit()
+        self.assertEqual((lobby.quiet, tmp.quiet), (False, True))
+
+    def test_a_room_leaves_memory_when_nobody_is_in_it(self) -> None:
+        self.say("lobby")
+        peer = Peer(1)
+        room = self.rooms.open("lobby")
+        peer.join(room)
+        self.rooms.sweep()
+        self.assertIs(self.rooms.get("lobby"), room)
+        peer.cursor.leave()
+        self.rooms.sweep()
+        self.house.work()
+        self.assertTrue(room.ended)
+        self.assertEqual(self.store.forgotten, [])
+        self.assertEqual(list(self.rooms.listed()), [("lobby", 1, 0)])
+        self.assertEqual(len(self.rooms), 1)
+        again = self.rooms.get("lobby")
+        self.assertIsNotNone(again)
+        self.assertIsNot(again, room)
+        self.assertEqual(list(self.rooms.listed()), [("lobby", 1, 0)])
+        self.assertEqual((len(self.rooms), self.say("lobby")), (1, 2))
+
+    def test_a_room_stays_while_the_store_has_something_of_it_to_do(self) -> None:
+        room = self.rooms.open("lobby")
+        self.alice.say(room, b"x")
+        self.house.turn()
+        self.rooms.sweep()
+        self.assertFalse(room.ended)
+        self.house.work()
+        self.rooms.sweep()
+        self.assertTrue(room.ended)
+
+    def test_rooms_with_members_hold_only_so_much_in_memory(self) -> None:
+        """One client may be in very many rooms; what is stored can be read from there."""
+        peers = [Peer(number, reads=False) for number in range(10)]
+        for peer in peers:
+            peer.join(self.rooms.open(f"room{peer.number}"))
+            for _ in range(3):
+                self.say(f"room{peer.number}", bytes(50_000))
+            self.house.clock.advance(1)
+        rooms = [self.rooms.open(f"room{peer.number}") for peer in peers]
+        with patch.object(registry, "MEMORY_COST", 4 * rooms[0].tail.cost):
+            self.rooms.sweep()
+        self.assertEqual([bool(room.tail.pieces) for room in rooms], [False] * 6 + [True] * 4)
+        for peer in peers:
+            peer.reads = True
+            peer.read()
+        self.house.work()
+        self.assertEqual([peer.seqs for peer in peers], [[1, 2, 3]] * 10)
+
+    def test_an_unused_room_is_forgotten(self) -> None:
+        self.rooms.open("lobby")
+        self.rooms.sweep()
+        self.house.work()
+        self.assertEqual(self.store.forgotten, ["lobby"])
+        self.assertEqual(len(self.rooms), 0)
+
+    def test_a_room_is_forgotten_when_the_last_of_it_is_gone(self) -> None:
+        self.say("lobby")
+        self.say("lobby")
+        self.rooms.sweep()
+        self.prune("lobby", 1)
+        self.assertEqual((self.store.forgotten, len(self.rooms)), ([], 1))
+        room = self.rooms.get("lobby")
+        assert room is not None
+        self.assertEqual((room.first, room.head), (2, 2))
+        self.rooms.sweep()
+        self.prune("lobby", 1)
+        self.assertEqual((self.store.forgotten, len(self.rooms)), (["lobby"], 0))
+        self.assertIsNone(self.rooms.get("lobby"))
+        self.assertEqual(self.say("lobby"), 3)
+
+    def test_rooms_of_the_store_are_there_after_a_restart(self) -> None:
+        self.say("lobby")
+        self.say("den")
+        self.prune("den", 1)
+        rooms = self.restart()
+        self.assertEqual(list(rooms.listed()), [("lobby", 1, 0)])
+        self.assertIsNone(rooms.get("den"))
+        self.assertIsInstance(rooms.get("lobby"), StoredRoom)
+        self.assertEqual((self.say("lobby"), self.say("den")), (2, 2))
+
+    def test_rooms_that_are_stored_no_longer_are_not_seen(self) -> None:
+        self.say("lobby")
+        self.say("lobby")
+        rooms = self.restart(memory=("lobby",))
+        self.assertIsNone(rooms.get("lobby"))
+        self.assertEqual(len(rooms), 0)
+        self.assertIsInstance(rooms.open("lobby"), MemoryRoom)
+        self.prune("lobby", 1)
+        self.assertEqual(len(rooms), 1)
+        rooms.sweep()
+        self.prune("lobby", 1)
+        self.assertEqual((len(rooms), self.store.forgotten), (0, ["lobby"]))
+
+    def test_there_are_only_so_many_in_memory_and_store_together(self) -> None:
+        self.say("lobby")
+        self.rooms.sweep()
+        with patch.object(registry, "ROOMS_LIMIT", 2):
+            self.rooms.open("den")
+            error = self.assertRaises(ProtocolError, self.rooms.open, "third")
+            self.assertEqual(error.code, ErrorCode.LIMIT)
+            self.assertEqual(self.rooms.open("lobby").head, 1)
+
+    def test_publishers_of_both_kinds_are_forgotten(self) -> None:
+        tmp = self.rooms.open("tmp-x")
+        slow, gone = Peer(1, reads=False), Speaker(7)
+        slow.join(tmp)
+        while not self.alice.held:
+            self.alice.say(tmp, bytes(500_000))
+            self.house.turn()
+        self.rooms.admit(gone)
+        self.rooms.dismiss(gone)
+        slow.cursor.leave()
+        self.assertEqual((self.alice.held, gone.held), (0, 1))
+
+
+class SqliteTests(SynchronousTestCase):
+    """Numbers are never given twice, with the store that servers have."""
+
+    def home(self, folder: str, retention: Retention) -> Home:
+        self.store = SqliteStore(folder, retention)
+        self.addCleanup(self.store.close)
+        return Home(self.store)
+
+    def test_numbers_go_on_whatever_happens_to_a_room(self) -> None:
+        folder, given = self.mktemp(), list[int]()
+        for turn in range(12):
+            house = self.home(folder, Retention(age=0.001))
+            assert house.commits is not None
+            house.clock.advance(turn)
+            speaker = Speaker(turn)
+            for _ in range(3):
+                given.append(speaker.say(house.rooms.open("lobby"), b"x"))
+                house.work()
+                house.rooms.sweep()
+                house.work()
+            if turn % 3:
+                house.clock.advance(10)
+                house.commits.prune(house.now() // 1000)
+                house.work()
+                self.assertIsNone(house.rooms.get("lobby"))
+            if turn % 4 == 3:
+                given.append(speaker.say(house.rooms.open("lobby"), b"x"))
+                house.work()
+            self.store.close()
+        self.assertEqual(given, sorted(set(given)))
+        self.assertEqual(given[0], 1)
