@@ -19,6 +19,7 @@ from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
 from twisted_msg.transports import keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage
+from twisted_msg.wire.limits import HEADER_SIZE
 
 FIRST_FRAME_SECONDS: Final = 600.0
 """How long a connection may say nothing at all: a person at the prompt of the original
@@ -116,7 +117,7 @@ class Connection(FrameProtocol):
         self.host = self.factory
         keep_alive(self.transport)
         read_by_the_piece(self.transport)
-        self.outlet = Outlet(self.transport, self._backlog)
+        self.outlet = Outlet(self.transport, self._backlog, self._outlet_failed)
         self.host.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -167,6 +168,7 @@ class Connection(FrameProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell session and server."""
         self.stop_receiving()
+        self.outlet.stopProducing()  # a wrapper may not have told it
         if self.session is not None:
             self.session.lost()
         if self._reason is None:
@@ -201,13 +203,16 @@ class Connection(FrameProtocol):
         self._beats = True
         self._hear(self.host.clock.seconds())
 
-    def close(self, reason: str, last: bytes = b"") -> None:
+    def close(self, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""
+        self.stop_receiving()
+        if cut:
+            self.outlet.cut_short()
+            self.outlet.end_with(last)
         if self._phase is not _Phase.LIVE:
             return
         self._phase = _Phase.FLUSHING
         self._reason = reason
-        self.stop_receiving()
         if self._holds and not self._ended:
             self.transport.resumeProducing()  # to discard
         self._mark = None
@@ -230,6 +235,13 @@ class Connection(FrameProtocol):
         self._since = self.host.clock.seconds()
         if self._ended:
             self.transport.loseConnection()
+
+    def _outlet_failed(self) -> None:
+        """A fault of the server's own, and nobody knows what was written of a frame."""
+        self.host.failed(Failure())
+        self.stop_receiving()
+        self._reason = "a fault in the server"
+        self.abort()
 
     def _backlog(self, full: bool) -> None:
         """Read no more while the peer leaves too many answers unread."""
@@ -292,7 +304,8 @@ class Connection(FrameProtocol):
 
     def _silence(self, now: float) -> str:
         """Ask a silent peer whether it is there; return what to tell one that does not answer."""
-        if self._heard or self.outlet.waiting:
+        questions = self._asked * HEADER_SIZE  # theirs is the one silence that counts
+        if self._heard or (self.outlet.waiting and self.outlet.unsent() > questions):
             self._heard = False
             self._hear(now)
             return ""

@@ -28,19 +28,26 @@ class Outlet:
     """Writes to one transport what one conversation owes its peer.
 
     `on_backlog` is called with True when more than `ANSWERS_LIMIT` bytes of answers
-    wait, and with False when they are gone.  While `owing` is set, answers are still to
-    come, and the outlet does not end.
+    wait, and with False when they are gone; `on_fault` from within an `except` that caught
+    a fault of the server's own, after which nothing more is sent.  While `owing` is set,
+    answers are still to come, and the outlet does not end.
     """
 
     __slots__ = (
         "_ack", "_answers", "_answers_size", "_backlogged", "_current", "_cursors", "_finish",
-        "_last", "_notices_size", "_on_backlog", "_open", "_paused", "_pumping", "_ready",
-        "_seen", "_transport", "_written", "owing",
+        "_last", "_notices_size", "_on_backlog", "_on_fault", "_open", "_paused", "_pumping",
+        "_ready", "_rest", "_seen", "_sent", "_transport", "_written", "owing",
     )  # fmt: skip
 
-    def __init__(self, transport: Any, on_backlog: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        on_backlog: Callable[[bool], None],
+        on_fault: Callable[[], None],
+    ) -> None:
         self._transport = transport
         self._on_backlog = on_backlog
+        self._on_fault = on_fault
         self._answers: list[bytes] | None = None
         self._answers_size = 0
         self._notices_size = 0
@@ -52,6 +59,8 @@ class Outlet:
         self._last = b""
         self._open = True
         self._paused = self._pumping = self._backlogged = False
+        self._rest = b""
+        self._sent = 0
         self._written = self._seen = 0
         self.owing = False
         transport.registerProducer(self, True)
@@ -88,7 +97,10 @@ class Outlet:
             self.pump()
 
     def follow(self, cursor: Cursor) -> None:
-        """Send what a cursor reads, from now on."""
+        """Send what a cursor reads, from now on; one that comes too late leaves."""
+        if self.ending or not self._open:
+            cursor.leave()
+            return
         if self._cursors is None or self._ready is None:
             self._cursors, self._ready = [], deque()
         self._cursors = [each for each in self._cursors if not each.ended]
@@ -113,6 +125,7 @@ class Outlet:
         """Have an ending outlet send another last frame, if it has not yet sent its own."""
         if self.ending and self._open:
             self._last = last
+            self.pump()
 
     def cut_short(self) -> None:
         """Owe nothing of any room any more, save the frame that was begun."""
@@ -137,6 +150,10 @@ class Outlet:
         """Return how many bytes the peer has taken so far."""
         return self._written - unsent(self._transport)
 
+    def unsent(self) -> int:
+        """Return how many bytes wait for the peer to take them."""
+        return self._written + len(self._rest) - self._sent - self.taken()
+
     # -- for rooms -----------------------------------------------------------
 
     def wake(self, cursor: Cursor) -> None:
@@ -154,11 +171,20 @@ class Outlet:
         self._pumping = True
         transport = self._transport
         try:
-            while data := self._next():
-                self._written += len(data)
-                send(transport, data)
+            while data := self._rest or self._next():
+                sent = send(transport, data, self._sent)
+                self._written += sent
+                self._sent += sent
+                if self._sent < len(data):
+                    self._rest = data
+                    self._paused = True  # until the transport asks for more
+                    break
+                self._rest, self._sent = b"", 0
                 if self._paused or not self._open:
                     break
+        except Exception:  # whoever woke this outlet goes on with the others
+            self._open = False
+            self._on_fault()
         finally:
             self._pumping = False
         if self._backlogged and not self._answers_size:
@@ -182,14 +208,16 @@ class Outlet:
         ready = self._ready
         while ready:
             cursor = ready.popleft()
+            cursor.queued = False  # before it takes, since that may lead to its being woken
             data = cursor.take()
             if data:
-                ready.append(cursor)  # it may have more, after the others
+                if not cursor.queued:
+                    cursor.queued = True
+                    ready.append(cursor)  # it may have more, after the others
                 if cursor.mid_frame:
                     self._current = cursor
                 return data
-            cursor.queued = False
-        if self._answers:  # a cursor that caught up had something told
+        if self._answers or self._ack:  # a cursor that caught up had something told
             return self._take_answers()
         if self._last and self._settled():
             data, self._last = self._last, b""
@@ -216,6 +244,7 @@ class Outlet:
             and not self.owing
             and not self._answers
             and not self._ack
+            and not self._rest
             and all(cursor.done for cursor in self._cursors or ())
         )
 
@@ -233,4 +262,5 @@ class Outlet:
     def stopProducing(self) -> None:
         """The connection is lost."""
         self._open = False
+        self._rest = b""
         self.cut_short()

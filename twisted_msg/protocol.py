@@ -40,6 +40,7 @@ class FrameProtocol(Protocol):
         self.decoder = FrameDecoder(header_size, max_payload)
         self._receiving = True
         self._flowing = True  # receiving, and not held
+        self._taking = False
         self._rest: Iterator[Frame] | None = None
         self._unread: list[bytes] = []
         self._ended = False
@@ -88,6 +89,8 @@ class FrameProtocol(Protocol):
     def release_frames(self) -> None:
         """Receive frames again, those that were kept first."""
         self._flowing = self._receiving
+        if self._taking:
+            return  # held and released while a frame was handed on: whoever did that goes on
         rest, self._rest = self._rest, None
         if rest is not None:
             self._take(rest)
@@ -122,6 +125,7 @@ class FrameProtocol(Protocol):
 
     def _take(self, frames: Iterator[Frame]) -> None:
         """Hand frames on until they are held, or at an end."""
+        self._taking = True
         try:
             for frame in frames:
                 self.frame_received(frame)
@@ -131,6 +135,8 @@ class FrameProtocol(Protocol):
         except ProtocolError as error:
             self.stop_receiving()
             self.refused(error)
+        finally:
+            self._taking = False
 
     def readConnectionLost(self) -> None:
         """Hand on a half-close, behind the frames that are held."""

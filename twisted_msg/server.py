@@ -119,12 +119,14 @@ class Server(FrameFactory):
         if self._connections:
             gone = self._gone = Deferred()
             for connection in list(self._connections.values()):
-                connection.stop()
+                connection.guard(connection.stop)
             deadline = self.clock.callLater(STOP_SECONDS, self._abort_all)
             await gone
             if deadline.active():
                 deadline.cancel()
         await self._stored()
+        if self.house.commits is not None:
+            self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
         self._journal.close()
@@ -152,5 +154,8 @@ class Server(FrameFactory):
             except Exception:  # time must go on for all the others
                 self._journal.failed(Failure())
                 connection.abort()
-        self.house.rooms.sweep()
+        try:
+            self.house.sweep()
+        except Exception:
+            self._journal.failed(Failure())
         self._journal.sweep()

@@ -71,7 +71,10 @@ def keep_alive(transport: Any) -> None:
 
 def read_by_the_piece(transport: Any) -> None:
     """Read at once what makes one piece of a room's log."""
-    transport.bufferSize = READ_SIZE
+    try:
+        transport.bufferSize = READ_SIZE
+    except AttributeError:
+        pass  # it reads as it likes
 
 
 def is_loopback(address: Any) -> bool:
@@ -85,25 +88,39 @@ def is_loopback(address: Any) -> bool:
         return False
 
 
-def send(transport: Any, data: bytes) -> None:
-    """Write to a transport; at once, if nothing waits before it.
+def send(transport: Any, data: bytes, start: int = 0) -> int:
+    """Send what stands in `data` from `start` on; return how many bytes are the transport's now.
 
-    Twisted's own `write` sends in the next turn of the reactor.  What the kernel does not
-    take now, and everything for transports that are not plain sockets, goes that way.
+    If those are not all, the registered producer's `resumeProducing` is called when more can
+    be sent.  They go to the kernel at once if nothing waits before them (Twisted's own `write`
+    sends in the next turn), and what the kernel does not take is left to the caller, who holds
+    it anyway: so a peer that does not read costs no copy.  For transports that are not plain
+    sockets `write` takes everything.
     """
     try:
         if (
             type(transport) in _DIRECT
             and transport.connected
+            and transport.streamingProducer
             and not (transport.dataBuffer or transport._tempDataBuffer)
             and not getattr(transport, "TLS", False)
             and not (transport.disconnecting or transport._writeDisconnecting)
             and not transport._writeDisconnected
         ):
-            sent = transport.socket.send(data)
-            if sent == len(data):
-                return
-            data = data[sent:]
+            sent = _send_now(transport.socket, memoryview(data)[start:] if start else data)
+            if sent + start < len(data):
+                transport.producerPaused = True  # as `write` does when it holds too much
+                transport.startWriting()
+            return sent
     except (AttributeError, OSError):
-        pass  # not as expected, full, or lost: `write` finds out
-    transport.write(data)
+        pass  # not as expected, or lost: `write` finds out
+    transport.write(data[start:])
+    return len(data) - start
+
+
+def _send_now(handle: socket.socket, data: bytes | memoryview) -> int:
+    """Return how many bytes the kernel takes now."""
+    try:
+        return handle.send(data)
+    except BlockingIOError:
+        return 0

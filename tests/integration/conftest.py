@@ -141,3 +141,28 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 def server(start: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with the default options, on a port of its own."""
     return start()
+
+
+@pytest.fixture
+def begin(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start commands that stay, with pipes on all sides; an alarm ends a test that hangs."""
+    from tests.integration.commands import beginning
+
+    with beginning(server) as begin:
+        yield begin
+
+
+@pytest.fixture
+def terminal(server: ServerProcess) -> Iterator[Callable[..., Any]]:
+    """Run commands under terminals."""
+    from tests.integration.commands import Terminal, variables
+
+    opened: list[Terminal] = []
+
+    def start(*words: str, **more: str) -> Terminal:
+        opened.append(Terminal(*words, **variables(server, TERM="xterm", **more)))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()

@@ -5,18 +5,20 @@ import io
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg.cli import main as command
 from twisted_msg.cli.exits import Exit, UsageError
-from twisted_msg.cli.options import count, read_common, seconds
+from twisted_msg.cli.options import TOKEN_LIMIT, count, place, read_common, seconds
 
 HELP_WITHOUT_TWISTED = """
 import sys
 from twisted_msg.cli.main import main
-for words in ("--help", "send -h", "recv -h", "chat -h", "serve -h", "sned"):
+VERBS = ("send", "recv", "chat", "who", "rooms", "ping", "serve")
+for words in ("--help", "sned", *(f"{verb} -h" for verb in VERBS)):
     try:
         main(words.split())
     except SystemExit:
@@ -85,9 +87,25 @@ class ParserTests(SynchronousTestCase):
             (("send", "lobby", "x", "--timeout", "-1"), "--timeout"),
             (("send", "lobby", "x", "--timeout", "0"), "above 0"),
             (("recv", "lobby", "--count", "1_0"), "whole number"),
-            (("recv", "hall"), "lobby"),
-            (("send", "hall", "x"), "lobby"),
-            (("chat", "hall"), "lobby"),
+            (("recv", "hall", "--plain"), "lobby"),
+            (("send", "hall", "x", "--plain"), "lobby"),
+            (("send", "@bob", "x", "--plain"), "lobby"),
+            (("send", "lobby", "", "--plain"), "keep-alive"),
+            (("send", "lobby", "x", "--header-size", "64", "--client", "f"), "leave --plain out"),
+            (("send", "lobby", "x", "--id", "1"), "--id needs --client FILE"),
+            (("send", "lobby", "x", "--client", "f", "--id", "0"), "whole number from 1"),
+            (("recv", "@bob"), "tcpmsg chat"),
+            (("recv", "lobby", "--from", "-1"), "--from"),
+            (("recv", "lobby", "--from", "x"), "whole number from 0"),
+            (("recv", "lobby", "--from", "1", "--last", "2"), "not allowed with"),
+            (("recv", "lobby", "--since", "noon"), "10m"),
+            *(
+                (("recv", "lobby", "--plain", *flag.split()), "no history")
+                for flag in ("--from 0", "--last 1", "--since 1m", "--until-end", "--strict")
+            ),
+            (("who", "lobby", "--plain"), "who needs typed frames"),
+            (("rooms", "--disconnect-message", "x"), "rooms needs typed frames"),
+            (("ping", "--header-size", "64"), "ping needs typed frames"),
             (("send", "lobby", "x", "--whole"), "--whole"),
             (("--server", "nonsense/", "send", "lobby", "x"), "HOST:PORT"),
             (("--name", "a b", "send", "lobby", "x"), "--name"),
@@ -127,8 +145,37 @@ class CommonTests(SynchronousTestCase):
                 )
                 self.assertTrue(str(error).startswith(variable))
 
+    def test_what_implies_the_original_protocol(self) -> None:
+        for words, plain in (
+            ((), False),
+            (("--plain",), True),
+            (("--header-size", "64"), True),
+            (("--disconnect-message", "bye"), True),
+        ):
+            with self.subTest(words):
+                self.assertEqual(read_common(parse("recv", "lobby", *words), {}).plain, plain)
+
+    def test_the_token_s_file(self) -> None:
+        path = Path(self.mktemp())
+        environment = {"TCPMSG_TOKEN_FILE": str(path)}
+        for content, wrong in (
+            (None, "No such file"),
+            (b" \n", "holds no token"),
+            (b"x" * (TOKEN_LIMIT + 1), "holds no token"),
+            (b"\xff", "holds no text"),
+        ):
+            if content is not None:
+                path.write_bytes(content)
+            error = self.assertRaises(UsageError, read_common, argparse.Namespace(), environment)
+            self.assertIn(wrong, str(error))
+        path.write_bytes(b"s3cret\n")
+        common = read_common(argparse.Namespace(), environment)
+        self.assertEqual(common.token, "s3cret")
+        self.assertNotIn("s3cret", repr(common))
+
     def test_numbers(self) -> None:
-        self.assertEqual((seconds("1.5"), count("7")), (1.5, 7))
-        for wrong in ("", "nan", "inf", "-1", "1e3", "٣"):
+        self.assertEqual((seconds("1.5"), count("7"), place("0")), (1.5, 7, 0))
+        for wrong in ("", "nan", "inf", "-1", "1e3", "٣", str(2**63)):
             self.assertRaises(argparse.ArgumentTypeError, seconds, wrong)
             self.assertRaises(argparse.ArgumentTypeError, count, wrong)
+            self.assertRaises(argparse.ArgumentTypeError, place, wrong)

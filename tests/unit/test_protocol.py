@@ -157,7 +157,8 @@ class RefusedTests(PairTestCase):
         self.protocol.dataReceived(b"1001 PUB lobby".ljust(128))
         answer = self.transport.value()
         self.assertEqual(
-            answer[:128].split(), [b"%d" % len(answer[128:]), b"ERR", b"too-large", b"PUB"]
+            answer[:128].split(),
+            [b"%d" % len(answer[128:]), b"ERR", b"too-large", b"PUB", b"lobby"],
         )
         self.assertIn(b"limit of 1000", answer[128:])
         self.assertTrue(self.transport.disconnecting)

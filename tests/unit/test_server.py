@@ -7,12 +7,14 @@ from tests.unit.world import World
 from twisted_msg.connection import (
     FIRST_FRAME_SECONDS,
     FLUSH_SECONDS,
-    HEADER_SECONDS,
     LINGER_SECONDS,
-    PAYLOAD_RATE,
-    PAYLOAD_SECONDS,
 )
-from twisted_msg.server import STOP_SECONDS
+from twisted_msg.rooms import registry
+
+
+def members(world: World) -> int:
+    """How many members the plain peers' room has."""
+    return len(world.rooms.open("lobby").members)
 
 
 class PlainMessages(SynchronousTestCase):
@@ -85,7 +87,7 @@ class Ends(SynchronousTestCase):
         self.world.wait(LINGER_SECONDS + 1)
         self.assertTrue(self.alice.closed)
         self.assertFalse(self.alice.aborted)
-        self.assertEqual(self.world.server.room.members, 1)
+        self.assertEqual(members(self.world), 1)
 
     def test_disconnect_closes_at_once_when_the_peer_closes_too(self) -> None:
         self.world.say(self.alice, b"!DISCONNECT!")
@@ -95,8 +97,10 @@ class Ends(SynchronousTestCase):
     def test_what_was_said_until_the_disconnect_is_delivered(self) -> None:
         self.bob.say(self.world.frame(b"for you"))
         self.alice.say(self.world.frame(b"!DISCONNECT!"))
+        self.world.turn()
         self.world.say(self.bob, b"too late")
         self.assertEqual(self.alice.payloads(), [b"for you"])
+        self.assertTrue(self.alice.half_closed)
 
     def test_disconnect_with_a_reader_that_does_not_read(self) -> None:
         slow = self.world.member(stuck=True)
@@ -122,12 +126,14 @@ class Ends(SynchronousTestCase):
     def test_half_close_processes_everything_and_flushes(self) -> None:
         self.alice.say(self.world.frame(b"one") + self.world.frame(b"two"))
         self.alice.close_input()
+        self.world.turn()
         self.assertEqual(self.bob.payloads(), [b"one", b"two"])
         self.assertTrue(self.alice.closed)
 
     def test_half_close_inside_a_frame(self) -> None:
         self.alice.say(self.world.frame(b"whole") + self.world.frame(b"cut")[:-1])
         self.alice.close_input()
+        self.world.turn()
         self.assertEqual(self.bob.payloads(), [b"whole"])
         self.assertTrue(self.alice.closed)
 
@@ -136,7 +142,7 @@ class Ends(SynchronousTestCase):
         self.alice.vanish()
         self.world.say(self.bob, b"anyone?")
         self.assertEqual(self.bob.payloads(), [b"said"])
-        self.assertEqual(self.world.server.room.members, 1)
+        self.assertEqual(members(self.world), 1)
         self.assertEqual(self.world.server.connections, 1)
 
     def test_peer_that_vanishes_while_stuck(self) -> None:
@@ -144,7 +150,7 @@ class Ends(SynchronousTestCase):
         self.world.say(self.bob, *[b"x" * 60_000] * 3)
         slow.vanish()
         self.world.say(self.bob, b"on we go")
-        self.assertEqual(self.world.server.room.members, 2)
+        self.assertEqual(members(self.world), 2)
 
 
 class Refusals(SynchronousTestCase):
@@ -190,13 +196,37 @@ class Refusals(SynchronousTestCase):
 
     def test_fault_of_the_server_ends_one_connection_and_is_logged(self) -> None:
         peer = self.world.member()
-        self.patch(self.world.server.room, "publish", lambda *_: 1 // 0)
+        self.patch(self.world.rooms.open("lobby"), "publish", lambda *_: 1 // 0)
         peer.say(self.world.frame(b"unlucky"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         (payload,) = peer.payloads()
         self.assertTrue(payload.startswith(b"!ERROR! internal "))
         self.assertTrue(peer.half_closed)
         self.assertFalse(self.bob.half_closed)
+
+    def test_fault_in_one_way_out_keeps_nothing_from_the_others(self) -> None:
+        alice, other = self.world.member(), self.world.member()
+        self.patch(self.bob, "write", lambda data: 1 // 0)
+        self.world.say(alice, b"for all")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(self.bob.aborted)
+        self.assertEqual(other.payloads(), [b"for all"])
+        self.assertEqual(members(self.world), 2)
+
+    def test_fault_of_the_rooms_does_not_stop_the_time_of_the_others(self) -> None:
+        self.patch(self.world.rooms, "sweep", lambda: 1 // 0)
+        silent = self.world.peer()
+        self.world.wait(FIRST_FRAME_SECONDS + 2)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        self.assertTrue(silent.half_closed)
+
+    def test_fault_in_one_sweep_ends_that_connection_alone(self) -> None:
+        alice = self.world.member()
+        self.patch(alice.protocol, "_lateness", lambda now: 1 // 0)
+        self.world.wait(2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(alice.aborted)
+        self.assertFalse(self.bob.closed)
 
     def test_others_are_left_alone(self) -> None:
         alice = self.world.member()
@@ -205,34 +235,23 @@ class Refusals(SynchronousTestCase):
         self.assertEqual(self.bob.payloads(), [b"still here"])
 
 
-class TypedFirstFrame(SynchronousTestCase):
-    """A typed connection is understood as such, and told that no verb is known yet."""
+class FirstFrames(SynchronousTestCase):
+    """The first frame decides how a peer is spoken to."""
 
     def setUp(self) -> None:
         self.world = World()
         self.peer = self.world.peer()
 
-    def test_every_verb_is_unknown_and_the_connection_stays(self) -> None:
-        self.peer.say(self.world.frame(b"text", "SUB", "lobby") + self.world.frame(b"", "BYE"))
-        first, second = self.peer.frames()
-        self.assertEqual(first.words, ("ERR", "bad-verb", "SUB"))
-        self.assertEqual(second.words, ("ERR", "bad-verb", "BYE"))
-        self.assertFalse(self.peer.half_closed)
-
-    def test_it_is_no_member_of_the_room(self) -> None:
-        self.peer.say(self.world.frame(b"", "SUB", "lobby"))
+    def test_typed_peer_is_no_member_before_it_asks(self) -> None:
+        self.world.typed(self.world.frame(b"", "PING"))
+        self.peer.say(self.world.frame(b"", "PING"))
         self.world.say(self.world.member(), b"hello")
-        self.assertEqual(len(self.peer.frames()), 1)
-
-    def test_keep_alive_and_plain_frame(self) -> None:
-        self.peer.say(self.world.frame(b"", "PING") + self.world.frame(b""))
-        self.peer.say(self.world.frame(b"plain"))
-        self.assertEqual([frame.words[1] for frame in self.peer.frames()], ["bad-verb", "bad-args"])
+        self.assertEqual([frame.words for frame in self.peer.frames()], [("PONG",)])
 
     def test_too_large_ends_it_with_a_typed_error(self) -> None:
         self.peer.say(b"9999999999 PUB lobby".ljust(128))
         (frame,) = self.peer.frames()
-        self.assertEqual(frame.words, ("ERR", "too-large", "PUB"))
+        self.assertEqual(frame.words, ("ERR", "too-large", "PUB", "lobby"))
         self.assertTrue(self.peer.half_closed)
 
     def test_bad_header_ends_it_with_a_typed_error(self) -> None:
@@ -240,29 +259,22 @@ class TypedFirstFrame(SynchronousTestCase):
         self.assertEqual(self.peer.frames()[-1].words, ("ERR", "bad-header"))
         self.assertTrue(self.peer.half_closed)
 
-    def test_half_close_ends_it(self) -> None:
-        self.peer.say(self.world.frame(b"", "PING"))
-        self.peer.close_input()
-        self.assertTrue(self.peer.closed)
+    def test_bad_first_header_is_answered_as_a_plain_one(self) -> None:
+        self.peer.say(b"0 ping".ljust(128))
+        (frame,) = self.peer.frames()
+        self.assertEqual(frame.words, ())
+        self.assertTrue(frame.payload.startswith(b"!ERROR! bad-header "))
 
-    def test_unread_answers_stop_the_reading(self) -> None:
-        peer = self.world.peer(stuck=True)
-        ping = self.world.frame(b"", "PING")
-        for _ in range(20_000):
-            if not peer.reading:
-                break
-            peer.say(ping)
-        self.assertFalse(peer.reading)
-        self.assertLess(len(peer.dataBuffer), 200_000)
-        peer.take()
-        self.assertTrue(peer.reading)
+    def test_other_widths_speak_plain_frames_only(self) -> None:
+        peer = World(header_size="64").peer()
+        peer.say(b"0 PING".ljust(64))
+        self.assertRegex(peer.payloads()[0], rb"^!ERROR! bad-header typed frames need headers of")
 
-    def test_it_is_told_when_the_server_stops(self) -> None:
-        self.peer.say(self.world.frame(b"", "PING"))
-        stopped = ensureDeferred(self.world.server.drain())
-        self.assertEqual(self.peer.frames()[-1].words, ("BYE",))
-        self.peer.close_input()
-        self.successResultOf(stopped)
+    def test_plain_peer_for_whom_there_is_no_room_is_told(self) -> None:
+        self.patch(registry, "ROOMS_LIMIT", 0)
+        self.peer.say(self.world.frame(b"hello"))
+        self.assertRegex(self.peer.payloads()[0], b"^!ERROR! limit ")
+        self.assertTrue(self.peer.half_closed)
 
 
 class Replies(SynchronousTestCase):
@@ -297,114 +309,10 @@ class Replies(SynchronousTestCase):
 
     def test_refusal_takes_the_place_of_the_reply(self) -> None:
         self.peer.say(self.world.frame(b"one") + b"?" * 64)
+        self.world.turn()
         self.assertRegex(self.peer.received, rb"^Msg received!ERROR! bad-header ")
         self.assertTrue(self.peer.half_closed)
 
     def test_first_frame_refused(self) -> None:
         self.peer.say(b"?" * 64)
         self.assertRegex(self.peer.received, rb"^!ERROR! bad-header ")
-
-
-class Deadlines(SynchronousTestCase):
-    """Who says nothing, or half of something, does not stay for ever."""
-
-    def setUp(self) -> None:
-        self.world = World()
-        self.peer = self.world.peer()
-
-    def assert_timeout(self) -> None:
-        (payload,) = self.peer.payloads()
-        self.assertRegex(payload, rb"^!ERROR! timeout ")
-        self.assertTrue(self.peer.half_closed)
-
-    def test_no_first_frame(self) -> None:
-        self.world.wait(FIRST_FRAME_SECONDS - 1)
-        self.assertEqual(self.peer.received, b"")
-        self.world.wait(3)
-        self.assert_timeout()
-
-    def test_unfinished_header_however_it_trickles(self) -> None:
-        for _ in range(int(HEADER_SECONDS) + 1):
-            self.peer.say(b" ")
-            self.assertEqual(self.peer.received, b"")
-            self.world.wait(1)
-        self.world.wait(2)
-        self.assert_timeout()
-
-    def test_unfinished_payload_has_time_by_its_length(self) -> None:
-        length = 10 * PAYLOAD_RATE
-        self.peer.say(b"%-128d" % length)
-        self.world.wait(PAYLOAD_SECONDS + 9)
-        self.peer.say(b"x")
-        self.assertEqual(self.peer.received, b"")
-        self.world.wait(3)
-        self.assert_timeout()
-
-    def test_every_frame_has_its_own_time(self) -> None:
-        for _ in range(4):
-            self.peer.say(self.world.frame(b"x")[:100])
-            self.world.wait(HEADER_SECONDS - 5)
-            self.peer.say(self.world.frame(b"x")[100:])
-        self.assertFalse(self.peer.half_closed)
-
-    def test_listener_has_no_deadline(self) -> None:
-        self.peer.say(self.world.frame(b""))
-        self.world.wait(FIRST_FRAME_SECONDS * 3)
-        self.assertFalse(self.peer.half_closed)
-
-    def test_it_stands_still_while_the_server_does_not_read(self) -> None:
-        slow = self.world.member(stuck=True)
-        self.peer.say(self.world.frame(b""))
-        while self.peer.reading:
-            self.world.say(self.peer, b"x" * 60_000)
-            slow.take(1)
-        for _ in range(int(HEADER_SECONDS * 2)):
-            slow.take(1)
-            self.world.wait(1)
-        self.assertFalse(self.peer.reading)
-        self.assertFalse(self.peer.half_closed)
-
-
-class Stopping(SynchronousTestCase):
-    """What `stopService` does to connections."""
-
-    def setUp(self) -> None:
-        self.world = World()
-
-    def test_plain_members_are_told_behind_what_they_are_owed(self) -> None:
-        alice, bob = self.world.member(), self.world.member()
-        alice.say(self.world.frame(b"just in time"))
-        stopped = ensureDeferred(self.world.server.drain())
-        self.assertEqual(bob.payloads(), [b"just in time", b"!DISCONNECT!"])
-        self.assertEqual(alice.payloads(), [b"!DISCONNECT!"])
-        self.assertNoResult(stopped)
-        alice.close_input()
-        bob.close_input()
-        self.successResultOf(stopped)
-
-    def test_nothing_to_do(self) -> None:
-        self.successResultOf(ensureDeferred(self.world.server.drain()))
-
-    def test_silent_connection_is_closed_without_a_word(self) -> None:
-        peer = self.world.peer()
-        stopped = ensureDeferred(self.world.server.drain())
-        self.world.wait(LINGER_SECONDS + 1)
-        self.assertEqual(peer.received, b"")
-        self.successResultOf(stopped)
-
-    def test_stuck_member_holds_nobody_beyond_five_seconds(self) -> None:
-        alice, slow = self.world.member(), self.world.member(stuck=True)
-        self.world.say(alice, *[b"x" * 60_000] * 3)
-        stopped = ensureDeferred(self.world.server.drain())
-        self.world.wait(STOP_SECONDS - 1)
-        self.assertNoResult(stopped)
-        self.world.wait(1)
-        self.successResultOf(stopped)
-        self.assertTrue(slow.aborted)
-        self.assertEqual(self.world.clock.getDelayedCalls(), [])
-
-    def test_who_comes_late_is_closed(self) -> None:
-        self.world.member()
-        ensureDeferred(self.world.server.drain())
-        late = self.world.peer()
-        self.assertTrue(late.half_closed)

@@ -13,7 +13,13 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg import transports
-from twisted_msg.transports import is_loopback, keep_alive, unsent
+from twisted_msg.transports import (
+    READ_SIZE,
+    is_loopback,
+    keep_alive,
+    read_by_the_piece,
+    unsent,
+)
 
 
 class Bystander:
@@ -178,6 +184,14 @@ class KeepAliveTests(SocketTestCase):
     def test_other_transports(self) -> None:
         for transport in (None, object(), StringTransport()):
             keep_alive(transport)
+
+
+class ReadSizeTests(SocketTestCase):
+    def test_it_is_set_where_it_can_be(self) -> None:
+        transport, _ = self.pair()
+        read_by_the_piece(transport)
+        self.assertEqual(transport.bufferSize, READ_SIZE)
+        read_by_the_piece(None)
 
 
 class LoopbackTests(SynchronousTestCase):

@@ -36,3 +36,7 @@ class Exit(IntEnum):
 
 class UsageError(Exception):
     """The command was asked for something that cannot be; the text is one line with the way out."""
+
+
+class InUse(Exception):
+    """Something that only one run at a time may have is held by another; the text is one line."""

@@ -36,9 +36,12 @@ VERBS: Final = (
     Verb("serve", "run a server", "tcpmsg serve --listen 127.0.0.1:5050",
          "twisted_msg.cli.serve", client=False),
     Verb("send", "send messages", "tcpmsg send lobby 'hello, world'", "twisted_msg.cli.send"),
-    Verb("recv", "print messages as they come", "tcpmsg recv lobby --count 1",
+    Verb("recv", "print messages as they come", "tcpmsg recv lobby --last 10",
          "twisted_msg.cli.recv"),
     Verb("chat", "talk", "tcpmsg chat --name alice", "twisted_msg.cli.chat"),
+    Verb("who", "say who is in a room", "tcpmsg who lobby", "twisted_msg.cli.who"),
+    Verb("rooms", "list the rooms", "tcpmsg rooms", "twisted_msg.cli.rooms"),
+    Verb("ping", "ask whether the server answers", "tcpmsg ping", "twisted_msg.cli.ping"),
 )  # fmt: skip
 """Every verb, in the order of the help text."""
 
@@ -46,7 +49,8 @@ _BY_NAME: Final = {verb.name: verb for verb in VERBS}
 
 EXIT_CODES: Final = (
     "exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 refused, 4 not authenticated, "
-    "5 cannot connect, 6 timed out, 75 try again later, 130 interrupted, 143 terminated"
+    "5 cannot connect, 6 timed out, 7 history has a gap, 75 try again later, "
+    "130 interrupted, 143 terminated"
 )
 
 
@@ -147,7 +151,7 @@ def _parser() -> _Parser:
     """Return the parser of the whole command."""
     width = max(len(verb.name) for verb in VERBS)
     lines = "\n".join(
-        f"  {verb.name:<{width}}  {verb.summary:<28} {verb.example}" for verb in VERBS
+        f"  {verb.name:<{width}}  {verb.summary:<30} {verb.example}" for verb in VERBS
     )
     parser = _Parser(
         prog="tcpmsg",

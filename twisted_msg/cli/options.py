@@ -9,23 +9,34 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
 
 from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, BadAddress, connecting
 from twisted_msg.cli.exits import UsageError
 from twisted_msg.settings import read_header_size, read_word
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
+from twisted_msg.wire.names import MAX_ID, NAME, NAME_RULE, number
 
 LOBBY: Final = "lobby"
 """The only room of the plain protocol, as far as a client can tell."""
+
+TOKEN_LIMIT: Final = 16 * 1024
+"""Characters of the longest token: far above what signed ones have."""
+
+_ONLY_PLAIN: Final = ("header_size", "disconnect_message")
+"""Options that mean something to the original protocol only, so that they ask for it."""
 
 _CLIENT_ONLY: Final = ("server", "name", "plain", "header_size", "disconnect_message")
 
 
 @dataclass(frozen=True)
 class Common:
-    """The common options, read and checked.  `header_size` is in bytes."""
+    """The common options, read and checked.
+
+    `plain` is whether to speak the original protocol; `header_size`, in bytes, and
+    `disconnect_word` matter only to it.  `token` proves who one is: a secret.
+    """
 
     server: str
     name: str | None
@@ -33,9 +44,11 @@ class Common:
     disconnect_word: bytes
     quiet: bool
     verbose: bool
+    plain: bool = False
+    token: str | None = field(default=None, repr=False)
 
     def connection(self) -> dict[str, Any]:
-        """Return what a connection needs to know of the server, as keyword arguments."""
+        """Return what a plain connection needs to know of the server, as keyword arguments."""
         return {"header_size": self.header_size, "disconnect_word": self.disconnect_word}
 
 
@@ -49,17 +62,35 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--server", metavar="ADDRESS",
         help="HOST:PORT, an endpoint string, or tcpmsg:// "
         f"[default: $TCPMSG_SERVER or {LOOPBACK}:{DEFAULT_PORT}]")  # fmt: skip
+    add("--name", metavar="NAME", help="what you want to be called [default: $TCPMSG_NAME or none]")
     add(
-        "--name", metavar="NAME", help="say who you are: NAME: text [default: $TCPMSG_NAME or none]"
+        "--plain",
+        action="store_true",
+        help="speak the original protocol; your name is then part of the text: NAME: text",
     )
-    add("--plain", action="store_true", help="speak the original protocol (so far the only one)")
-    add("--header-size", metavar="BYTES",
-        help=f"the header's width, as the server has it [default: {HEADER_SIZE}]")  # fmt: skip
+    add(
+        "--header-size",
+        metavar="BYTES",
+        help=f"with --plain, which it implies: the header's width, as the server has it "
+        f"[default: {HEADER_SIZE}]",
+    )
     add("--disconnect-message", metavar="TEXT",
-        help=f"the word that ends a connection, as the server has it "
-        f"[default: {DISCONNECT.decode()}]")  # fmt: skip
+        help=f"with --plain, which it implies: the word that ends a connection, as the server "
+        f"has it [default: {DISCONNECT.decode()}]")  # fmt: skip
     add("-q", "--quiet", action="store_true", help="say nothing on stderr but errors")
     add("-v", "--verbose", action="store_true", help="say more on stderr")
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verbs that ask one question."""
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=seconds,
+        default=10.0,
+        help="how many seconds the server may take to answer [default: 10]",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def read_common(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Common:
@@ -86,7 +117,14 @@ def read_common(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         ),
         quiet=given.get("quiet", False),
         verbose=given.get("verbose", False),
+        plain="plain" in given or any(option in given for option in _ONLY_PLAIN),
+        token=_token(environment.get("TCPMSG_TOKEN_FILE")),
     )
+
+
+def on_terminal(stream: IO[str] | None) -> bool:
+    """Return whether a standard stream is there and is a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def client_options(arguments: argparse.Namespace) -> list[str]:
@@ -99,8 +137,14 @@ def only_lobby(room: str) -> None:
     if room != LOBBY:
         raise UsageError(
             f"no room {room!r}: the plain protocol has one room, the server's own, "
-            f"written {LOBBY} here; rooms of other names need typed frames, which are to come"
+            f"written {LOBBY} here; leave --plain out for the others"
         )
+
+
+def not_plain(common: Common, verb: str) -> None:
+    """Refuse a verb that the plain protocol has no words for.  Raises `UsageError`."""
+    if common.plain:
+        raise UsageError(f"{verb} needs typed frames: leave --plain, and what implies it, out")
 
 
 def seconds(text: str) -> float:
@@ -110,18 +154,43 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def place(text: str) -> int:
+    """Return a whole number from 0 that the wire can hold, for argparse."""
+    value = number(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {MAX_ID}")
+    return value
+
+
 def count(text: str) -> int:
-    """Return a whole number from 1, for argparse."""
-    if not re.fullmatch(r"[0-9]{1,18}", text) or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
+    """Return a whole number from 1 that the wire can hold, for argparse."""
+    value = number(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {MAX_ID}")
+    return value
+
+
+def _token(path: str | None) -> str | None:
+    """Return the token that a file holds, None without a file.  Raises `UsageError`."""
+    if not path:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = file.read(TOKEN_LIMIT + 1).strip()
+    except OSError as error:
+        raise UsageError(f"TCPMSG_TOKEN_FILE: {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"TCPMSG_TOKEN_FILE: {path} holds no text") from None
+    if not token or len(token) > TOKEN_LIMIT:
+        raise UsageError(f"TCPMSG_TOKEN_FILE: {path} holds no token")
+    return token
 
 
 def _name(flag: str | None, environment: Mapping[str, str]) -> str | None:
     name = flag if flag is not None else environment.get("TCPMSG_NAME") or None
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,24}", name):
+    if name is not None and NAME.fullmatch(name) is None:
         place = "TCPMSG_NAME" if flag is None else "--name"
-        raise UsageError(f"{place}: {name!r} is no name: 1 to 24 of A-Z a-z 0-9 . _ -")
+        raise UsageError(f"{place}: {NAME_RULE}, not {name!r}")
     return name
 
 

@@ -6,63 +6,137 @@ nobody reads its output; the server's end is only a pause.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final, NamedTuple
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from twisted_msg.cli.exits import Exit
+from twisted_msg.cli.clients import connect, to_stderr, typed_client
+from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.member import Member
 from twisted_msg.cli.options import LOBBY, Common
 from twisted_msg.cli.running import tell, whichever
 from twisted_msg.cli.shapes import Shape
 from twisted_msg.cli.streams import Output
+from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, TimedOut
+from twisted_msg.client.reconnecting import PlainClient
 
 LEAVE_SECONDS: Final = 2.0
 """How long the goodbye may take: a reader that has what it wants does not wait for more."""
 
 
-async def receive(
-    reactor: Any, common: Common, shape: Shape, number: int | None, timeout: float | None
-) -> int:
-    """Write messages to stdout until there are `number`, or `timeout` seconds are over.
+class Order(NamedTuple):
+    """What the verb was asked for.
 
-    Raises `TimedOut` if nothing came in that time, or fewer than `number`.
+    At most one of `start` (a sequence number; 0 is everything kept), `last` (so many) and
+    `since` (Unix milliseconds) says from where.  `until_end` ends behind what was said so far;
+    `number` is how many messages to wait for, `timeout` for how many seconds in all.  The
+    plain protocol knows the last two only.
     """
-    receiving = Receiving(reactor, common, shape, number)
+
+    room: str = LOBBY
+    start: int | None = None
+    last: int | None = None
+    since: int | None = None
+    until_end: bool = False
+    strict: bool = False
+    number: int | None = None
+    timeout: float | None = None
+
+
+async def receive(reactor: Any, common: Common, shape: Shape, order: Order) -> int:
+    """Write messages to stdout until there are enough, or the time is over.
+
+    Raises `TimedOut` if nothing came in that time, or less than was asked for, and `Gap`
+    where history is missing and that was not to be.
+    """
+    client: Client | PlainClient
+    if common.plain:
+        client = Member(reactor, common, to_stderr(common)).client
+        lines = _plain_lines(client, common, shape)
+    else:
+        client = typed_client(reactor, common, to_stderr(common))
+        lines = _typed_lines(reactor, client, common, shape, order)
+    receiving = Receiving(Output(reactor), lines, order)
     work = Deferred.fromCoroutine(receiving.work())
-    if timeout is not None:
-        work.addTimeout(timeout, reactor)
+    if order.timeout is not None:
+        work.addTimeout(order.timeout, reactor)
+    late = ""
     try:
         await work
     except defer.TimeoutError:
         late = receiving.late()
         await receiving.flush()
-    else:
-        late = ""
     finally:
-        await receiving.leave()
+        await _leave(client)
     if late:
-        raise TimedOut(f"{late} within {timeout:g} s")
+        raise TimedOut(f"{late} within {order.timeout:g} s")
     return Exit.DONE
+
+
+async def _plain_lines(client: PlainClient, common: Common, shape: Shape) -> AsyncIterator[bytes]:
+    """Connect, and yield what plain members are sent, for as long as the client lives."""
+    await client.connect()
+    if common.verbose:
+        tell(f"listening to {LOBBY} at {common.server}")
+    while True:
+        yield shape(await client.receive())
+
+
+async def _typed_lines(
+    reactor: Any, client: Client, common: Common, shape: Shape, order: Order
+) -> AsyncIterator[bytes]:
+    """Connect, and yield a room's messages, each once, over however many connections."""
+    room = order.room
+    try:
+        messages = client.messages(
+            room,
+            start=order.start,
+            last=order.last,
+            since=order.since,
+            until_end=order.until_end,
+            strict=order.strict,
+            on_missed=None if order.strict else lambda gap: tell(f"history has a gap: {gap}"),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    async with messages:
+        await connect(reactor, common, client)
+        if common.verbose:
+            await client.ping()  # its answer comes behind the one that the room gives
+            tell(f"listening to {room} at {common.server}")
+        async for message in messages:
+            yield shape(message.payload, room, message.seq, message.sender, message.time)
+
+
+async def _leave(client: Client | PlainClient) -> None:
+    """Say goodbye; what was asked for is there, so how it ends is no matter."""
+    try:
+        await client.close(LEAVE_SECONDS)
+    except ClientError:
+        pass
 
 
 class Receiving:
     """One run of the verb."""
 
-    def __init__(self, reactor: Any, common: Common, shape: Shape, number: int | None) -> None:
-        """Take the options, how to write a message, and how many to wait for."""
-        self._member = Member(reactor, common, (lambda _: None) if common.quiet else tell)
-        self._output = Output(reactor)
-        self._common = common
-        self._shape = shape
-        self._number = number
+    def __init__(self, output: Output, lines: AsyncIterator[bytes], order: Order) -> None:
+        """Take where to write, what, and how much of it is wanted."""
+        self._output = output
+        self._lines = lines
+        self._order = order
         self._came = 0
 
     async def work(self) -> None:
-        """Receive until there are enough, or nobody reads the output."""
-        await whichever(self._receive(), self._reader_gone())
+        """Receive until there is enough, or nobody reads the output."""
+        try:
+            await whichever(self._receive(), self._reader_gone())
+        except ClientError:
+            await self.flush()  # what came before it
+            raise
         await self.flush()
 
     async def flush(self) -> None:
@@ -70,27 +144,20 @@ class Receiving:
         await self._output.finish()
 
     def late(self) -> str:
-        """Return what did not come, or nothing if there was no number to reach."""
+        """Return what did not come, or nothing if there was no end to reach."""
         if not self._came:
             return "nothing came"
-        return f"only {self._came} of {self._number} messages came" if self._number else ""
-
-    async def leave(self) -> None:
-        """Say goodbye; what was asked for is there, so how it ends is no matter."""
-        try:
-            await self._member.client.close(LEAVE_SECONDS)
-        except ClientError:
-            pass
+        if self._order.number:
+            return f"only {self._came} of {self._order.number} messages came"
+        return "the end of the history was not reached" if self._order.until_end else ""
 
     async def _receive(self) -> None:
-        client = self._member.client
-        await client.connect()
-        if self._common.verbose:
-            tell(f"listening to {LOBBY} at {self._common.server}")
-        while self._number is None or self._came < self._number:
-            message = await client.receive()
-            self._came += 1
-            await self._output.put(self._shape(message))
+        async with aclosing(self._lines) as lines:  # type: ignore[type-var]
+            async for line in lines:
+                self._came += 1
+                await self._output.put(line)
+                if self._came == self._order.number:
+                    return
 
     async def _reader_gone(self) -> None:
         await self._output.closed.wait()

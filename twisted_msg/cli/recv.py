@@ -10,19 +10,56 @@ import argparse
 import os
 import sys
 
-from twisted_msg.cli.options import count, only_lobby, read_common, seconds
+from twisted_msg.cli.exits import UsageError
+from twisted_msg.cli.options import (
+    Common,
+    count,
+    on_terminal,
+    only_lobby,
+    place,
+    read_common,
+    seconds,
+)
 from twisted_msg.cli.shapes import Shape, json_line, raw_line, visible_line
+from twisted_msg.cli.times import read_since
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("room", metavar="ROOM", help="from where: lobby")
-    parser.add_argument("--count", metavar="N", type=count, help="end after N messages")
-    parser.add_argument(
+    parser.add_argument("room", metavar="ROOM", help="which room")
+    begin = parser.add_argument_group("where to begin [default: with the next message]")
+    where = begin.add_mutually_exclusive_group()
+    where.add_argument(
+        "--from",
+        dest="start",
+        metavar="SEQ",
+        type=place,
+        help="with this sequence number; 0 is everything kept",
+    )
+    where.add_argument("--last", metavar="N", type=count, help="with the last N messages")
+    where.add_argument(
+        "--since",
+        metavar="TIME",
+        type=_since,
+        help="10m ago (s, m, h, d), a date such as 2026-01-31T12:00, or Unix milliseconds",
+    )
+    end = parser.add_argument_group("where to end [default: never]")
+    end.add_argument("--count", metavar="N", type=count, help="after N messages")
+    end.add_argument(
         "--timeout",
         metavar="S",
         type=seconds,
-        help="end after S seconds: with exit code 6 if nothing came, or fewer than N",
+        help="after S seconds: with exit code 6 if nothing came, or less than was asked for",
+    )
+    end.add_argument(
+        "--until-end",
+        action="store_true",
+        help="behind the message that is the newest now; without a beginning, from 0",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with exit code 7 where messages are no longer kept, instead of telling it",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -30,17 +67,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Receive, and return the exit code."""
     common = read_common(arguments, os.environ)
-    only_lobby(arguments.room)
+    _check(arguments, common)
     shape: Shape = raw_line
     if arguments.json:
         shape = json_line
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif on_terminal(sys.stdout):
         shape = visible_line
 
     from twisted_msg.cli import running
-    from twisted_msg.cli.receiving import receive
+    from twisted_msg.cli.receiving import Order, receive
 
-    return running.run(
-        lambda reactor: receive(reactor, common, shape, arguments.count, arguments.timeout),
-        verbose=common.verbose,
+    start = arguments.start
+    if arguments.until_end and (start, arguments.last, arguments.since) == (None, None, None):
+        start = 0
+    order = Order(
+        arguments.room,
+        start,
+        arguments.last,
+        arguments.since,
+        arguments.until_end,
+        arguments.strict,
+        arguments.count,
+        arguments.timeout,
     )
+    return running.run(
+        lambda reactor: receive(reactor, common, shape, order), verbose=common.verbose
+    )
+
+
+def _check(arguments: argparse.Namespace, common: Common) -> None:
+    """Refuse what cannot be received.  Raises `UsageError`."""
+    if common.plain:
+        only_lobby(arguments.room)
+        for flag, given in (
+            ("--from", arguments.start is not None),
+            ("--last", arguments.last is not None),
+            ("--since", arguments.since is not None),
+            ("--until-end", arguments.until_end),
+            ("--strict", arguments.strict),
+        ):
+            if given:
+                raise UsageError(f"{flag}: the plain protocol has no history; leave --plain out")
+    elif arguments.room.startswith("@"):
+        raise UsageError(
+            f"{arguments.room}: direct messages are in no room; tcpmsg chat shows those to you"
+        )
+
+
+def _since(text: str) -> int:
+    """Return a time as Unix milliseconds, for argparse."""
+    try:
+        return read_since(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -25,12 +25,13 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from twisted_msg.cli.exits import Exit, UsageError
+from twisted_msg.cli.exits import Exit, InUse, UsageError
 from twisted_msg.cli.text import visible
 from twisted_msg.client.errors import (
     CannotConnect,
     ClientError,
     Disconnected,
+    Gap,
     Refused,
     TimedOut,
 )
@@ -124,6 +125,9 @@ def outcome(error: BaseException, *, verbose: bool = False) -> int:
     if isinstance(error, UsageError):
         tell(str(error))
         return Exit.USAGE
+    if isinstance(error, InUse):
+        tell(str(error))
+        return Exit.TRY_AGAIN
     if isinstance(error, OSError):
         tell(f"cannot read or write: {error.strerror or error}")
         return Exit.UNEXPECTED
@@ -157,10 +161,13 @@ def _code(error: ClientError) -> Exit:
         return Exit.TIMED_OUT
     if isinstance(error, Disconnected):
         return Exit.TRY_AGAIN if error.server_goes else Exit.CANNOT_CONNECT
+    if isinstance(error, Gap):
+        return Exit.GAP
     if isinstance(error, Refused):
         return {
             ErrorCode.UNAUTHORIZED.value: Exit.UNAUTHENTICATED,
             ErrorCode.BUSY.value: Exit.TRY_AGAIN,
+            ErrorCode.LIMIT.value: Exit.TRY_AGAIN,
         }.get(error.code, Exit.REFUSED)
     return Exit.REFUSED
 

@@ -1,170 +1,208 @@
 """What `tcpmsg send` does once its arguments are known.
 
-Law of this file: exit code 0 means that the server has processed everything; whatever
-else happened is told, with what was and what was not sent.
+Law of this file: exit code 0 means that everything is stored; whatever else happened is
+told, with what may be stored and how to send the rest without sending anything twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import IO, Any, Final, NamedTuple
 
-from twisted.internet import defer
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from twisted_msg.cli.clients import connect, to_stderr, typed_client
 from twisted_msg.cli.exits import Exit, UsageError
-from twisted_msg.cli.lines import MAX_LINE, Lines
+from twisted_msg.cli.identity import Identity
 from twisted_msg.cli.options import Common
-from twisted_msg.cli.running import Work, tell, whichever
-from twisted_msg.cli.streams import Input
-from twisted_msg.client.errors import TimedOut, cannot_connect
-from twisted_msg.client.factory import PlainFactory
-from twisted_msg.client.plain import PlainConnection
-from twisted_msg.client.reconnecting import endpoint
-from twisted_msg.client.sendable import sendable
+from twisted_msg.cli.progress import Progress
+from twisted_msg.cli.running import whichever
+from twisted_msg.cli.sources import Source
+from twisted_msg.client.client import Client
+from twisted_msg.client.errors import ClientError, Refused, TimedOut
+from twisted_msg.client.sendable import check_target
+from twisted_msg.client.waiting import Gate
+from twisted_msg.wire import ErrorCode
+from twisted_msg.wire.limits import MAX_PAYLOAD
 
-Source = AsyncIterator[list[bytes]]
-"""Messages to send, some at a time, as they stand in the input; empty ones are counted."""
-
-
-async def single(text: bytes) -> Source:
-    """Yield the one message of the command line."""
-    if not text:
-        raise UsageError("an empty message cannot be sent: on the wire it is a keep-alive")
-    yield [text]
+LEAVE_SECONDS: Final = 2.0
+"""How long the goodbye may take: everything is stored by then."""
 
 
-async def by_line(reactor: Any) -> Source:
-    """Yield the lines of standard input."""
-    lines, source = Lines(), Input(reactor)
-    while data := await source.read():
-        yield lines.feed(data)
-    yield lines.end()
+class Order(NamedTuple):
+    """What the verb was asked for, beside the messages.
 
-
-async def whole(reactor: Any) -> Source:
-    """Yield all of standard input as one message."""
-    content, source = bytearray(), Input(reactor)
-    while data := await source.read():
-        content += data
-        if len(content) > MAX_LINE:
-            raise UsageError(f"the input is longer than {MAX_LINE} bytes; nothing was sent")
-    yield [bytes(content)]
-
-
-def send(reactor: Any, common: Common, timeout: float, source: Source) -> Work:
-    """Send what comes from a source, and wait until the server has processed it.
-
-    `timeout` is in seconds, for each answer of the server's.  Raises `UsageError` for what
-    cannot be sent, after sending what came before it, and `ClientError`.
+    `timeout` is in seconds, for each acknowledgement; `client_file` holds the client's
+    secret, None draws one for this run; `first_id` is for the first message, None goes on
+    where that client stands.  `terminal` is where to show how far it is, None nowhere.
     """
-    return Sending(reactor, common, timeout).work(source)
+
+    room: str
+    timeout: float
+    client_file: str | None = None
+    first_id: int | None = None
+    terminal: IO[str] | None = None
+
+
+async def send(reactor: Any, common: Common, order: Order, source: Source) -> int:
+    """Send what comes from a source, and wait until the server has stored it.
+
+    Raises `UsageError` for what cannot be sent, `InUse` if another run has the client's file,
+    and `ClientError`.
+    """
+    try:
+        check_target(order.room)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    path = order.client_file
+    with nullcontext() if path is None else Identity(path) as identity:
+        progress = Progress(reactor, order.terminal)
+        say = progress.before(to_stderr(common))
+        secret = None if identity is None else identity.secret
+        client = typed_client(reactor, common, say, secret)
+        await connect(reactor, common, client, order.timeout)
+        try:
+            await Sending(reactor, order, client, say).work(source, progress)
+        except Exception:
+            await client.abort()
+            raise
+        finally:
+            progress.clear()
+        await client.close(LEAVE_SECONDS)
+    return Exit.DONE
 
 
 class Sending:
-    """One run of the verb."""
+    """One run of the verb, once there is a client and a connection."""
 
-    def __init__(self, reactor: Any, common: Common, timeout: float) -> None:
+    def __init__(
+        self, reactor: Any, order: Order, client: Client, say: Callable[[str], None]
+    ) -> None:
         self._reactor = reactor
-        self._common = common
-        self._timeout = timeout
-        self._prefix = b"" if common.name is None else f"{common.name}: ".encode()
+        self._order = order
+        self._client = client
+        self._say = say
+        stored = self._told("last_id", 0)
+        self._first = order.first_id or stored + 1
+        self._stored_before = max(0, stored + 1 - self._first)
+        if self._first > stored + 1:
+            _begin_ids_at(client, self._first)
         self._number = 0
-        self._empty = 0
+        self._sent = 0
+        self._owed = 0
+        self._error: BaseException | None = None
+        self._owing = Gate()
+        self._settled = Gate(opened=True)
 
-    async def work(self, source: Source) -> int:
-        """Connect, send, say goodbye."""
-        connection = await self._connect()
-        wrong: UsageError | None = None
+    async def work(self, source: Source, progress: Progress) -> None:
+        """Send everything, and wait until it is stored."""
         try:
-            await whichever(self._pump(connection, source), _until_gone(connection))
+            await whichever(self._pump(source), self._stalled(), progress.show(self._how_far))
+        except TimedOut as error:
+            raise self._advised(error) from None
+
+    async def _pump(self, source: Source) -> None:
+        """Send, at the pace of the acknowledgements."""
+        wrong: Exception | None = None
+        try:
+            async for messages in source:
+                good, wrong = self._checked(messages)
+                if good:
+                    self._hand_over(good)
+                    await self._client.room()
+                if wrong is not None or self._error is not None:
+                    break
         except UsageError as error:
-            wrong = error  # what came before it still goes out
-        except BaseException:
-            connection.abort()
-            raise
-        await connection.disconnect(self._timeout)
-        if self._empty and not self._common.quiet:
-            some = "1 empty line was" if self._empty == 1 else f"{self._empty} empty lines were"
-            tell(f"{some} not sent: on the wire an empty message is a keep-alive")
-        if wrong is not None:
-            raise wrong
-        return Exit.DONE
+            wrong = error  # of the input; what came before it still goes out
+        await self._settled.wait()
+        if self._error is not None or wrong is not None:
+            raise self._error or wrong  # type: ignore[misc]
+        if self._stored_before and self._number:
+            passed = min(self._stored_before, self._number)
+            some = "1 message was" if passed == 1 else f"{passed} messages were"
+            self._say(f"{some} stored by an earlier run, and not sent again")
 
-    async def _connect(self) -> PlainConnection:
-        """Return a connection, at the first attempt."""
-        server = self._common.server
-        made: list[PlainConnection] = []
-        try:
-            factory = PlainFactory(
-                self._reactor, listen=False, made=made.append, **self._common.connection()
+    def _hand_over(self, messages: list[bytes]) -> None:
+        """Give messages to the client, and take note of what becomes of them."""
+        number = len(messages)
+        self._sent += number
+        self._owed += number
+        self._settled.shut()
+        self._owing.open()
+        stored = self._client.send_all(self._order.room, messages)
+        stored.addErrback(self._failed).addCallback(lambda _: self._settle(number))
+
+    def _failed(self, failure: Failure) -> None:
+        """Some were refused, or nothing can be sent any more; the first error stands."""
+        self._error = self._error or failure.value
+
+    def _settle(self, number: int) -> None:
+        """It is known of so many messages what became of them."""
+        self._owed -= number
+        if not self._owed:
+            self._owing.shut()
+            self._settled.open()
+
+    async def _stalled(self) -> None:
+        """Raise `TimedOut` when nothing is acknowledged for too long."""
+        timeout = self._order.timeout
+        while True:
+            await self._owing.wait()
+            before = self._sent - self._client.unacknowledged
+            await deferLater(self._reactor, timeout)
+            left = self._client.unacknowledged
+            if left and self._sent - left == before:
+                raise TimedOut(f"no acknowledgement within {timeout:g} s")
+
+    def _how_far(self) -> str:
+        """Return what is stored, for a person who watches."""
+        stored = self._sent - self._client.unacknowledged
+        return f"{stored:,} {'message' if stored == 1 else 'messages'} stored"
+
+    def _checked(self, messages: list[bytes]) -> tuple[list[bytes], ClientError | None]:
+        """Return the messages to send before the first that is too large, and what is wrong."""
+        passed = min(len(messages), max(0, self._stored_before - self._number))
+        begun = self._number
+        self._number += len(messages)
+        limit = self._told("max_payload", MAX_PAYLOAD)
+        if messages and max(map(len, messages)) > limit:
+            for at, message in enumerate(messages):
+                if at >= passed and len(message) > limit:
+                    return messages[passed:at], _too_large(len(message), limit, begun + at)
+        return messages[passed:], None
+
+    def _told(self, key: str, default: int) -> int:
+        """Return a number that the server told when it made the client welcome."""
+        value = self._client.server.get(key)
+        return value if isinstance(value, int) else default
+
+    def _advised(self, error: TimedOut) -> TimedOut:
+        """Return an error with what may be stored, and what to do about it."""
+        left = self._client.unacknowledged
+        some = "1 message" if left == 1 else f"{left} messages"
+        path = self._order.client_file
+        if path is None:
+            advice = "--client FILE and --id N make retries safe (tcpmsg send --help)"
+        else:
+            advice = (
+                f"the same command with --client {path} --id {self._first} is safe to run, "
+                "and sends only what is not stored"
             )
-            attempt: Deferred[IProtocol] = endpoint(self._reactor, server).connect(factory)
-        except ValueError as error:
-            raise UsageError(f"--server {server}: {error}") from None
-        attempt.addErrback(_as_cancelled)
-        try:
-            await attempt.addTimeout(self._timeout, self._reactor)
-        except defer.TimeoutError:
-            raise TimedOut(f"no connection to {server} within {self._timeout:g} s") from None
-        except defer.CancelledError:
-            raise
-        except Exception as error:
-            raise cannot_connect(server, error) from None
-        return made[0]
-
-    async def _pump(self, connection: PlainConnection, source: Source) -> None:
-        """Send everything, at the pace of the connection."""
-        async for messages in source:
-            good, wrong = self._checked(messages)
-            if good:
-                await self._taken(connection.send_all(good))
-            if wrong is not None:
-                raise wrong
-
-    async def _taken(self, room: Deferred[None]) -> None:
-        """Wait until the transport has room for more."""
-        try:
-            await room.addTimeout(self._timeout, self._reactor)
-        except defer.TimeoutError:
-            raise TimedOut(
-                f"the server took nothing for {self._timeout:g} s: what was sent last may or "
-                "may not have arrived"
-            ) from None
-
-    def _checked(self, messages: list[bytes]) -> tuple[list[bytes], UsageError | None]:
-        """Return the messages before the first one that cannot be sent, and what is wrong."""
-        good: list[bytes] = []
-        for text in messages:
-            self._number += 1
-            if not text:
-                self._empty += 1
-                continue
-            message = self._prefix + text
-            try:
-                sendable(message, self._common.disconnect_word, self._common.header_size)
-            except ValueError as error:
-                return good, UsageError(f"line {self._number}: {error}; {self._fate()}")
-            good.append(message)
-        return good, None
-
-    def _fate(self) -> str:
-        """Return what became of the other lines when this one is refused."""
-        if self._number == 1:
-            return "nothing was sent"
-        return "the lines before it were sent, the rest were not"
+        return TimedOut(f"{error}: {some} may be stored or not; {advice}")
 
 
-def _as_cancelled(failure: Failure) -> Failure:
-    """Return an endpoint's own word for a cancelled attempt as everybody else's."""
-    if failure.check(ConnectingCancelledError):
-        return Failure(defer.CancelledError())
-    return failure
+def _too_large(size: int, limit: int, before: int) -> Refused:
+    """Return the exception for a message over the server's limit, so many lines being before it."""
+    which = f"line {before + 1}" if before else "the first message"
+    fate = "the lines before it were sent, the rest were not" if before else "nothing was sent"
+    return Refused(
+        ErrorCode.TOO_LARGE,
+        f"{which} has {size} bytes, and this server takes {limit}; {fate}",
+    )
 
 
-async def _until_gone(connection: PlainConnection) -> None:
-    """Raise what ended a connection."""
-    await connection.gone()
+def _begin_ids_at(client: Client, id_: int) -> None:
+    """Have a client that has sent nothing yet give its next message this id."""
+    client._talk.outbox._next = id_  # the library has no public way for it yet

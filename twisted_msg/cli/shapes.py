@@ -10,35 +10,77 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
 
-Shape = Callable[[bytes], bytes]
-"""Makes the line of output for a message, line feed included."""
 
+class Shape(Protocol):
+    """Makes the line of output for a message, line feed included.
 
-def raw_line(message: bytes) -> bytes:
-    """Return a message as it came."""
-    return message + b"\n"
-
-
-def visible_line(message: bytes) -> bytes:
-    """Return a message fit for a terminal, its further lines indented."""
-    return (visible(message, continuation="    ") + "\n").encode()
-
-
-def json_line(message: bytes, now: Callable[[], float] = time.time) -> bytes:
-    """Return a message as a JSON object: `time` is when it came, in Unix milliseconds.
-
-    The plain protocol tells neither sequence nor sender: both are null.  The text is
-    ASCII with escapes, so that it is harmless wherever it is shown.
+    `sender` and `seq` are None where the protocol does not tell them, and so is `millis`
+    (Unix time in milliseconds).
     """
-    row: dict[str, Any] = {"room": LOBBY, "seq": None, "from": None, "time": int(now() * 1000)}
+
+    def __call__(
+        self,
+        payload: bytes,
+        room: str = LOBBY,
+        seq: int | None = None,
+        sender: str | None = None,
+        millis: int | None = None,
+    ) -> bytes:
+        """Return the line."""
+        ...
+
+
+def raw_line(
+    payload: bytes,
+    room: str = LOBBY,
+    seq: int | None = None,
+    sender: str | None = None,
+    millis: int | None = None,
+) -> bytes:
+    """Return a message as it came."""
+    return payload + b"\n"
+
+
+def visible_line(
+    payload: bytes,
+    room: str = LOBBY,
+    seq: int | None = None,
+    sender: str | None = None,
+    millis: int | None = None,
+) -> bytes:
+    """Return a message fit for a terminal behind its sender's name, its further lines indented."""
+    signature = "" if sender is None else f"{visible(sender)}: "
+    return (signature + visible(payload, continuation="    ") + "\n").encode()
+
+
+def json_line(
+    payload: bytes,
+    room: str = LOBBY,
+    seq: int | None = None,
+    sender: str | None = None,
+    millis: int | None = None,
+    *,
+    now: Callable[[], float] = time.time,
+) -> bytes:
+    """Return a message as a JSON object: without `millis`, its `time` is when it came.
+
+    What is not UTF-8 stands under `base64` instead of `text`.
+    """
+    came = int(now() * 1000) if millis is None else millis
+    row: dict[str, Any] = {"room": room, "seq": seq, "from": sender, "time": came}
     try:
-        row["text"] = message.decode("utf-8")
+        row["text"] = payload.decode("utf-8")
     except UnicodeDecodeError:
-        row["base64"] = base64.b64encode(message).decode("ascii")
+        row["base64"] = base64.b64encode(payload).decode("ascii")
+    return json_row(row)
+
+
+def json_row(row: dict[str, Any]) -> bytes:
+    """Return an object as one line: ASCII with escapes, so that it is harmless wherever shown."""
     line = json.dumps(row, separators=(",", ":")).replace("\x7f", "\\u007f")
     return line.encode("ascii") + b"\n"

@@ -48,18 +48,21 @@ class Holder(Protocol):
         """
         ...
 
+    def inherit(self, name: str) -> None:
+        """Take over a session's name."""
+        ...
 
-Entered = Callable[[Mark | BaseException, str], None]
-"""Who is told how far a client has come, and the name of the connection that was taken over."""
+
+Entered = Callable[[Mark | BaseException], None]
+"""Who is told how far a client has come."""
 
 
 class _Client:
-    """One client: its mark, once that is known, the session that speaks for it, and its name."""
+    """One client: its mark, once that is known, and the session that speaks for it."""
 
-    __slots__ = ("holder", "mark", "name")
+    __slots__ = ("holder", "mark")
 
     def __init__(self) -> None:
-        self.name = ""
         self.mark: Mark | None = None
         self.holder: Holder | None = None
 
@@ -81,15 +84,16 @@ class Clients:
     def enter(self, key: bytes, holder: Holder, then: Entered) -> None:
         """Have a session speak for a client.
 
-        `then` gets its mark, when all before is settled, and the name that it had.  It is not
-        called if yet another session takes over meanwhile.
+        A session that spoke for it before ends, and its name passes over.  `then` gets the
+        client's mark, when all before is settled; it is not called if yet another session
+        takes over meanwhile.
         """
         client = self._clients.get(key)
         if client is None:
             client = self._clients[key] = _Client()
         before, client.holder = client.holder, holder
         if before is not None:
-            client.name = before.supersede()
+            holder.inherit(before.supersede())
         self._settle(key, client, holder, then)
 
     def leave(self, key: bytes, holder: Holder) -> None:
@@ -98,7 +102,6 @@ class Clients:
         if client is None or client.holder is not holder:
             return
         client.holder = None
-        client.name = ""
         self._clients.move_to_end(key)
         while len(self._clients) > CLIENTS_LIMIT:
             oldest, other = next(iter(self._clients.items()))
@@ -124,7 +127,7 @@ class Clients:
         def known(stored: StoredMark | BaseException | None) -> None:
             if isinstance(stored, BaseException):
                 if client.holder is holder:
-                    then(stored, client.name)
+                    then(stored)
                 return
             if client.mark is None:
                 client.mark = Mark(*stored) if stored else Mark()
@@ -136,7 +139,7 @@ class Clients:
             else:
                 self._commits.mark(key, known)
         elif client.mark.settled:
-            then(client.mark, client.name)
+            then(client.mark)
         elif self._commits is None:
             self._soon(again)
         else:

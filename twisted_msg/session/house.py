@@ -6,11 +6,15 @@ Law of this file: it is put together once, where the server is, and knows no con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from twisted_msg.rooms.registry import Rooms
 from twisted_msg.session.clients import Clients
 from twisted_msg.session.names import Names
+
+PRUNE_SECONDS: Final = 60
+"""How often the store is asked to drop what it need not keep any more: ages are in hours and
+days, and each question is a little work for an idle disk."""
 
 
 class Addressee(Protocol):
@@ -39,6 +43,7 @@ class House:
         in microseconds; `max_payload` is in bytes.
         """
         self.rooms = rooms
+        self.soon = soon
         self.commits = rooms.commits
         self.names: Names[Addressee] = Names()
         self.clients = Clients(rooms.commits, soon)
@@ -46,9 +51,17 @@ class House:
         self.details = details
         self._now = now
         self._direct = now()
+        self._sweeps = 0
 
     def number_direct(self) -> tuple[int, int]:
         """Return the number of the next direct message, and its Unix time in milliseconds."""
         now = self._now()
         self._direct = max(self._direct + 1, now)
         return self._direct, now // 1000
+
+    def sweep(self) -> None:
+        """Let go of what need not be kept; to be called about once a second."""
+        self._sweeps += 1
+        if self.commits is not None and self._sweeps % PRUNE_SECONDS == 0:
+            self.commits.prune(self._now() // 1000)
+        self.rooms.sweep()

@@ -38,10 +38,11 @@ class Line(Protocol):
         """Ask a silent peer whether it is there, by the session's `beat`, from now on."""
         ...
 
-    def close(self, reason: str, last: bytes = b"") -> None:
+    def close(self, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
         """Take no more input, send what is owed and the frame `last`, then close.
 
-        `reason` is for the log, not for the peer.
+        `reason` is for the log, not for the peer.  With `cut`, nothing of any room is owed any
+        more, and `last` takes the place of what an end that is under way would send last.
         """
         ...
 

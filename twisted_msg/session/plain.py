@@ -85,8 +85,7 @@ class PlainSession:
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the replies to what was right."""
-        self._line.outlet.cut_short()
-        self._line.close(f"refused, {error}", self._rules.refusal(error))
+        self._line.close(f"refused, {error}", self._rules.refusal(error), cut=True)
 
     def beat(self) -> None:
         """Nothing: plain peers are never asked."""
@@ -119,6 +118,10 @@ class PlainSession:
 
     def turned_away(self) -> None:
         """What was said last could not be stored."""
+        self._line.hold()  # until then, lest the refusal of others lets it go on
+        self._house.soon(self._turn_away)
+
+    def _turn_away(self) -> None:
         self._line.outlet.owing = False
         error = ProtocolError(
             ErrorCode.BUSY,
@@ -129,8 +132,7 @@ class PlainSession:
     def fallen(self, cursor: Cursor, missed: int) -> None:
         """Tell the peer how many messages it missed, and close."""
         error = self._rules.frame(ERROR_PREFIX + b"missed %d" % missed)
-        self._line.outlet.end_with(error)  # it may be leaving already
-        self._line.close(f"stopped reading and missed {missed} messages", error)
+        self._line.close(f"stopped reading and missed {missed} messages", error, cut=True)
 
     def unreadable(self, cursor: Cursor, reason: str) -> None:
         """Tell the peer that what comes next for it is damaged, and close."""

@@ -33,7 +33,7 @@ class TypedSession:
 
     __slots__ = (
         "_author", "_cursors", "_house", "_last_room", "_last_words", "_line", "_lost", "_mark",
-        "key", "name", "number",
+        "_superseded", "key", "name", "number",
     )  # fmt: skip
 
     def __init__(self, line: Line, house: House) -> None:
@@ -42,9 +42,9 @@ class TypedSession:
         self._mark = Mark()
         self._cursors: dict[str, Cursor] = {}
         self._author = Author(line.number, b"")
-        self._last_words: tuple[str, ...] = ()
+        self._last_words: tuple[str, ...] | None = None
         self._last_room: Room | None = None
-        self._lost = False
+        self._lost = self._superseded = False
         self.number = line.number
         self.name = ""
         self.key: bytes | None = None
@@ -65,16 +65,14 @@ class TypedSession:
                     self._publish(room, payload, given)
                     return
         try:
-            if not words and not payload:
-                self._introduced()  # a keep-alive
-            else:
+            if words[:1] != ("HELLO",):
+                self._introduced()
+            if words or payload:  # else it is a keep-alive
                 request = requests.parse_request(frame)
-                if not isinstance(request, requests.Hello):
-                    self._introduced()
                 _VERBS[type(request)](self, request, words)
         except ProtocolError as error:
             if error.verb is None and words:
-                error.verb = words[0]
+                error.verb, error.subject = words[0], _subject(words)
             ends = error.ends_typed or error.verb == "HELLO"
             if ends or (error.verb == "PUB" and len(words) > 2):
                 raise
@@ -82,8 +80,7 @@ class TypedSession:
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the acknowledgement of what was right; close."""
-        self._line.outlet.cut_short()
-        self._line.close(f"refused, {error}", self.refusal(error))
+        self._line.close(f"refused, {error}", self.refusal(error), cut=True)
 
     def beat(self) -> None:
         """Ask a silent peer whether it is there."""
@@ -116,7 +113,15 @@ class TypedSession:
     def turned_away(self) -> None:
         """What was published last could not be stored: it was never received."""
         self._mark.received = self._mark.id
-        self._line.outlet.owing = False
+        self._line.hold()  # until then, lest the refusal of others lets it go on
+        self._house.soon(self._turn_away)
+
+    def _turn_away(self) -> None:
+        outlet = self._line.outlet
+        outlet.owing = False
+        if self._superseded:
+            outlet.pump()  # its last frame says so, and must: it is not to come back
+            return
         self.refuse(
             ProtocolError(
                 ErrorCode.BUSY,
@@ -128,8 +133,7 @@ class TypedSession:
 
     def supersede(self) -> str:
         """Another connection speaks for the client now; return the name that passes to it."""
-        self._house.names.release(self.name, self)
-        self._line.outlet.cut_short()
+        self._superseded = True
         self._line.close(
             "superseded by another connection of its client",
             self.refusal(
@@ -139,8 +143,15 @@ class TypedSession:
                     "not reconnect, or use a client of your own",
                 )
             ),
+            cut=True,
         )
+        self._house.names.release(self.name, self)
         return self.name
+
+    def inherit(self, name: str) -> None:
+        """Keep the name of the connection that was taken over until this one is welcome."""
+        if name:
+            self.name = self._house.names.claim(name, self)
 
     def fallen(self, cursor: Cursor, missed: int) -> None:
         """Never: this view has a frame for what is missed."""
@@ -160,7 +171,8 @@ class TypedSession:
 
     def direct(self, frame: bytes) -> bool | None:
         """Send a direct message, if the peer reads."""
-        return self._line.outlet.notify(frame)
+        welcome = bool(self._author.name)
+        return welcome and self._line.outlet.notify(frame)
 
     # -- the verbs -----------------------------------------------------------
 
@@ -175,7 +187,7 @@ class TypedSession:
         key = self.key = key_of(request.client)
         self._pause(
             lambda then: self._house.clients.enter(key, self, then),
-            lambda mark, name: self._welcome(request.name or name, mark),
+            lambda mark: self._welcome(request.name, mark),
         )
 
     def _welcome(self, wanted: str | None, mark: Mark | BaseException) -> None:
@@ -196,7 +208,7 @@ class TypedSession:
             self._last_words = words
             room.publish(self._line, self._author, request.payload)
         else:
-            self._last_words = ()
+            self._last_words = None  # and not (), which frames without words have
             self._publish(room, request.payload, request.id)
 
     def _publish(self, room: Room, payload: bytes, number: int) -> None:
@@ -286,7 +298,7 @@ class TypedSession:
         elif request.last is not None:
             seq = max(room.first, head + 1 - request.last)
         elif request.since is not None:
-            seq = room.tail.since(request.since) if since is None else since
+            seq = min(room.tail.since(request.since) if since is None else since, head + 1)
         before = self._cursors.get(room.name)
         cursor = room.join(self, self._line.outlet, VIEW, seq=seq, instead=before)
         cursor.marker, cursor.marker_at = replies.Live(room.name, head).encode(), head
@@ -330,7 +342,9 @@ class TypedSession:
             self._introduce(None)
 
     def _introduce(self, wanted: str | None) -> None:
-        self.name = self._house.names.claim(wanted or f"guest-{self.number}", self)
+        names = self._house.names
+        names.release(self.name, self)
+        self.name = names.claim(wanted or self.name or f"guest-{self.number}", self)
         self._author = Author(self.number, self.name.encode())
 
     def _pause(self, ask: Callable[[Callable[..., None]], None], then: Callable[..., None]) -> None:
@@ -366,6 +380,12 @@ class TypedSession:
         """Return the `ERR` frame for an error."""
         words, payload = error.answer(typed=True)
         return encode_frame(payload, words)
+
+
+def _subject(words: tuple[str, ...]) -> str | None:
+    """Return what says which request a frame was: a `PUB`'s id, else a room."""
+    places = {"PUB": (2, 1), "SUB": (1,)}.get(words[0], ())
+    return next((words[place] for place in places if place < len(words)), None)
 
 
 _VERBS: Final[

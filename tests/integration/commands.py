@@ -1,0 +1,152 @@
+"""The real command for tests: run to its end, started to stay, or under a terminal.
+
+Nothing sleeps here: readiness is read from output, and every wait has an end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from tests.integration.conftest import PATIENCE, ServerProcess, environment
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "twisted_msg", *words]
+
+
+def variables(server: ServerProcess | None = None, **more: str) -> dict[str, str]:
+    address = {} if server is None else {"TCPMSG_SERVER": server.address}
+    return environment(PYTHONPATH=str(ROOT), **address, **more)
+
+
+def run(
+    server: ServerProcess | None, *words: str, given: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command(*words),
+        input=given,
+        capture_output=True,
+        env=variables(server),
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def until(stream: IO[bytes] | None, text: bytes) -> bytes:
+    """Read lines until one holds the text; `PATIENCE` is kept by `begin`'s fixture."""
+    assert stream is not None
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} did not come")
+
+
+@contextmanager
+def beginning(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start commands that stay, with pipes on all sides; an alarm ends a test that hangs."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str, **more: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            command(*words),
+            stdin=more.pop("stdin", subprocess.PIPE),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=variables(server),
+        )
+        started.append(process)
+        return process
+
+    def late(*_: object) -> None:
+        raise AssertionError(f"nothing for {PATIENCE:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(int(2 * PATIENCE))
+    try:
+        yield start
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        for process in started:
+            process.kill()
+            process.wait(PATIENCE)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    try:
+                        stream.close()
+                    except BrokenPipeError:
+                        pass  # what was written and not read
+
+
+class Terminal:
+    """A command under a pseudo terminal, with what it wrote so far."""
+
+    def __init__(self, *words: str, line: str = "", **more: str) -> None:
+        """Run the command with these words, or a whole line of a shell."""
+        self.output = b""
+        program = ["/bin/sh", "-c", line] if line else command(*words)
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:  # pragma: no cover - the child becomes the command
+            try:
+                os.execve(program[0], program, more)
+            finally:
+                os._exit(127)
+        size = struct.pack("HHHH", 24, 80, 0, 0)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, size)
+
+    def type(self, text: bytes) -> None:
+        os.write(self.descriptor, text)
+
+    def wait_for(self, pattern: bytes) -> bytes:
+        """Return the output up to the pattern's match, and forget it."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = re.search(pattern, self.output, re.DOTALL)
+            if found:
+                seen, self.output = self.output[: found.end()], self.output[found.end() :]
+                return seen
+            ready, _, _ = select.select([self.descriptor], [], [], deadline - time.monotonic())
+            assert ready, (pattern, self.output)
+            try:
+                piece = os.read(self.descriptor, 65536)
+            except OSError:
+                piece = b""  # how Linux tells that the other side is gone
+            assert piece, (pattern, self.output)
+            self.output += piece
+            if b"\x1b[6n" in piece:  # where is the cursor? as a terminal answers
+                os.write(self.descriptor, b"\x1b[1;1R")
+
+    def wait(self) -> int:
+        """Read to the end and return the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while select.select([self.descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            try:
+                if not os.read(self.descriptor, 65536):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass

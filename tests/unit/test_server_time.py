@@ -1,0 +1,128 @@
+"""The passing of time, and its end: deadlines of plain connections, and a server that stops."""
+
+from twisted.internet.defer import ensureDeferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.world import World
+from twisted_msg.connection import (
+    FIRST_FRAME_SECONDS,
+    HEADER_SECONDS,
+    LINGER_SECONDS,
+    PAYLOAD_RATE,
+    PAYLOAD_SECONDS,
+)
+from twisted_msg.server import STOP_SECONDS
+
+
+class Deadlines(SynchronousTestCase):
+    """Who says nothing, or half of something, does not stay for ever."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.peer = self.world.peer()
+
+    def assert_timeout(self) -> None:
+        (payload,) = self.peer.payloads()
+        self.assertRegex(payload, rb"^!ERROR! timeout ")
+        self.assertTrue(self.peer.half_closed)
+
+    def test_no_first_frame(self) -> None:
+        self.world.wait(FIRST_FRAME_SECONDS - 1)
+        self.assertEqual(self.peer.received, b"")
+        self.world.wait(3)
+        self.assert_timeout()
+
+    def test_unfinished_header_however_it_trickles(self) -> None:
+        for _ in range(int(HEADER_SECONDS) + 1):
+            self.peer.say(b" ")
+            self.assertEqual(self.peer.received, b"")
+            self.world.wait(1)
+        self.world.wait(2)
+        self.assert_timeout()
+
+    def test_unfinished_payload_has_time_by_its_length(self) -> None:
+        length = 10 * PAYLOAD_RATE
+        self.peer.say(b"%-128d" % length)
+        self.world.wait(PAYLOAD_SECONDS + 9)
+        self.peer.say(b"x")
+        self.assertEqual(self.peer.received, b"")
+        self.world.wait(3)
+        self.assert_timeout()
+
+    def test_every_frame_has_its_own_time(self) -> None:
+        for _ in range(4):
+            self.peer.say(self.world.frame(b"x")[:100])
+            self.world.wait(HEADER_SECONDS - 5)
+            self.peer.say(self.world.frame(b"x")[100:])
+        self.assertFalse(self.peer.half_closed)
+
+    def test_listener_has_no_deadline(self) -> None:
+        self.peer.say(self.world.frame(b""))
+        self.world.wait(FIRST_FRAME_SECONDS * 3)
+        self.assertFalse(self.peer.half_closed)
+
+    def test_it_stands_still_while_the_server_does_not_read(self) -> None:
+        slow = self.world.member(stuck=True)
+        self.peer.say(self.world.frame(b""))
+        while self.peer.reading:
+            self.world.say(self.peer, b"x" * 60_000)
+            slow.take(1)
+        for _ in range(int(HEADER_SECONDS * 2)):
+            slow.take(1)
+            self.world.wait(1)
+        self.assertFalse(self.peer.reading)
+        self.assertFalse(self.peer.half_closed)
+
+
+class Stopping(SynchronousTestCase):
+    """What `stopService` does to connections."""
+
+    def setUp(self) -> None:
+        self.world = World()
+
+    def test_plain_members_are_told_behind_what_they_are_owed(self) -> None:
+        alice, bob = self.world.member(), self.world.member()
+        alice.say(self.world.frame(b"just in time"))
+        stopped = ensureDeferred(self.world.server.drain())
+        self.world.turn()
+        self.assertEqual(bob.payloads(), [b"just in time", b"!DISCONNECT!"])
+        self.assertEqual(alice.payloads(), [b"!DISCONNECT!"])
+        self.assertNoResult(stopped)
+        alice.close_input()
+        bob.close_input()
+        self.successResultOf(stopped)
+
+    def test_nothing_to_do(self) -> None:
+        self.successResultOf(ensureDeferred(self.world.server.drain()))
+
+    def test_silent_connection_is_closed_without_a_word(self) -> None:
+        peer = self.world.peer()
+        stopped = ensureDeferred(self.world.server.drain())
+        self.world.wait(LINGER_SECONDS + 1)
+        self.assertEqual(peer.received, b"")
+        self.successResultOf(stopped)
+
+    def test_fault_in_one_end_does_not_keep_the_others_from_theirs(self) -> None:
+        alice, bob = self.world.member(), self.world.member()
+        self.patch(alice.protocol, "stop", lambda: 1 // 0)
+        ensureDeferred(self.world.server.drain())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertRegex(alice.payloads()[0], b"^!ERROR! internal ")
+        self.assertEqual(bob.payloads(), [b"!DISCONNECT!"])
+
+    def test_stuck_member_holds_nobody_beyond_five_seconds(self) -> None:
+        alice, slow = self.world.member(), self.world.member(stuck=True)
+        self.world.say(alice, *[b"x" * 60_000] * 3)
+        stopped = ensureDeferred(self.world.server.drain())
+        self.world.wait(STOP_SECONDS - 1)
+        self.assertNoResult(stopped)
+        self.world.wait(1)
+        self.successResultOf(stopped)
+        self.assertTrue(slow.aborted)
+        self.assertEqual(self.world.clock.getDelayedCalls(), [])
+
+    def test_who_comes_late_is_closed(self) -> None:
+        self.world.member()
+        ensureDeferred(self.world.server.drain())
+        late = self.world.peer()
+        self.assertTrue(late.half_closed)
