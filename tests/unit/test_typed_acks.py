@@ -204,6 +204,24 @@ class FullDisk(StoredCase):
         self.assertEqual(again.frames()[0].words[2], "1")
         self.assertEqual(self.heard(again)[1:], ["ACK 3 3"])
 
+    def test_what_needs_no_disk_is_not_heard_behind_what_was_refused(self) -> None:
+        self.close_store()
+        self.world = self.begin(memory_room=["quick"])
+        member = self.peer("SUB quick")
+        bob = self.peer("HELLO name=bob")
+        self.heard(member)
+        alice = self.peer(f"HELLO {SECRET} name=alice")
+        self.break_store(lambda: StoreFull("full"))
+        said = ("PUB lobby 2: refused", "PUB quick 3: behind", "PUB @bob 4: behind")
+        alice.say(b"".join(map(frame, said)))
+        self.settle()
+        self.assert_ended(alice, by="ERR busy PUB")
+        self.mended.restore()
+        again = self.peer(f"HELLO {SECRET} name=alice", *said)
+        self.assertEqual(self.heard(again)[-1], "ACK 4 1")
+        self.assertEqual(self.heard(member), ["MSG quick 1 alice: behind"])
+        self.assertEqual(self.heard(bob)[1:], ["MSG @bob 1 alice: behind"])
+
     def test_refusal_of_one_does_not_let_another_go_on(self) -> None:
         self.close_store()
         self.world = self.begin(memory_room=["quick"])

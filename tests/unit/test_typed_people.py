@@ -141,21 +141,22 @@ class MemoryDirect(Direct, TypedCase):
 
 
 class StoredDirect(Direct, StoredCase):
-    def test_acknowledgement_does_not_pass_over_a_stored_message(self) -> None:
+    def test_direct_message_waits_for_what_is_to_be_stored_before_it(self) -> None:
         self.begin_to_say(self.alice, "PUB lobby 1: stored", "PUB @bob 2: live")
         self.world.turn()
-        self.assertEqual(self.heard(self.bob), ["MSG @bob 1 alice: live"])
+        self.assertEqual(self.heard(self.bob), [])
         self.assertEqual(self.heard(self.alice), [])
         self.settle()
-        self.assertEqual(self.heard(self.alice), ["ACK 2 1"])
+        self.assertEqual(self.heard(self.bob), ["MSG @bob 1 alice: live"])
+        self.assertEqual(self.heard(self.alice), ["ACK 1 1", "ACK 2 1"])
 
-    def test_nor_does_that_of_a_memory_room(self) -> None:
+    def test_so_does_that_of_a_memory_room(self) -> None:
         self.close_store()
         self.world = self.begin(memory_room=["quick"])
         alice = self.world.typed(frame("PUB lobby 1: x"), frame("PUB quick 2: x"))
         self.assertEqual(self.heard(alice), [])
         self.settle()
-        self.assertEqual(self.heard(alice), ["ACK 2 1"])
+        self.assertEqual(self.heard(alice), ["ACK 1 1", "ACK 2 1"])
 
     def test_memory_room_beside_the_store_acknowledges_at_the_end_of_the_turn(self) -> None:
         self.close_store()

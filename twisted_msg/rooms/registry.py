@@ -140,8 +140,6 @@ class Rooms:
     def sweep(self) -> None:
         """Let go of what need not be kept; to be called about once a second."""
         now = self._millis()
-        if self.commits is not None:
-            self.commits.prune(now)
         oldest = 0 if self._age is None else now - int(self._age * 1000)
         cost = 0
         for room in list(self._rooms.values()):

@@ -16,8 +16,8 @@ from twisted_msg.rooms.room import Room
 from twisted_msg.session.clients import Mark, key_of
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
+from twisted_msg.session.publishing import Publishing
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame, replies, requests
-from twisted_msg.wire.limits import HEADER_SIZE
 from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.names import number as read_number
 
@@ -32,22 +32,20 @@ class TypedSession:
     """One typed connection."""
 
     __slots__ = (
-        "_author", "_cursors", "_house", "_last_room", "_last_words", "_line", "_lost", "_mark",
-        "_superseded", "key", "name", "number",
+        "_cursors", "_house", "_last_room", "_last_words", "_line", "_lost", "_out", "_superseded",
+        "name", "number",
     )  # fmt: skip
 
     def __init__(self, line: Line, house: House) -> None:
         self._line = line
         self._house = house
-        self._mark = Mark()
+        self._out = Publishing(line, house, self._pause, self._turned_away)
         self._cursors: dict[str, Cursor] = {}
-        self._author = Author(line.number, b"")
         self._last_words: tuple[str, ...] | None = None
         self._last_room: Room | None = None
         self._lost = self._superseded = False
         self.number = line.number
         self.name = ""
-        self.key: bytes | None = None
 
     # -- from the connection -------------------------------------------------
 
@@ -57,12 +55,12 @@ class TypedSession:
         room = self._last_room
         if room is not None and not room.ended:  # publishers repeat themselves
             if words is self._last_words:
-                room.publish(self._line, self._author, payload)
+                room.publish(self._line, self._out.author, payload)
                 return
             if len(words) == 3 and words[1] == room.name and words[0] == "PUB":
                 given = read_number(words[2])
                 if given:
-                    self._publish(room, payload, given)
+                    self._out.publish(room, payload, given)
                     return
         try:
             if words[:1] != ("HELLO",):
@@ -96,40 +94,17 @@ class TypedSession:
         for cursor in self._cursors.values():
             cursor.leave()
         self._house.names.release(self.name, self)
-        if self.key is not None:
-            self._house.clients.leave(self.key, self)
+        if self._out.key is not None:
+            self._house.clients.leave(self._out.key, self)
 
     # -- from the rooms and the store ----------------------------------------
 
-    def stored(self, number: int, seq: int) -> None:
-        """Everything up to this id is stored: acknowledge it."""
-        mark, outlet = self._mark, self._line.outlet
-        if number <= mark.id:
-            return  # a later one was accepted in the meantime
-        mark.id, mark.seq = number, seq
-        outlet.owing = number < mark.received
-        outlet.acknowledge((b"0 ACK %d %d" % (number, seq)).ljust(HEADER_SIZE))
-
-    def turned_away(self) -> None:
-        """What was published last could not be stored: it was never received."""
-        self._mark.received = self._mark.id
-        self._line.hold()  # until then, lest the refusal of others lets it go on
-        self._house.soon(self._turn_away)
-
-    def _turn_away(self) -> None:
-        outlet = self._line.outlet
-        outlet.owing = False
+    def _turned_away(self, error: ProtocolError) -> None:
+        """What was published last could not be stored."""
         if self._superseded:
-            outlet.pump()  # its last frame says so, and must: it is not to come back
-            return
-        self.refuse(
-            ProtocolError(
-                ErrorCode.BUSY,
-                "the server's disk is full, so what is not acknowledged was not taken: send it "
-                "again later",
-                verb="PUB",
-            )
-        )
+            self._line.outlet.pump()  # its last frame says so, and must: it is not to come back
+        else:
+            self.refuse(error)
 
     def supersede(self) -> str:
         """Another connection speaks for the client now; return the name that passes to it."""
@@ -171,7 +146,7 @@ class TypedSession:
 
     def direct(self, frame: bytes) -> bool | None:
         """Send a direct message, if the peer reads."""
-        welcome = bool(self._author.name)
+        welcome = bool(self._out.author.name)
         return welcome and self._line.outlet.notify(frame)
 
     # -- the verbs -----------------------------------------------------------
@@ -182,9 +157,9 @@ class TypedSession:
                 ErrorCode.BAD_ARGS, "HELLO comes once, and before everything else: reconnect for it"
             )
         if request.client is None:
-            self._welcome(request.name, self._mark)
+            self._welcome(request.name, self._out.mark)
             return
-        key = self.key = key_of(request.client)
+        key = self._out.key = key_of(request.client)
         self._pause(
             lambda then: self._house.clients.enter(key, self, then),
             lambda mark: self._welcome(request.name, mark),
@@ -193,7 +168,7 @@ class TypedSession:
     def _welcome(self, wanted: str | None, mark: Mark | BaseException) -> None:
         if isinstance(mark, BaseException):
             raise ProtocolError(ErrorCode.INTERNAL, f"the store does not answer: {mark}")
-        self._mark = mark
+        self._out.mark = mark
         self._introduce(wanted)
         details = {**self._house.details, "name": self.name, "last_id": mark.received}
         self._line.outlet.answer(replies.Welcome(self.name, mark.received, details).encode())
@@ -201,61 +176,15 @@ class TypedSession:
 
     def _pub(self, request: requests.Pub, words: tuple[str, ...]) -> None:
         if request.room.startswith(DIRECT):
-            self._send_direct(request)
+            self._out.direct(request.room.removeprefix(DIRECT), request.payload, request.id)
             return
         room = self._last_room = self._house.rooms.open(request.room)
         if request.id is None:
             self._last_words = words
-            room.publish(self._line, self._author, request.payload)
+            room.publish(self._line, self._out.author, request.payload)
         else:
             self._last_words = None  # and not (), which frames without words have
-            self._publish(room, request.payload, request.id)
-
-    def _publish(self, room: Room, payload: bytes, number: int) -> None:
-        """Publish with an id, unless that was received before."""
-        if self._is_new(number):
-            self._owe(number, room.publish(self._line, self._author, payload), room)
-
-    def _is_new(self, number: int) -> bool:
-        """Return whether an id was not received yet; answer one that was."""
-        mark = self._mark
-        if number > mark.received:
-            return True
-        if mark.settled:  # else the acknowledgement that is to come covers it
-            self._line.outlet.acknowledge(replies.Ack(mark.id, mark.seq, dup=True).encode())
-        return False
-
-    def _owe(self, number: int, seq: int, room: Room | None) -> None:
-        """Acknowledge an id as soon as it, and everything before it, is stored."""
-        self._mark.received = number
-        self._line.outlet.owing = True
-        commits = self._house.commits
-        if commits is not None and commits.owes(self):
-            commits.owe(self, number, seq)  # behind what is not stored yet
-        elif room is not None:
-            room.owe(self, number, seq)
-        else:
-            self.stored(number, seq)
-
-    def _send_direct(self, request: requests.Pub) -> None:
-        """Hand a message to the connection of a name."""
-        if request.id is not None and not self._is_new(request.id):
-            return
-        name = request.room.removeprefix(DIRECT)
-        seq, millis = self._house.number_direct()
-        bearer = self._house.names.bearer(name)
-        message = replies.Msg(request.room, seq, self.name, millis, request.payload)
-        sent = None if bearer is None else bearer.direct(message.encode())
-        if not sent:
-            code, reason = (
-                (ErrorCode.BUSY, f"{name} does not read its messages now: send it again later")
-                if sent is False
-                else (ErrorCode.ABSENT, f"nobody called {name} can take direct messages now")
-            )
-            subject = request.room if request.id is None else str(request.id)
-            self._answer(ProtocolError(code, reason, verb="PUB", subject=subject))
-        if request.id is not None:
-            self._owe(request.id, seq, None)
+            self._out.publish(room, request.payload, request.id)
 
     def _sub(self, request: requests.Sub, words: tuple[str, ...]) -> None:
         if request.room not in self._cursors and len(self._cursors) >= SUBSCRIPTIONS_LIMIT:
@@ -345,7 +274,7 @@ class TypedSession:
         names = self._house.names
         names.release(self.name, self)
         self.name = names.claim(wanted or self.name or f"guest-{self.number}", self)
-        self._author = Author(self.number, self.name.encode())
+        self._out.author = Author(self.number, self.name.encode())
 
     def _pause(self, ask: Callable[[Callable[..., None]], None], then: Callable[..., None]) -> None:
         """Process no frame until an answer is there, and then what depends on it first."""

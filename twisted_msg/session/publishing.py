@@ -1,0 +1,136 @@
+"""What a typed connection publishes, and what of that is acknowledged.
+
+Law of this file: an id is received once, acknowledged when it and everything before it is
+stored, and never acknowledged past one that was turned away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted_msg.log.piece import Author
+from twisted_msg.rooms.room import Room
+from twisted_msg.session.clients import Mark
+from twisted_msg.session.house import House
+from twisted_msg.session.line import Line
+from twisted_msg.wire import ErrorCode, ProtocolError, replies
+from twisted_msg.wire.limits import HEADER_SIZE
+
+Pause = Callable[[Callable[[Callable[..., None]], None], Callable[..., None]], None]
+"""Processes no frame until an answer is there, and then what depends on it."""
+
+
+class Publishing:
+    """One connection's publishing: a debtor of rooms and store.
+
+    `author` is who its messages are from, `mark` how far its ids have come, `key` what the
+    store knows its client by.
+    """
+
+    __slots__ = ("_house", "_line", "_pause", "_refuse", "_refused", "author", "key", "mark")
+
+    def __init__(
+        self, line: Line, house: House, pause: Pause, refuse: Callable[[ProtocolError], None]
+    ) -> None:
+        """Take the line, the house, and the session's ways to wait and to refuse."""
+        self._line = line
+        self._house = house
+        self._pause = pause
+        self._refuse = refuse
+        self._refused = False
+        self.author = Author(line.number, b"")
+        self.mark = Mark()
+        self.key: bytes | None = None
+
+    def publish(self, room: Room, payload: bytes, number: int) -> None:
+        """Publish with an id, unless that was received before."""
+        if self._is_new(number):
+            if room.durable:
+                self._say(room, payload, number)
+            else:
+                self._in_order(lambda: self._say(room, payload, number))
+
+    def direct(self, to: str, payload: bytes, number: int | None) -> None:
+        """Send a direct message to the connection of a name, unless its id was received before."""
+        if number is None:
+            self._send_direct(to, payload, None)
+        elif self._is_new(number):
+            self._in_order(lambda: self._send_direct(to, payload, number))
+
+    def stored(self, number: int, seq: int) -> None:
+        """Everything up to this id is stored: acknowledge it."""
+        mark, outlet = self.mark, self._line.outlet
+        if number <= mark.id:
+            return  # of several memory rooms, one that was later accepted first
+        mark.id, mark.seq = number, seq
+        outlet.owing = number < mark.received
+        outlet.acknowledge((b"0 ACK %d %d" % (number, seq)).ljust(HEADER_SIZE))
+
+    def turned_away(self) -> None:
+        """What was published last could not be stored: it was never received."""
+        self._refused = True
+        self.mark.received = self.mark.id
+        self._line.hold()  # until then, lest the refusal of others lets it go on
+        self._house.soon(self._turn_away)
+
+    def _turn_away(self) -> None:
+        self._line.outlet.owing = False
+        self._refuse(
+            ProtocolError(
+                ErrorCode.BUSY,
+                "the server's disk is full, so what is not acknowledged was not taken: send it "
+                "again later",
+                verb="PUB",
+            )
+        )
+
+    def _is_new(self, number: int) -> bool:
+        """Return whether an id was not received yet; answer one that was."""
+        mark = self.mark
+        if number > mark.received:
+            return True
+        if mark.settled:  # else the acknowledgement that is to come covers it
+            self._line.outlet.acknowledge(replies.Ack(mark.id, mark.seq, dup=True).encode())
+        return False
+
+    def _in_order(self, say: Callable[[], None]) -> None:
+        """Say what is not stored, when what was published before it is.
+
+        Else it would have been heard already when what stands before it is turned away, and be
+        heard again when both are sent again.
+        """
+        commits = self._house.commits
+        if commits is not None and commits.owes(self):
+            self._pause(commits.settle, say)
+        else:
+            say()
+
+    def _say(self, room: Room, payload: bytes, number: int) -> None:
+        if self._refused:
+            return  # nothing is processed behind what was refused
+        if room.ended:
+            room = self._house.rooms.open(room.name)
+        seq = room.publish(self._line, self.author, payload)
+        self.mark.received = number
+        self._line.outlet.owing = True
+        room.owe(self, number, seq)
+
+    def _send_direct(self, to: str, payload: bytes, number: int | None) -> None:
+        if self._refused:
+            return
+        seq, millis = self._house.number_direct()
+        bearer = self._house.names.bearer(to)
+        message = replies.Msg(f"@{to}", seq, self.author.name.decode(), millis, payload)
+        sent = None if bearer is None else bearer.direct(message.encode())
+        if not sent:
+            code, reason = (
+                (ErrorCode.BUSY, f"{to} does not read its messages now: send it again later")
+                if sent is False
+                else (ErrorCode.ABSENT, f"nobody called {to} can take direct messages now")
+            )
+            subject = f"@{to}" if number is None else str(number)
+            notice = replies.Err(code, reason, "PUB", subject)
+            self._line.outlet.answer(notice.encode())
+        if number is not None:
+            self.mark.received = number
+            self.stored(number, seq)
