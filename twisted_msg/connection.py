@@ -14,35 +14,13 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_msg.deadlines import Deadlines
 from twisted_msg.delivery import Outlet
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
 from twisted_msg.transports import keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage
 from twisted_msg.wire.limits import HEADER_SIZE
-
-FIRST_FRAME_SECONDS: Final = 600.0
-"""How long a connection may say nothing at all: a person at the prompt of the original
-script thinks before the first message; a forgotten socket goes away."""
-
-HEADER_SECONDS: Final = 30.0
-"""How long a header may take from its first byte to its last: it fits one packet."""
-
-PAYLOAD_SECONDS: Final = 30.0
-"""How long any payload may take, whatever its size."""
-
-PAYLOAD_RATE: Final = 4096
-"""Bytes a second that a payload may arrive at beyond that: a 33.6k modem's."""
-
-FLUSH_SECONDS: Final = 30.0
-"""How long a peer that is owed something may take nothing of it (docs/protocol.md, Ends)."""
-
-HEARTBEAT_SECONDS: Final = 30
-"""Seconds of silence after which a peer that said HELLO is asked whether it is there: below
-the minute or more after which middleboxes forget a quiet connection."""
-
-SILENCE_SECONDS: Final = 3 * HEARTBEAT_SECONDS
-"""Seconds of silence after which it is given up."""
 
 LINGER_SECONDS: Final = 2.0
 """How long input is discarded behind the end, so that a reset does not destroy what the
@@ -102,13 +80,9 @@ class Connection(FrameProtocol):
         self._reason: str | None = None
         self._refused = False
         self._holds = 0
-        self._mark: object = None
-        self._since = 0.0
+        self._deadlines = Deadlines()
+        self._lingers_since = 0.0
         self._heard = self._beats = False
-        self._silent_since = 0.0
-        self._asked = 0
-        self._stuck_at: int | None = None
-        self._stuck_since = 0.0
 
     # -- the way in ----------------------------------------------------------
 
@@ -189,7 +163,7 @@ class Connection(FrameProtocol):
         """Undo one `hold`."""
         self._holds -= 1
         if self._holds == 0 and self.receiving:
-            self._mark = None  # the deadlines stood still meanwhile
+            self._deadlines.restart()
             if not self._ended:
                 self.transport.resumeProducing()
             self._guard(self.release_frames)
@@ -201,7 +175,7 @@ class Connection(FrameProtocol):
     def keep_beating(self) -> None:
         """Ask a silent peer whether it is there, from now on; see `Line`."""
         self._beats = True
-        self._hear(self.host.clock.seconds())
+        self._deadlines.hear(self.host.clock.seconds())
 
     def close(self, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""
@@ -215,7 +189,7 @@ class Connection(FrameProtocol):
         self._reason = reason
         if self._holds and not self._ended:
             self.transport.resumeProducing()  # to discard
-        self._mark = None
+        self._deadlines.restart()
         self.outlet.end(self._flushed, last)
 
     # -- the way out ---------------------------------------------------------
@@ -232,7 +206,7 @@ class Connection(FrameProtocol):
     def writeConnectionLost(self) -> None:
         """This side is closed, its last byte sent."""
         self._phase = _Phase.LINGERING
-        self._since = self.host.clock.seconds()
+        self._lingers_since = self.host.clock.seconds()
         if self._ended:
             self.transport.loseConnection()
 
@@ -255,24 +229,33 @@ class Connection(FrameProtocol):
     def sweep(self, now: float) -> None:
         """See to the deadlines; called about once a second."""
         if self._phase is _Phase.LINGERING:
-            if now - self._since >= LINGER_SECONDS:
+            if now - self._lingers_since >= LINGER_SECONDS:
                 self.transport.loseConnection()
         elif self._phase is _Phase.FLUSHING:
-            if self._stands_still(self.outlet.taken(), now, FLUSH_SECONDS):
+            if self._deadlines.unflushed(self.outlet.taken(), now):
                 self._reason = f"{self._reason}; it did not read the rest"
                 self.abort()
         else:
-            late = self._stall(now) if self.outlet.waiting else ""
-            if late:
-                self._reason = late
+            self._sweep_live(now)
+
+    def _sweep_live(self, now: float) -> None:
+        """See to the deadlines of a connection that is not on its way out."""
+        deadlines = self._deadlines
+        if self.outlet.waiting:
+            stuck = deadlines.stall(self.outlet.taken(), now, self.host.stall_limit)
+            if stuck:
+                self._reason = stuck
                 self.abort()
-            elif not self._holds:
-                late = self._lateness(now) or (self._silence(now) if self._beats else "")
-                if late:
-                    self.stop_receiving()
-                    self.refused(ProtocolError(ErrorCode.TIMEOUT, late))
-            else:
-                self._hear(now)  # nobody listens, so nobody is silent
+                return
+        if self._holds:
+            deadlines.hear(now)  # nobody listens, so nobody is silent
+            return
+        late = deadlines.lateness(self.decoder, now, first=self.session is None)
+        if not late and self._beats:
+            late = self._silence(now)
+        if late:
+            self.stop_receiving()
+            self.refused(ProtocolError(ErrorCode.TIMEOUT, late))
 
     def stop(self) -> None:
         """The server stops: say so, where it is known how to."""
@@ -285,57 +268,15 @@ class Connection(FrameProtocol):
         """Close at once, whatever is still unsent."""
         self.transport.abortConnection()
 
-    def _lateness(self, now: float) -> str:
-        """Return what the peer should have sent by now, or nothing."""
-        stage = self.decoder.stage
-        if stage is Stage.BETWEEN:
-            if self.session is None and self._stands_still(stage, now, FIRST_FRAME_SECONDS):
-                return (
-                    f"nothing came for {FIRST_FRAME_SECONDS:.0f} s: who only listens sends an "
-                    "empty message first"
-                )
-            return ""
-        limit = HEADER_SECONDS
-        if stage is Stage.PAYLOAD:
-            limit = PAYLOAD_SECONDS + self.decoder.announced / PAYLOAD_RATE
-        if self._stands_still((stage, self.decoder.unfinished), now, limit):
-            return f"a {stage.value} was not finished within {limit:.0f} s"
-        return ""
-
     def _silence(self, now: float) -> str:
         """Ask a silent peer whether it is there; return what to tell one that does not answer."""
-        questions = self._asked * HEADER_SIZE  # theirs is the one silence that counts
+        deadlines = self._deadlines
+        questions = deadlines.asked * HEADER_SIZE  # theirs is the one silence that counts
         if self._heard or (self.outlet.waiting and self.outlet.unsent() > questions):
             self._heard = False
-            self._hear(now)
+            deadlines.hear(now)
             return ""
-        silent = now - self._silent_since
-        if silent >= SILENCE_SECONDS:
-            return (
-                f"nothing came for {SILENCE_SECONDS} s: answer each PING with a PONG, or send "
-                "empty frames"
-            )
-        if silent >= HEARTBEAT_SECONDS * (self._asked + 1) and self.session is not None:
-            self._asked += 1
+        late = deadlines.silence(now)
+        if not late and self.session is not None and deadlines.ask(now):
             self.session.beat()
-        return ""
-
-    def _hear(self, now: float) -> None:
-        """Count the peer's silence from now on."""
-        self._silent_since = now
-        self._asked = 0
-
-    def _stall(self, now: float) -> str:
-        """Return why a peer that takes nothing of what waits for it is given up, or nothing."""
-        taken = self.outlet.taken()
-        if taken != self._stuck_at:
-            self._stuck_at, self._stuck_since = taken, now
-        if now - self._stuck_since < self.host.stall_limit:
-            return ""
-        return f"took nothing of what waited for it for {self.host.stall_limit:g} s"
-
-    def _stands_still(self, mark: object, now: float, limit: float) -> bool:
-        """Return whether a mark has been the same for `limit` seconds."""
-        if mark != self._mark:
-            self._mark, self._since = mark, now
-        return now - self._since >= limit
+        return late

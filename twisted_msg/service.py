@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from twisted_msg import __version__
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
-from twisted_msg.connection import HEARTBEAT_SECONDS
+from twisted_msg.deadlines import HEARTBEAT_SECONDS
 from twisted_msg.journal import Journal
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.sqlite import SqliteStore

@@ -4,11 +4,8 @@ from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import World
-from twisted_msg.connection import (
-    FIRST_FRAME_SECONDS,
-    FLUSH_SECONDS,
-    LINGER_SECONDS,
-)
+from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS
 from twisted_msg.rooms import registry
 
 
@@ -222,7 +219,7 @@ class Refusals(SynchronousTestCase):
 
     def test_fault_in_one_sweep_ends_that_connection_alone(self) -> None:
         alice = self.world.member()
-        self.patch(alice.protocol, "_lateness", lambda now: 1 // 0)
+        self.patch(alice.protocol, "_sweep_live", lambda now: 1 // 0)
         self.world.wait(2)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(alice.aborted)

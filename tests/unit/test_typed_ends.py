@@ -5,13 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import ensureDeferred
 
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
-from twisted_msg.connection import (
-    FLUSH_SECONDS,
-    HEADER_SECONDS,
-    HEARTBEAT_SECONDS,
-    LINGER_SECONDS,
-    SILENCE_SECONDS,
-)
+from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.deadlines import FLUSH_SECONDS, HEADER_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
 from twisted_msg.log.store import Retention
 from twisted_msg.session.house import PRUNE_SECONDS
 
