@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import redirect_stderr
 from typing import Any
 from unittest import mock
 
@@ -84,6 +86,18 @@ class AskingTests(SynchronousTestCase):
         self.ask("rooms", "--json")
         self.say(RoomList([hall]))
         self.assertEqual(json.loads(self.printed()), {"room": "hall", "members": 2, "seq": 1234})
+
+    def test_lists_that_were_cut(self) -> None:
+        for flags, said in (((), "tcpmsg: and 1234 more, left out"), (("--quiet",), "")):
+            for verb, reply in (
+                (("who", "hall"), Here("hall", ["bob"], 1234)),
+                (("rooms",), RoomList([], 1234)),
+            ):
+                with redirect_stderr(io.StringIO()) as stderr:
+                    self.ask(*flags, *verb)
+                    self.say(reply)
+                    self.assertNotIn("1234", self.printed())
+                self.assertEqual(stderr.getvalue()[: len(said) or None], said)
 
     def test_rooms_on_a_terminal(self) -> None:
         with mock.patch.object(sys.stdout, "isatty", return_value=True):

@@ -19,6 +19,7 @@ from twisted_msg.client import (
     Superseded,
     TimedOut,
 )
+from twisted_msg.client.errors import cannot_connect
 from twisted_msg.client.waiting import Gate
 
 
@@ -30,6 +31,7 @@ class OutcomeTests(SynchronousTestCase):
             (BrokenPipeError(), 0, ""),
             (UsageError("u"), 2, "tcpmsg: u\n"),
             (CannotConnect("c"), 5, "tcpmsg: c\n"),
+            (cannot_connect("s", Disconnected("d", server_goes=True)), 75, "s: d; try again"),
             (TimedOut("t"), 6, "tcpmsg: t\n"),
             (Refused("forbidden", "\x1b[2J"), 3, "forbidden: \\x1b[2J\n"),
             (Refused("limit", "r"), 75, "limit: r\n"),

@@ -20,12 +20,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_msg.cli.exits import Exit, InUse, UsageError
 from twisted_msg.cli.identity import Identity
 from twisted_msg.cli.options import Common
+from twisted_msg.cli.running import outcome
 from twisted_msg.cli.sending import Order, send
 from twisted_msg.client import CannotConnect, NotUnderstood, Refused, TimedOut
 from twisted_msg.client.outbox import ROOM_BYTES
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.replies import Ack, Err, Welcome
+from twisted_msg.wire.replies import Bye as ServerBye
 from twisted_msg.wire.requests import Bye, Hello, Pub, Request, parse_request
 
 COMMON = Common("unix:/server", "al", 128, b"", quiet=False, verbose=False, token="t0ken")
@@ -156,6 +158,48 @@ class SendTests(SynchronousTestCase):
         said = self.failure(TimedOut)
         self.assertIn("no acknowledgement within 5 s: 2 messages may be stored or not", said)
         self.assertIn("--client FILE", said)
+
+    def test_a_full_disk(self) -> None:
+        self.send([b"a", b"b"])
+        self.accept()
+        for _ in range(3):
+            self.say(Ack(1, 1), Err("busy", "the disk is full", "PUB"))
+            self.reactor.advance(1.5)
+            if self.reactor.seconds() < 4:
+                self.accept(last_id=1)
+        self.reactor.advance(1)
+        while not self.done.called:
+            self.reactor.advance(5)
+        error = self.failureResultOf(self.done, Refused).value
+        with redirect_stderr(io.StringIO()):
+            self.assertEqual(outcome(error), Exit.TRY_AGAIN)
+        self.assertIn(
+            "busy: the disk is full (no acknowledgement within 5 s for 1 mess", str(error)
+        )
+        self.assertIn("--client FILE", str(error))
+        self.assertIn("trying again (the server refused it: busy: the disk", self.stderr.getvalue())
+
+    def test_a_disk_that_was_full_for_a_while(self) -> None:
+        self.send([b"a"])
+        self.accept()
+        self.say(Err("busy", "the disk is full", "PUB"))
+        self.reactor.advance(1.5)
+        self.accept()
+        self.assertEqual(self.said(), [Pub("hall", b"a", 1)])
+        self.say(Ack(1, 1))
+        self.finish()
+
+    def test_a_server_that_goes_before_welcome(self) -> None:
+        self.send([b"a"])
+        self.protocol = self.reactor.unixClients[-1][1].buildProtocol(None)
+        self.transport = StringTransport()
+        self.protocol.makeConnection(self.transport)
+        self.say(ServerBye("the server stops: reconnect"))
+        self.gone()
+        self.reactor.advance(0)
+        error = self.failureResultOf(self.done, CannotConnect).value
+        with redirect_stderr(io.StringIO()):
+            self.assertEqual(outcome(error), Exit.TRY_AGAIN)
 
     def test_time_counts_from_the_last_acknowledgement(self) -> None:
         self.send([b"a", b"b"])

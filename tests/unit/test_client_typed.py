@@ -199,6 +199,38 @@ class ConnectingTests(Case):
         self.say(Welcome("alice", 0, {}))
         self.successResultOf(connected)
 
+    def test_a_server_that_goes_before_welcome(self) -> None:
+        connected = self.connect(2)
+        for said in ("maintenance", "soon back"):
+            self.accept()
+            self.assertEqual(self.say(Bye(said), Welcome("alice", 0, {})), [Goodbye()])
+            self.assertFalse(self.client.connected)
+            self.lose(ConnectionDone())
+            self.reactor.advance(1)
+        error = self.failureResultOf(connected, CannotConnect).value
+        self.assertTrue(error.server_goes)
+        self.assertIn("soon back; try again later", str(error))
+        self.assertEqual(self.told, ["the server stops: maintenance"])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_servers_without_typed_frames_are_told_of_plain_ones(self) -> None:
+        for end, kind in (
+            (lambda: None, CannotConnect),
+            (lambda: self.protocol.readConnectionLost(), CannotConnect),
+            (lambda: self.protocol.dataReceived(b"9".ljust(64) + b"!ERROR! x" * 9), NotUnderstood),
+            (lambda: self.reactor.advance(WELCOME_SECONDS), TimedOut),
+        ):
+            with self.subTest(kind):
+                self.setUp()
+                connected = self.connect()
+                self.accept()
+                end()
+                self.lose(ConnectionDone())
+                self.reactor.advance(0)
+                error = self.failureResultOf(connected, kind).value
+                self.assertIn("use --plain, or PlainClient in a program", str(error))
+                self.assertFalse(error.server_goes)
+
     def test_a_refused_hello_is_final(self) -> None:
         for code in ("bad-name", "version", "unauthorized", "bad-verb"):
             with self.subTest(code):
@@ -308,6 +340,57 @@ class SendingTests(Case):
             self.say(Err("busy", "the store is full", "PUB", str(n)))
             self.failureResultOf(sent[n - 1], Refused)
             self.again()
+
+    def test_a_server_that_takes_nothing_for_now(self) -> None:
+        reasons: list[ClientError] = []
+        self.client = Client(
+            self.reactor,
+            TCP4ClientEndpoint(self.reactor, "server", 1),
+            on_lost=reasons.append,
+            jitter=lambda: 0.5,
+        )
+        self.start()
+        sent = [self.client.send("lobby", text) for text in "abc"]
+        self.hear()
+        self.say(Ack(1, 1), Err("busy", "the disk is full", "PUB"))
+        self.successResultOf(sent[0])
+        self.assertTrue(self.transport.disconnecting)
+        said = self.again(1)
+        self.assertEqual(said, [Pub("lobby", b"b", 2), Pub("lobby", b"c", 3)])
+        (reason,) = reasons
+        assert isinstance(reason, Refused)
+        self.assertEqual((reason.code, reason.reason), ("busy", "the disk is full"))
+        self.assertIs(self.client.refusal, reason)
+        self.assertNoResult(sent[1])
+        self.say(Ack(2, 2))
+        self.assertIsNone(self.client.refusal)
+        self.say(Err("busy", "the disk is full", "PUB"))
+        self.reactor.advance(1)
+        self.assertIsNotNone(self.client.refusal)
+        self.again(3)
+        self.successResultOf(sent[2])
+        self.assertIsNone(self.client.refusal)
+
+    def test_ids_begin_where_a_program_wants(self) -> None:
+        self.assertIn("connect first", str(self.assertRaises(ValueError, self.client.begin_ids, 9)))
+        self.start(last_id=7)
+        for wrong, said in ((7, "would go back"), (0, "whole number"), (2**63, "whole number")):
+            error = self.assertRaises(ValueError, self.client.begin_ids, wrong)
+            self.assertIn(said, str(error))
+        self.client.send("lobby", "a")
+        self.client.begin_ids(100)
+        self.client.send_all("lobby", "bc")
+        self.client.begin_ids(2**63 - 1)
+        last = self.client.send("lobby", "d")
+        given = [8, 100, 101, 2**63 - 1]
+        self.assertEqual([pub.id for pub in self.hear() if isinstance(pub, Pub)], given)
+        self.assertRaises(ValueError, self.client.begin_ids, 2**63 - 1)
+        self.say(Ack(100, 1))
+        self.assertEqual(self.client.unacknowledged, 2)
+        said_again = self.again(100)
+        self.assertEqual([pub.id for pub in said_again if isinstance(pub, Pub)], given[2:])
+        self.say(Ack(2**63 - 1, 5))
+        self.assertEqual(self.successResultOf(last).id, 2**63 - 1)
 
     def test_one_that_is_too_large_for_the_decoder_has_no_id(self) -> None:
         self.start()
@@ -552,6 +635,14 @@ class AskingTests(Case):
         self.assertEqual(self.again(), [Who("a")])
         self.say(Err("bad-room", "no", "WHO", "a"))
         self.failureResultOf(asked[0], Refused)
+
+    def test_lists_that_were_cut(self) -> None:
+        self.start()
+        who, rooms = self.run_to(self.client.who("a")), self.run_to(self.client.rooms())
+        self.say(Here("a", ["x", "y"], 3), RoomList([], 0))
+        names = self.successResultOf(who)
+        self.assertEqual((names, names.cut), (["x", "y"], 3))
+        self.assertEqual(self.successResultOf(rooms).cut, 0)
 
     def test_a_cancelled_question(self) -> None:
         self.start()

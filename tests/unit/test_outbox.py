@@ -145,6 +145,18 @@ class OutboxTests(SynchronousTestCase):
         outbox.acknowledge(2, 2)
         self.assertEqual(ids(outbox.take()), [4, 5])
 
+    def test_ids_that_skip_fly_together(self) -> None:
+        outbox: Outbox[str] = Outbox(flight_messages=3)
+        outbox.resume(0)
+        for id_ in (10**6, 10**9, 10**12, 10**15):
+            outbox.begin_at(id_)
+            outbox.add("lobby", [b"x"], str(id_))
+        self.assertEqual(ids(outbox.take()), [10**6, 10**9, 10**12])
+        self.assertEqual(self.done(outbox.acknowledge(10**9, 2)), [str(10**6), str(10**9)])
+        self.assertEqual(ids(outbox.take()), [10**15])
+        outbox.resume(10**9)
+        self.assertEqual(ids(outbox.take()), [10**12, 10**15])
+
     def test_only_so_many_bytes_are_on_their_way_beside_one_large_message(self) -> None:
         outbox: Outbox[str] = Outbox(flight_bytes=1000)
         outbox.resume(0)

@@ -24,6 +24,7 @@ NAMES = {
     "FrameProtocol",
     "Gap",
     "Joined",
+    "Listing",
     "Message",
     "Messages",
     "NotUnderstood",

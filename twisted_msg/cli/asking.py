@@ -33,6 +33,12 @@ def run_question(common: Common, timeout: float, question: Question) -> int:
     return run(lambda reactor: ask(reactor, common, timeout, question), verbose=common.verbose)
 
 
+def tell_cut(common: Common, cut: int) -> None:
+    """Say how many entries a server left out of a list, if it did."""
+    if cut:
+        to_stderr(common)(f"and {cut} more, left out to keep within the server's payload limit")
+
+
 async def ask(reactor: Any, common: Common, timeout: float, question: Question) -> int:
     """Ask, and write the answer.
 

@@ -1,7 +1,8 @@
 """`tcpmsg chat`: people talk.
 
-Law of this file: it chooses how a chat is typed and shown, and ends it; the talk itself
-is in `conversation`, the ways to show it in `editor` and `linemode`.
+Law of this file: it chooses how a chat is typed and shown and which protocol is spoken,
+and ends it; what a line does is in `conversation`, what the protocols make of it in
+`plain_side` and `typed_side`, the ways to show it in `editor` and `linemode`.
 """
 
 from __future__ import annotations
@@ -10,18 +11,25 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted_msg.cli.exits import Exit
-from twisted_msg.cli.options import LOBBY, Common, only_lobby, read_common
+from twisted_msg.cli.exits import Exit, UsageError
+from twisted_msg.cli.options import LOBBY, Common, only_lobby, place, read_common
+from twisted_msg.wire.names import ROOM, ROOM_RULE
 
 if TYPE_CHECKING:
-    from twisted_msg.cli.conversation import Conversation, Screen
+    from twisted_msg.cli.conversation import Conversation, Side
+    from twisted_msg.cli.sayings import Screen
 
 LEAVE_SECONDS: Final = 10.0
 """How long the goodbye may take: somebody who leaves waits for the last line to be
 processed, but not for long."""
+
+
+HISTORY: Final = 20
+"""Messages shown on joining: a small terminal's screen, with room to type."""
 
 
 class Face(Protocol):
@@ -44,14 +52,28 @@ class Face(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "room", metavar="ROOM", nargs="?", default=LOBBY, help="where: lobby [default: lobby]"
+        "room", metavar="ROOM", nargs="?", default=LOBBY, help="where [default: lobby]"
+    )
+    parser.add_argument(
+        "--last",
+        metavar="N",
+        type=place,
+        default=None,
+        help="how many messages of a room to show on entering it "
+        f"[default: {HISTORY}, none if standard output is no terminal]",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Talk, and return the exit code."""
     common = read_common(arguments, os.environ)
-    only_lobby(arguments.room)
+    room = arguments.room.removeprefix("#")
+    if common.plain:
+        only_lobby(room)
+        if arguments.last:
+            raise UsageError("--last: the plain protocol has no history; leave --plain out")
+    elif ROOM.fullmatch(room) is None:
+        raise UsageError(f"no room {room!r}: {ROOM_RULE}")
     on_terminal = all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
     edits = on_terminal and find_spec("prompt_toolkit") is not None
     if edits:
@@ -66,50 +88,85 @@ def run(arguments: argparse.Namespace) -> int:
     if on_terminal and not edits:
         running.tell("no line editor here, so messages may cut into what you type: "
                      "pip install 'tcpmsg[chat]'")  # fmt: skip
+    last = arguments.last
+    if last is None:
+        last = HISTORY if sys.stdout is not None and sys.stdout.isatty() else 0
 
     def face(reactor: Any) -> Face:
         if edits:
             from twisted_msg.cli.editor import Editor
 
-            return Editor(common.name, os.environ)
+            return Editor(os.environ, quiet=common.quiet)
         from twisted_msg.cli.linemode import LineMode
 
         return LineMode(reactor, quiet=common.quiet)
 
-    return running.run(lambda reactor: talk(reactor, common, face), verbose=common.verbose)
+    def side(reactor: Any, screen: Screen) -> Side:
+        if common.plain:
+            return _plain_side(reactor, common, screen)
+        return _typed_side(reactor, common, screen, room, last)
+
+    return running.run(lambda reactor: talk(reactor, face, side), verbose=common.verbose)
 
 
-async def talk(reactor: Any, common: Common, face: Callable[[Any], Face]) -> int:
+async def talk(
+    reactor: Any, face: Callable[[Any], Face], side: Callable[[Any, Screen], Side]
+) -> int:
     """Connect and talk until the user leaves."""
     from twisted_msg.cli.conversation import Conversation
-    from twisted_msg.cli.member import Member
     from twisted_msg.cli.running import whichever
+    from twisted_msg.cli.sayings import Dated
     from twisted_msg.client.errors import TimedOut
-    from twisted_msg.client.sendable import sendable
 
     shown = face(reactor)
-    member = Member(reactor, common, shown.screen.say)
-    conversation = Conversation(
-        member.client,
-        shown.screen,
+    try:
+        screen = Dated(shown.screen)
+        spoken = side(reactor, screen)
+        conversation = Conversation(spoken, screen)
+
+        async def type_it_all() -> None:
+            await shown.read(conversation)
+            await spoken.settle()
+
+        try:
+            await spoken.start()
+            await whichever(type_it_all(), spoken.run())
+            left = await spoken.leave(LEAVE_SECONDS)
+        except TimedOut as error:
+            screen.say(f"left without the server's confirmation ({error})", urgent=True)
+            return Exit.TIMED_OUT
+        finally:
+            await spoken.abort()
+    finally:
+        await shown.finish()
+    return Exit.DONE if left else Exit.CANNOT_CONNECT
+
+
+def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
+    """Return a side that speaks the original protocol."""
+    from twisted_msg.cli.member import Member
+    from twisted_msg.cli.plain_side import PlainSide
+    from twisted_msg.client.sendable import sendable
+
+    return PlainSide(
+        Member(reactor, common, screen.say).client,
+        screen,
+        server=common.server,
         name=common.name,
         check=lambda message: sendable(message, common.disconnect_word, common.header_size),
     )
-    left = False
 
-    async def type_it_all() -> None:
-        await shown.read(conversation)
-        await conversation.settle()
 
-    try:
-        await member.client.connect()
-        shown.screen.say(f"connected to {common.server}; /help lists commands, Ctrl-D leaves")
-        await whichever(type_it_all(), conversation.send(), conversation.listen())
-        left = conversation.complete()
-        await member.client.close(LEAVE_SECONDS)
-    except TimedOut as error:
-        shown.screen.say(f"left without the server's confirmation ({error})")
-    finally:
-        await member.client.abort()
-        await shown.finish()
-    return Exit.DONE if left else Exit.CANNOT_CONNECT
+def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: int) -> Side:
+    """Return a side that speaks typed frames."""
+    from twisted_msg.cli.member import typed_member
+    from twisted_msg.cli.typed_side import TypedSide
+
+    return TypedSide(
+        lambda name: typed_member(reactor, replace(common, name=name), screen.say),
+        screen,
+        server=common.server,
+        name=common.name,
+        room=room,
+        last=last,
+    )

@@ -17,7 +17,7 @@ from twisted_msg.cli.member import Tidings
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import tell
 from twisted_msg.client.client import Client
-from twisted_msg.client.errors import NotUnderstood, TimedOut
+from twisted_msg.client.errors import TimedOut
 
 
 def to_stderr(common: Common) -> Callable[[str], None]:
@@ -71,6 +71,7 @@ async def connect(
     try:
         await connected
     except defer.TimeoutError:
-        raise TimedOut(f"no connection to {common.server} within {timeout:g} s") from None
-    except NotUnderstood as error:
-        raise NotUnderstood(f"{error}, others are spoken to with --header-size") from None
+        raise TimedOut(
+            f"no connection to {common.server} within {timeout:g} s; if something listens "
+            "there, it may speak plain frames only: try --plain"
+        ) from None

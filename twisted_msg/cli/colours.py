@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import IO, Final
 
 _SIGNED: Final = re.compile(r"([A-Za-z0-9._-]{1,24}): ")
@@ -22,20 +23,24 @@ def wanted(stream: IO[str], environment: Mapping[str, str]) -> bool:
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
-def signed(text: str) -> str:
-    """Return a line with the name before it, if it has one, in that name's colour."""
-    match = _SIGNED.match(text)
-    if match is None:
-        return text
-    name = match[1]
-    colour = _NAME_COLOURS[zlib.crc32(name.encode()) % len(_NAME_COLOURS)]
-    return _in(colour, name) + text[len(name) :]
+@dataclass(frozen=True)
+class Paint:
+    """Colours, or none: what draws with it need not know which."""
 
+    coloured: bool = False
 
-def dimmed(text: str) -> str:
-    """Return a notice, less bright than what people say."""
-    return _in(_DIM, text)
+    def dim(self, text: str) -> str:
+        """Return what is less important than what people say: a notice, a time."""
+        return self._in(_DIM, text)
 
+    def name(self, name: str) -> str:
+        """Return a name in its own colour, the same one wherever it stands."""
+        return self._in(_NAME_COLOURS[zlib.crc32(name.encode()) % len(_NAME_COLOURS)], name)
 
-def _in(colour: int, text: str) -> str:
-    return f"\x1b[{colour}m{text}\x1b[0m"
+    def signed(self, text: str) -> str:
+        """Return a line with the name before it, if it has one, in that name's colour."""
+        match = _SIGNED.match(text)
+        return text if match is None else self.name(match[1]) + text[len(match[1]) :]
+
+    def _in(self, colour: int, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.coloured else text

@@ -15,21 +15,25 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.patch_stdout import patch_stdout
 from twisted.internet.defer import Deferred
 
-from twisted_msg.cli import colours
+from twisted_msg.cli.colours import Paint, wanted
 from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.running import Interrupted
+from twisted_msg.cli.sayings import Saying, written
 from twisted_msg.cli.text import visible
 
 
 class Editor:
     """A terminal as a chat's face."""
 
-    def __init__(self, name: str | None, environment: Mapping[str, str]) -> None:
-        """Take the user's name for the prompt, and the environment for colours."""
-        self._coloured = colours.wanted(sys.stdout, environment)
-        self._prompt = "> " if name is None else f"{name}> "
+    def __init__(self, environment: Mapping[str, str], *, quiet: bool = False) -> None:
+        """Take the environment, which may refuse colours, and whether to leave out what can be."""
+        self._quiet = quiet
+        self._paint = Paint(wanted(sys.stdout, environment))
         self._session: PromptSession[str] = PromptSession(
             interrupt_exception=Interrupted,
+            enable_suspend=True,
+            refresh_interval=1.0,  # the prompt tells of what takes long
+            erase_when_done=True,  # a line is shown as it comes back, or told of
             reserve_space_for_menu=0,  # nothing is completed here
         )
         self._patched = ExitStack()
@@ -41,24 +45,24 @@ class Editor:
         """It is its own screen."""
         return self
 
-    def show(self, message: bytes) -> None:
-        """Show a message above the line being typed."""
-        text = visible(message, continuation="    ")
-        self._print(colours.signed(text) if self._coloured else text)
+    def show(self, saying: Saying) -> None:
+        """Show what was said above the line being typed."""
+        print(written(saying, self._paint))
 
-    def say(self, notice: str) -> None:
+    def say(self, notice: str, *, urgent: bool = False) -> None:
         """Show a notice above the line being typed."""
-        text = f"-- {visible(notice)}"
-        self._print(colours.dimmed(text) if self._coloured else text)
+        if urgent or not self._quiet:
+            print(self._paint.dim(f"-- {visible(notice)}"))
 
     async def read(self, conversation: Conversation) -> None:
         """Enter lines until one says to leave, or Ctrl-D does."""
         while True:
             try:
-                line = await self._line()
+                line = await self._line(conversation)
             except EOFError:
                 return
             for each in line.split("\n"):  # a paste may bring several
+                await conversation.room()
                 if conversation.enter(each.encode(errors="surrogateescape")) is After.LEAVE:
                     return
 
@@ -72,17 +76,14 @@ class Editor:
             await done
         self._patched.close()
 
-    async def _line(self) -> str:
+    async def _line(self, conversation: Conversation) -> str:
         """Return the next line."""
         self._task = asyncio.get_running_loop().create_task(
             self._session.prompt_async(
-                self._prompt,
+                lambda: conversation.prompt,
                 handle_sigint=False,  # signals are `running`'s matter
                 set_exception_handler=False,
             )
         )
         line: str = await Deferred.fromFuture(self._task)
         return line
-
-    def _print(self, text: str) -> None:
-        print(text)

@@ -1,7 +1,8 @@
 """A chat without a line editor: lines in, lines out.
 
 Law of this file: works with every kind of standard input and output; stdout carries
-what others say, stderr what the program says.
+what others say, stderr what the program says.  What this user wrote is not repeated: it
+stands on the terminal already, and whatever writes into a pipe knows it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.lines import Lines
 from twisted_msg.cli.running import tell, whichever
-from twisted_msg.cli.shapes import raw_line, visible_line
+from twisted_msg.cli.sayings import Saying, written
 from twisted_msg.cli.streams import Input, Output
 
 
@@ -22,24 +23,28 @@ class LineMode:
     """Standard input and output as a chat's face."""
 
     def __init__(self, reactor: Any, *, quiet: bool = False) -> None:
-        """Take the reactor, and whether to leave out notices."""
+        """Take the reactor, and whether to leave out what is not urgent."""
         self._input = Input(reactor)
         self._output = Output(reactor)
         self._quiet = quiet
-        self._line = visible_line if sys.stdout.isatty() else raw_line
+        self._terminal = sys.stdout.isatty()
 
     @property
     def screen(self) -> LineMode:
         """It is its own screen."""
         return self
 
-    def show(self, message: bytes) -> Deferred[None]:
-        """Write a message to stdout."""
-        return self._output.put(self._line(message))
+    def show(self, saying: Saying) -> Deferred[None] | None:
+        """Write to stdout what others said."""
+        if saying.own:
+            return None
+        if saying.sender is None and not self._terminal:
+            return self._output.put(saying.text + b"\n")  # the plain protocol, for programs
+        return self._output.put(f"{written(saying)}\n".encode())
 
-    def say(self, notice: str) -> None:
+    def say(self, notice: str, *, urgent: bool = False) -> None:
         """Write a notice to stderr."""
-        if not self._quiet:
+        if urgent or not self._quiet:
             tell(notice)
 
     async def read(self, conversation: Conversation) -> None:

@@ -32,15 +32,17 @@ def run(arguments: argparse.Namespace) -> int:
     not_plain(common, "rooms")
     for_people = on_terminal(sys.stdout)
 
+    from twisted_msg.cli.asking import run_question, tell_cut
+
     async def listed(client: Client) -> bytes:
-        found = [_row(each) for each in await client.rooms()]
+        rooms = await client.rooms()
+        tell_cut(common, rooms.cut)
+        found = [_row(each) for each in rooms]
         found.sort(key=lambda row: (str(row["room"]).casefold(), str(row["room"])))
         if arguments.json:
             return b"".join(map(json_row, found))
         rows = [tuple(visible(str(cell)) for cell in row.values()) for row in found]
         return (_table(rows) if for_people else _tabbed(rows)).encode()
-
-    from twisted_msg.cli.asking import run_question
 
     return run_question(common, arguments.timeout, listed)
 

@@ -155,12 +155,12 @@ async def _watched(work: Work, verbose: bool) -> int:
 
 def _code(error: ClientError) -> Exit:
     """Return the exit code for what ended a client's work."""
-    if isinstance(error, CannotConnect):
+    if error.server_goes:
+        return Exit.TRY_AGAIN
+    if isinstance(error, CannotConnect | Disconnected):
         return Exit.CANNOT_CONNECT
     if isinstance(error, TimedOut):
         return Exit.TIMED_OUT
-    if isinstance(error, Disconnected):
-        return Exit.TRY_AGAIN if error.server_goes else Exit.CANNOT_CONNECT
     if isinstance(error, Gap):
         return Exit.GAP
     if isinstance(error, Refused):

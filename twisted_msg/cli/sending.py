@@ -88,7 +88,7 @@ class Sending:
         self._first = order.first_id or stored + 1
         self._stored_before = max(0, stored + 1 - self._first)
         if self._first > stored + 1:
-            _begin_ids_at(client, self._first)
+            client.begin_ids(self._first)
         self._number = 0
         self._sent = 0
         self._owed = 0
@@ -101,7 +101,7 @@ class Sending:
         try:
             await whichever(self._pump(source), self._stalled(), progress.show(self._how_far))
         except TimedOut as error:
-            raise self._advised(error) from None
+            raise self._advised(error, self._client.refusal) from None
 
     async def _pump(self, source: Source) -> None:
         """Send, at the pace of the acknowledgements."""
@@ -178,8 +178,11 @@ class Sending:
         value = self._client.server.get(key)
         return value if isinstance(value, int) else default
 
-    def _advised(self, error: TimedOut) -> TimedOut:
-        """Return an error with what may be stored, and what to do about it."""
+    def _advised(self, error: TimedOut, refusal: ClientError | None) -> ClientError:
+        """Return an error with what may be stored, and what to do about it.
+
+        If the server has said why it takes nothing for now, that is the error.
+        """
         left = self._client.unacknowledged
         some = "1 message" if left == 1 else f"{left} messages"
         path = self._order.client_file
@@ -190,6 +193,8 @@ class Sending:
                 f"the same command with --client {path} --id {self._first} is safe to run, "
                 "and sends only what is not stored"
             )
+        if isinstance(refusal, Refused):
+            return Refused(refusal.code, f"{refusal.reason} ({error} for {some}; {advice})")
         return TimedOut(f"{error}: {some} may be stored or not; {advice}")
 
 
@@ -201,8 +206,3 @@ def _too_large(size: int, limit: int, before: int) -> Refused:
         ErrorCode.TOO_LARGE,
         f"{which} has {size} bytes, and this server takes {limit}; {fate}",
     )
-
-
-def _begin_ids_at(client: Client, id_: int) -> None:
-    """Have a client that has sent nothing yet give its next message this id."""
-    client._talk.outbox._next = id_  # the library has no public way for it yet

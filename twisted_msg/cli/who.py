@@ -28,12 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     not_plain(common, "who")
     room: str = arguments.room
 
+    from twisted_msg.cli.asking import run_question, tell_cut
+
     async def names(client: Client) -> bytes:
-        found = sorted(await client.who(room), key=str.casefold)
+        listed = await client.who(room)
+        tell_cut(common, listed.cut)
+        found = sorted(listed, key=str.casefold)
         if arguments.json:
             return b"".join(json_row({"room": room, "name": name}) for name in found)
         return "".join(f"{name}\n" for name in found).encode()
-
-    from twisted_msg.cli.asking import run_question
 
     return run_question(common, arguments.timeout, names)

@@ -4,7 +4,8 @@ Law of this floor: it knows the protocol and the wire, and nothing of the server
 reactor, clock and randomness are arguments.
 """
 
-from twisted_msg.client.client import Client, connect
+from twisted_msg.client.client import Client
+from twisted_msg.client.connecting import connect
 from twisted_msg.client.errors import (
     CannotConnect,
     ClientError,
@@ -16,6 +17,7 @@ from twisted_msg.client.errors import (
     TimedOut,
 )
 from twisted_msg.client.factory import PlainFactory
+from twisted_msg.client.listing import Listing
 from twisted_msg.client.messages import Joined, Messages, Parted, Presence, Present
 from twisted_msg.client.outbox import Receipt
 from twisted_msg.client.plain import PlainConnection
@@ -30,6 +32,7 @@ __all__ = [
     "Disconnected",
     "Gap",
     "Joined",
+    "Listing",
     "Message",
     "Messages",
     "NotUnderstood",

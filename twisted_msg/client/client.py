@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail
@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from twisted_msg.client.connection import GOODBYE_SECONDS, MAX_RECEIVED
 from twisted_msg.client.errors import ClientError, Disconnected, Gap, Refused, TimedOut
+from twisted_msg.client.listing import Listing
 from twisted_msg.client.messages import Messages, Presence, Reading
 from twisted_msg.client.outbox import Receipt
 from twisted_msg.client.postbox import Postbox
@@ -28,56 +29,11 @@ from twisted_msg.client.talk import Talk
 from twisted_msg.client.typed import TypedFactory
 from twisted_msg.wire import ErrorCode
 from twisted_msg.wire.names import CLIENT, CLIENT_RULE
+from twisted_msg.wire.replies import Here, RoomList
 from twisted_msg.wire.requests import Hello, Ping, Rooms, Sub, Who
 
 CLIENT_BYTES: Final = 16
 """Random bytes of a client's id: 128 bits, so that nobody guesses it, or draws it twice."""
-
-
-class Options(TypedDict, total=False):
-    """What `connect` hands on to `Client`, which says what each is."""
-
-    client_id: str | None
-    token: str | None
-    max_payload: int
-    on_connected: Callable[[], None] | None
-    on_lost: Callable[[ClientError], None] | None
-    jitter: Callable[[], float]
-    entropy: Callable[[int], str]
-
-
-async def connect(
-    reactor: Any,
-    server: str | IStreamClientEndpoint,
-    name: str | None = None,
-    *,
-    attempts: int | None = 1,
-    **options: Unpack[Options],
-) -> Client:
-    """Connect to a server and return the `Client`, once the server has made it welcome.
-
-    ::
-
-        from twisted.internet.task import react
-        from twisted_msg import connect
-
-        async def main(reactor):
-            client = await connect(reactor, "tcp:127.0.0.1:5050", name="alice")
-            await client.send("lobby", "hello")            # resolves when it is stored
-            async for message in client.messages("lobby", last=10):
-                print(message.seq, message.sender, message.text)
-
-        react(main)
-
-    `server` is an address as people type it (`HOST:PORT`, an endpoint string,
-    `tcpmsg://...`) or a Twisted endpoint; `options` are those of `Client`.  It is tried
-    `attempts` times, for ever if that is None.  Raises `CannotConnect` with the cause of the
-    last attempt, or `Refused` if the server does not want this client, and `ValueError` for
-    what cannot be an address, a name or a client id.
-    """
-    client = Client(reactor, server, name, **options)
-    await client.connect(attempts)
-    return client
 
 
 class Client:
@@ -212,6 +168,16 @@ class Client:
             )
         return self._talk.send(room, payloads)
 
+    def begin_ids(self, number: int) -> None:
+        """Give the next message this id, from 1 to 2^63-1, and the others those behind it.
+
+        Ids rise by one from where the server stands with this client's id.  A program that
+        keeps `client_id`, and gives the same messages the same ids in every run, sends none
+        twice.  Raises `ValueError` if that would go back, behind ids that were given or that
+        the server has received (`Client.server["last_id"]`), and before `connect`.
+        """
+        self._talk.outbox.begin_at(number)
+
     def room(self) -> Deferred[None]:
         """Return a Deferred that fires when there is room for more to send.
 
@@ -224,6 +190,14 @@ class Client:
     def unacknowledged(self) -> int:
         """How many messages are not known to be stored."""
         return len(self._talk.outbox)
+
+    @property
+    def refusal(self) -> ClientError | None:
+        """Why the server takes no messages for now, or None if it does: its disk may be full.
+
+        They are sent again after a pause that grows, until it takes them.
+        """
+        return self._talk.refusal
 
     # -- reading -------------------------------------------------------------
 
@@ -275,16 +249,22 @@ class Client:
 
     # -- asking --------------------------------------------------------------
 
-    async def who(self, room: str) -> list[str]:
-        """Return the names of those who are in a room.  Raises `Refused`."""
-        check_room(room)
-        names: list[str] = (await self._talk.ask(Who(room))).names
-        return names
+    async def who(self, room: str) -> Listing[str]:
+        """Return the names of those who are in a room; `Listing.cut` more did not fit.
 
-    async def rooms(self) -> list[dict[str, Any]]:
-        """Return the rooms that one may see, each as the server describes it.  Raises `Refused`."""
-        rooms: list[dict[str, Any]] = (await self._talk.ask(Rooms())).rooms
-        return rooms
+        Raises `Refused`.
+        """
+        check_room(room)
+        here: Here = await self._talk.ask(Who(room))
+        return Listing(here.names, here.cut)
+
+    async def rooms(self) -> Listing[dict[str, Any]]:
+        """Return the rooms that one may see, each as the server describes it.
+
+        `Listing.cut` more did not fit.  Raises `Refused`.
+        """
+        found: RoomList = await self._talk.ask(Rooms())
+        return Listing(found.rooms, found.cut)
 
     async def ping(self) -> float:
         """Return how many seconds the server took to process all that was sent before."""

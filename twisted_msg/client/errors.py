@@ -24,6 +24,9 @@ FINAL: Final = frozenset(
 )
 """Codes after which trying again would only be refused again."""
 
+ONLY_PLAIN: Final = "if it speaks plain frames only, use --plain, or PlainClient in a program"
+"""What to try with a server that is there and has no typed frames."""
+
 MISSED: Final = "missed"
 """The code that tells a plain member how many messages it missed; its reason is the number."""
 
@@ -34,16 +37,16 @@ class ClientError(Exception):
     final: bool = False
     """Whether a new connection would end the same way."""
 
+    server_goes: bool = False
+    """Whether the server said that it stops: it may be back soon."""
+
 
 class CannotConnect(ClientError):
     """There is no connection to the server, and there was none before."""
 
 
 class Disconnected(ClientError):
-    """The connection has ended.
-
-    `server_goes` is true if the server said that it stops: it may be back soon.
-    """
+    """The connection has ended."""
 
     def __init__(self, reason: str, *, server_goes: bool = False) -> None:
         super().__init__(reason)
@@ -125,7 +128,9 @@ def answered(code: str, reason: str, *, hello: bool = False) -> Refused:
 
 def cannot_connect(address: str, cause: BaseException) -> CannotConnect:
     """Return the exception for a failed attempt to reach `address` (as the user wrote it)."""
-    return CannotConnect(f"cannot connect to {address}: {_explained(cause)}")
+    made = CannotConnect(f"cannot connect to {address}: {_explained(cause)}")
+    made.server_goes = isinstance(cause, ClientError) and cause.server_goes
+    return made
 
 
 def _explained(cause: BaseException) -> str:
@@ -138,8 +143,13 @@ def _explained(cause: BaseException) -> str:
         return "no answer; check the address, and that no firewall stands between"
     if isinstance(cause, error.NoRouteError):
         return "no route to that host; check the address and this machine's network"
+    if isinstance(cause, ClientError) and cause.server_goes:
+        return f"{cause}; try again later"
     if isinstance(cause, ClientError):
-        return f"{cause}, before it made this client welcome"
+        return (
+            f"{cause} before it made this client welcome: it may be stopping, or no tcpmsg "
+            f"server; {ONLY_PLAIN}"
+        )
     number = getattr(cause, "osError", None)
     text = os.strerror(number) if isinstance(number, int) else str(cause).strip(". \n")
     return f"{text or type(cause).__name__}; check the address, and that the server runs"

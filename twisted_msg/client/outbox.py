@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from twisted_msg.wire.names import ID_RULE, MAX_ID
 from twisted_msg.wire.requests import Pub
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class Outbox(Generic[T]):
         self._handed = 0  # the highest on any
         self._unsent: deque[Batch[T]] = deque()  # those not handed over whole
         self._flying = 0  # bytes of what is handed over and not settled
+        self._aloft = 0  # how many messages that is
         self.owed = 0
         """Bytes of all that is not settled."""
 
@@ -111,6 +113,22 @@ class Outbox(Generic[T]):
             None,
         )
 
+    def begin_at(self, id_: int) -> None:
+        """Give the next message this id, and the others the ids behind it.
+
+        Raises `ValueError` for what is no id, for one that was given already or that the
+        server has received, and before the first connection, when that is not known.
+        """
+        if not 1 <= id_ <= MAX_ID:
+            raise ValueError(f"{ID_RULE}, and not {id_}")
+        if not self._begun:
+            raise ValueError(
+                "connect first: before that it is not known which ids the server has received"
+            )
+        if id_ < self._next:
+            raise ValueError(f"the id {id_} would go back: the next one is {self._next} or higher")
+        self._next = id_
+
     def add(self, room: str, payloads: Sequence[bytes], waiter: T) -> Batch[T]:
         """Take messages (one or more) and give them ids."""
         batch = Batch(room, self._next, payloads, waiter)
@@ -127,20 +145,22 @@ class Outbox(Generic[T]):
         """
         frames: list[bytes] = []
         while self._unsent:
-            batch, head = self._unsent[0], self._batches[0]
-            highest = head.first + head.settled + self._flight_messages - 1
+            batch = self._unsent[0]
             room, first, payloads, errors = batch.room, batch.first, batch.payloads, batch.errors
             at = max(self._sent + 1 - first, batch.settled)
             while at < len(payloads):
                 id_, payload = first + at, payloads[at]
                 cost = len(payload) + HEADER_COST
-                if id_ > highest or (self._flying and self._flying + cost > self._flight_bytes):
+                if self._aloft >= self._flight_messages or (
+                    self._flying and self._flying + cost > self._flight_bytes
+                ):
                     return b"".join(frames)
                 if id_ not in errors:
                     frames.append(Pub(room, payload, id_).encode())
                     self._handed = max(self._handed, id_)
                 self._sent = id_
                 self._flying += cost
+                self._aloft += 1
                 at += 1
             self._unsent.popleft()
         return b"".join(frames)
@@ -200,7 +220,7 @@ class Outbox(Generic[T]):
             )
         done = self.acknowledge(last_id, None)
         self._sent = last_id
-        self._flying = 0
+        self._flying = self._aloft = 0
         self._unsent = deque(self._batches)
         return done
 
@@ -209,7 +229,7 @@ class Outbox(Generic[T]):
         left = list(self._batches)
         self._batches.clear()
         self._unsent.clear()
-        self.owed = self._flying = 0
+        self.owed = self._flying = self._aloft = 0
         return left
 
     # -- within --------------------------------------------------------------
@@ -227,6 +247,7 @@ class Outbox(Generic[T]):
             cost = _cost(batch.payloads[batch.settled : upto])
             self.owed -= cost
             self._flying = max(0, self._flying - cost)
+            self._aloft = max(0, self._aloft - (upto - batch.settled))
             batch.settled = upto
 
     def _finished(self, batch: Batch[T]) -> bool:

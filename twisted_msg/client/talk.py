@@ -65,6 +65,8 @@ class Talk:
         self.settled = Gate(opened=True)
         """Open while nothing is unacknowledged."""
         self.closing = False
+        self.refusal: ClientError | None = None
+        """Why the server takes nothing for now, until it acknowledges something again."""
         self._error: ClientError | None = None
         self._questions: Questions[Deferred[Any]] = Questions()
         self._replies: dict[type, Callable[[Any], None]] = {
@@ -135,6 +137,8 @@ class Talk:
             return
         self.name, self.details = welcome.name, welcome.details
         self.connection = connection
+        if settled:
+            self.refusal = None
         self.readings.connected()
         self._write(self._questions.again())
         self._flush()
@@ -174,6 +178,7 @@ class Talk:
 
     def _ack(self, reply: Ack) -> None:
         """Messages are stored."""
+        self.refusal = None
         self._settle(self.outbox.acknowledge(reply.id, reply.seq))
 
     def _pong(self, reply: Pong) -> None:
@@ -201,6 +206,10 @@ class Talk:
 
     def _refused(self, reply: Err, error: ClientError) -> None:
         """A message is not taken: give it up, and send the others again."""
+        if reply.subject is None and reply.code == ErrorCode.BUSY:
+            self.refusal = error  # of all that is not acknowledged; it is sent again later
+            self._cut(error)
+            return
         id_ = number(reply.subject or "")
         if id_ is None and reply.code == ErrorCode.TOO_LARGE:
             id_ = self.outbox.oldest  # what came before it is acknowledged before it
@@ -210,10 +219,14 @@ class Talk:
         batch = self.outbox.refuse(id_, error)
         if not (room[:1] == DIRECT and reply.code in NOTICES):
             self.line.forgive()  # it is this message's fault
-            if self.connection is not None:
-                self.connection.end(error)
-                self.connection.close()
+            self._cut(error)
         self._settle([] if batch is None else [batch])
+
+    def _cut(self, error: ClientError) -> None:
+        """End the connection, as the server does behind a refusal; another is tried."""
+        if self.connection is not None:
+            self.connection.end(error)
+            self.connection.close()
 
     def _answer(self, verb: str, subject: str | None, reply: Reply) -> None:
         """Give an answer to whoever asked."""

@@ -15,7 +15,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
-from twisted_msg.client.errors import Disconnected, TimedOut, answered
+from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import Frame
 from twisted_msg.wire.errors import ENDING
@@ -43,7 +43,7 @@ class TypedConnection(ClientConnection):
     """One connection to a server, in typed frames.  Made by `TypedFactory`."""
 
     unconfirmed = "the connection was cut off"
-    hint = "check the address; typed frames need a server with headers of 128 bytes"
+    hint = f"check the address; {ONLY_PLAIN} (and --header-size if it has another)"
 
     def __init__(self, told: TypedFactory) -> None:
         """Take the factory, which knows how to introduce oneself and whom to tell."""
@@ -85,7 +85,7 @@ class TypedConnection(ClientConnection):
         elif isinstance(reply, Bye):
             self._server_goes(reply.reason)
         elif isinstance(reply, Welcome):
-            if not self._welcomed:
+            if not self._welcomed and self._error is None:
                 self._welcomed = True
                 self._stop_waiting()
                 self._told.made(self, reply)
@@ -120,6 +120,7 @@ class TypedConnection(ClientConnection):
             said = reason or "no reason was given"
             self.end(Disconnected(f"the server stops: {said}", server_goes=True))
             self.write(Goodbye().encode())
+            self._stop_waiting()
             self._late = self._clock.callLater(FAREWELL_SECONDS, self.abort)
 
     def _stop_waiting(self) -> None:
@@ -130,7 +131,7 @@ class TypedConnection(ClientConnection):
     def _no_welcome(self) -> None:
         """The server says nothing: it may not be one."""
         self.end(TimedOut(f"the server did not answer HELLO within {WELCOME_SECONDS:g} s; "
-                          "is it a tcpmsg server?"))  # fmt: skip
+                          f"is it a tcpmsg server? {ONLY_PLAIN}"))  # fmt: skip
         self.abort()
 
     def _ask(self) -> None:
