@@ -134,6 +134,79 @@ def test_the_bash_client_is_executable() -> None:
     assert os.access(EXAMPLES / "plain_client.sh", os.X_OK)
 
 
+SECRET = "0123456789abcdef"
+
+
+def publisher(server: ServerProcess, number: int, room: str, text: str) -> list[str]:
+    path = str(EXAMPLES / "publisher.sh")
+    return ["bash", path, "127.0.0.1", str(server.port), SECRET, str(number), room, text]
+
+
+def history(server: ServerProcess, *room: str) -> list[str]:
+    return ["bash", str(EXAMPLES / "history.sh"), "127.0.0.1", str(server.port), *room]
+
+
+def test_the_publisher_s_message_is_stored_once(server: ServerProcess, run: Run) -> None:
+    for number, text, printed in (
+        (7, "Grüße, 世界", "ACK 7 1\n"),
+        (7, "Grüße, 世界", "ACK 7 1 dup\n"),
+        (8, "-e 100% \\n", "ACK 8 2\n"),
+        (9, "", "ACK 9 3\n"),
+    ):
+        publishing = run(*publisher(server, number, "lobby", text))
+        assert publishing.communicate() == (printed.encode(), b"")
+        assert publishing.returncode == 0
+
+    server.kill()
+    server.start()
+    publishing = run(*publisher(server, 9, "lobby", ""))
+    assert publishing.communicate() == (b"ACK 9 3 dup\n", b"")
+
+    reading = run(*history(server, "lobby"))
+    output, errors = reading.communicate()
+    lines = re.sub(r"guest-[0-9]+", "guest", output.decode()).splitlines()
+    assert lines == ["1 guest: Grüße, 世界", "2 guest: -e 100% \\n", "3 guest: "]
+    assert (errors, reading.returncode) == (b"", 0)
+
+    reading = run(*history(server, "lobby", "3"))
+    assert re.fullmatch(rb"3 guest-[0-9]+: \n", reading.communicate()[0])
+
+
+def test_the_history_tells_what_is_no_longer_kept(
+    start: Callable[..., ServerProcess], run: Run
+) -> None:
+    server = start("--retain", "4k")
+    for number in (1, 2, 3):
+        run(*publisher(server, number, "hall", str(number) * 1500)).communicate()
+    output, _ = run(*history(server, "hall")).communicate()
+    first, *rest = output.decode().splitlines()
+    assert first == "1 to 1 are no longer kept"
+    assert [line[:1] + line[-1500:] for line in rest] == ["2" * 1501, "3" * 1501]
+
+
+def test_publisher_and_history_print_what_is_refused(server: ServerProcess, run: Run) -> None:
+    for command, refusal in (
+        (publisher(server, 1, "a/b", "x"), b"bad-room PUB 1: a room's name is "),
+        (publisher(server, 0, "lobby", "x"), b"bad-args PUB 0: an id is "),
+        (history(server, "a/b"), b"bad-room SUB a/b: a room's name is "),
+        (history(server, "lobby", "7"), b"bad-args SUB lobby: from=7 is beyond "),
+    ):
+        process = run(*command)
+        output, errors = process.communicate()
+        assert output == b""
+        assert errors.startswith(refusal)
+        assert process.returncode == 1
+
+
+def test_the_readme_s_publisher_lines_are_right() -> None:
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name in ("publisher.sh", "history.sh"):
+        assert f"bash examples/{name} 127.0.0.1 5050" in text
+        assert os.access(EXAMPLES / name, os.X_OK)
+    code = (EXAMPLES / "publisher.sh").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in code if not line.startswith("#")]) == 10
+
+
 def test_the_echo_server_sends_every_frame_back(run: Run) -> None:
     echo = run(sys.executable, str(EXAMPLES / "echo_server.py"), "tcp:0:interface=127.0.0.1")
     line = stdout(echo).readline().decode()
