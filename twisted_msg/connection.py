@@ -196,6 +196,8 @@ class Connection(FrameProtocol):
 
     def _flushed(self) -> None:
         """Everything owed is with the transport: close this side, and discard the other."""
+        if self.session is not None:
+            self.session.lost()  # nobody waits for the peer to close its own side
         # a transport within a wrapper (TLS, haproxy:) would not tell us of a half-close
         direct = getattr(self.transport, "protocol", None) is self
         if direct and not self._ended:

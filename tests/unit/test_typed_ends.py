@@ -81,6 +81,24 @@ class Goodbyes:
         self.assertEqual(heard, ["PONG", "SUBBED lobby 5", "PONG 2", "PONG 3", "ACK 1 6"])
         self.assertTrue(alice.closed)
 
+    def test_who_said_goodbye_is_gone_though_its_socket_lingers(self) -> None:
+        watcher = self.peer("SUB lobby presence=1")
+        leaver = self.peer("HELLO name=eve", "SUB lobby")
+        self.heard(watcher)
+        self.say(leaver, "BYE")
+        self.assertTrue(leaver.half_closed)
+        self.assertFalse(leaver.closed)
+        self.assertEqual(self.heard(watcher), ["PART lobby eve"])
+        again = self.peer("HELLO name=eve")
+        self.assertEqual(again.frames()[0].words[1], "eve")
+
+    def test_who_is_leaving_gets_no_direct_messages(self) -> None:
+        leaver = self.peer("HELLO name=eve", stuck=True)
+        alice = self.peer("HELLO name=alice")
+        self.say(leaver, *[f"PING {'x' * 60}"] * 600, "BYE")  # more than is taken at once
+        self.heard(alice)
+        self.assertEqual(self.answers(alice, "PUB @eve: too late")[0], "ERR absent PUB @eve")
+
     def test_refusal_gives_up_what_is_unread_of_the_rooms(self) -> None:
         alice = self.peer("SUB lobby from=0", "PING", "PUB lobby 0: x", stuck=True)
         alice.read_on()

@@ -24,6 +24,9 @@ from twisted_msg.wire.names import number as read_number
 SUBSCRIPTIONS_LIMIT: Final = 1000
 """Rooms that one connection may be in: each costs a cursor and a place in the room."""
 
+SHORTEST_ENTRY: Final = len('{"room":"a","head":0,"members":0},')
+"""Bytes of a room in the answer to `ROOMS`, at the least: more rooms than fit are not looked at."""
+
 VIEW: Final = TypedView()
 """How all typed members see messages: one view, so that they share one encoding."""
 
@@ -145,7 +148,9 @@ class TypedSession:
         self._line.outlet.answer(self._here(cursor.room))
 
     def direct(self, frame: bytes) -> bool | None:
-        """Send a direct message, if the peer reads."""
+        """Send a direct message, if the peer reads and is not leaving."""
+        if self._line.outlet.ending:
+            return None
         welcome = bool(self._out.author.name)
         return welcome and self._line.outlet.notify(frame)
 
@@ -247,12 +252,15 @@ class TypedSession:
         self._line.outlet.answer(self._here(request.room))
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
-        rooms = [
+        limit = self._house.max_payload
+        rooms = list(self._house.rooms.listed())
+        entries = [
             {"room": name, "head": head, "members": members}
-            for name, head, members in self._house.rooms.listed()
+            for name, head, members in rooms[: limit // SHORTEST_ENTRY]
         ]
-        answer = replies.RoomList.fitting(rooms, self._house.max_payload)
-        self._line.outlet.answer(answer.encode())
+        answer = replies.RoomList.fitting(entries, limit)
+        left_out = len(rooms) - len(answer.rooms)
+        self._line.outlet.answer(answer._replace(cut=left_out).encode())
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(replies.Pong(request.token).encode())
