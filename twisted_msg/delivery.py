@@ -182,6 +182,8 @@ class Outlet:
                 self._rest, self._sent = b"", 0
                 if self._paused or not self._open:
                     break
+                if not (self._ready or self._answers or self._ack or self._current or self._last):
+                    break
         except Exception:  # whoever woke this outlet goes on with the others
             self._open = False
             self._on_fault()
@@ -211,9 +213,9 @@ class Outlet:
             cursor.queued = False  # before it takes, since that may lead to its being woken
             data = cursor.take()
             if data:
-                if not cursor.queued:
+                if cursor.more and not cursor.queued:
                     cursor.queued = True
-                    ready.append(cursor)  # it may have more, after the others
+                    ready.append(cursor)  # after the others
                 if cursor.mid_frame:
                     self._current = cursor
                 return data

@@ -99,15 +99,18 @@ def send(transport: Any, data: bytes, start: int = 0) -> int:
     """
     try:
         if (
-            type(transport) in _DIRECT
-            and transport.connected
-            and transport.streamingProducer
-            and not (transport.dataBuffer or transport._tempDataBuffer)
-            and not getattr(transport, "TLS", False)
+            not (transport.dataBuffer or transport._tempDataBuffer)
             and not (transport.disconnecting or transport._writeDisconnecting)
             and not transport._writeDisconnected
+            and transport.streamingProducer
+            and transport.connected
+            and type(transport) in _DIRECT
+            and not getattr(transport, "TLS", False)
         ):
-            sent = _send_now(transport.socket, memoryview(data)[start:] if start else data)
+            try:
+                sent: int = transport.socket.send(memoryview(data)[start:] if start else data)
+            except BlockingIOError:
+                sent = 0
             if sent + start < len(data):
                 transport.producerPaused = True  # as `write` does when it holds too much
                 transport.startWriting()
@@ -116,11 +119,3 @@ def send(transport: Any, data: bytes, start: int = 0) -> int:
         pass  # not as expected, or lost: `write` finds out
     transport.write(data[start:])
     return len(data) - start
-
-
-def _send_now(handle: socket.socket, data: bytes | memoryview) -> int:
-    """Return how many bytes the kernel takes now."""
-    try:
-        return handle.send(data)
-    except BlockingIOError:
-        return 0

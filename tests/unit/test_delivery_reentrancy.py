@@ -14,7 +14,7 @@ class Scripted:
     """A cursor whose `take` does what the test says."""
 
     queued = mid_frame = ended = False
-    done = True
+    done = more = True
 
     def __init__(self, *takes: Callable[[], bytes]) -> None:
         self._takes = list(takes)

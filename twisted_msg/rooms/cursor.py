@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from twisted_msg.log.memory import MemoryLog
 from twisted_msg.log.piece import PIECE_SIZE, Piece, View
 
 
@@ -56,6 +57,9 @@ class Shelf(Protocol):
     received: int
     """The highest sequence number that was given."""
 
+    tail: MemoryLog
+    """The newest pieces, which are in memory."""
+
     @property
     def first(self) -> int:
         """The lowest sequence number that is kept."""
@@ -99,12 +103,15 @@ class Cursor:
         "_offset",
         "_piece",
         "_room",
+        "ended",
         "fell",
         "limit",
         "mark",
         "marker",
         "marker_at",
         "member",
+        "mid_frame",
+        "more",
         "queued",
         "reader",
         "room",
@@ -138,6 +145,12 @@ class Cursor:
         self.limit: int | None = None
         self.marker = b""
         self.marker_at = 0
+        self.ended = False
+        """Whether the member has left the room (what it has begun to take is still its own)."""
+        self.mid_frame = False
+        """Whether the bytes taken last end inside a frame, so that nothing else may be sent."""
+        self.more = False
+        """Whether there is more to take at once, behind what was taken last."""
         self.stale = False
         """Whether it was not told of somebody who came or went."""
         self.queued = False
@@ -150,16 +163,6 @@ class Cursor:
         """When this member was last seen to make progress, while it is behind."""
         self.mark: int | None = None
         """What `reader.taken()` said then."""
-
-    @property
-    def mid_frame(self) -> bool:
-        """Whether the bytes taken last end inside a frame, so that nothing else may be sent."""
-        return bool(self._data)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the member has left the room (what it has begun to take is still its own)."""
-        return self._room is None
 
     @property
     def done(self) -> bool:
@@ -179,7 +182,8 @@ class Cursor:
         if len(data) <= PIECE_SIZE:
             return data
         start, self._offset = self._offset, self._offset + PIECE_SIZE
-        if self._offset < len(data):
+        self.mid_frame = self._offset < len(data)
+        if self.mid_frame:
             self._data = data
             return data[start : self._offset]
         self._data, self._offset = b"", 0
@@ -211,33 +215,45 @@ class Cursor:
         """
         if self._room is not None:
             room, self._room = self._room, None
+            self.ended = True
             room.forget(self, quietly=quietly)
             self._piece = None
             self.marker = b""
 
     def _load(self) -> bytes:
         """Return what comes next in the room for this member, if it is there."""
+        self.more = True
         while (room := self._room) is not None:
             if self.marker and self.seq > self.marker_at:
                 marker, self.marker = self.marker, b""
                 return marker
             if self.waiting:
-                return b""
-            if self.seq > room.head or (self.limit is not None and self.seq > self.limit):
+                break
+            tail = room.tail
+            if self.seq > tail.head or (self.limit is not None and self.seq > self.limit):
                 room.caught_up(self)
-                return b""
-            if self.seq < room.first:
+                break
+            if self.seq >= tail.first:  # in memory, as for all who keep up
+                piece = tail.find(self.seq)
+            elif self.seq < room.first:
                 data = self._missed(room, room.first)
+                if data:
+                    return data
+                continue
             else:
                 piece = self._piece or room.find(self)
-                self._piece = None
-                if piece is None:
-                    return b""
-                data = piece.encoded(self.view, self.seq, self.without)
-                self.seq = piece.last + 1
-                room.passed(self)
+            self._piece = None
+            if piece is None:
+                break
+            data = piece.encoded(self.view, self.seq, self.without)
+            self.seq = piece.last + 1
+            room.passed(self)
             if data:
+                if self.seq > tail.head and not self.marker:
+                    self.more = False
+                    room.caught_up(self)
                 return data
+        self.more = False
         return b""
 
     def _missed(self, room: Shelf, first: int) -> bytes:
