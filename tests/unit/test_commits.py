@@ -257,6 +257,31 @@ class PageTests(CommitsCase):
         self.assertEqual(self.told, [None, None])
         self.assertEqual(self.store.jobs, ["piece 1000"] * 2)
 
+    def test_what_nobody_wants_any_more_is_not_read(self) -> None:
+        """Else who moves a cursor faster than the disk reads makes all others wait for ever."""
+        wanted = dict.fromkeys(range(1, 6), True)
+        for seq in wanted:
+            for _ in range(2):
+                self.commits.page("lobby", seq, self.told.append, lambda at=seq: wanted[at])
+        self.house.turn()  # the first one is with the worker
+        wanted.update({1: False, 2: False, 3: False, 5: False})
+        self.house.work()
+        self.assertEqual(self.store.jobs, ["piece 1", "piece 4"])
+        self.assertEqual([page.first for page in self.told], [1, 1, 4, 4])
+        self.page(2)
+        self.house.work()
+        self.assertEqual(self.told[-1].first, 2)
+
+    def test_a_group_does_not_wait_for_a_page_that_nobody_wants(self) -> None:
+        self.begin(b"1")
+        self.commits.page("lobby", 1, self.told.append, lambda: False)
+        self.alice.say(self.room, b"2")
+        self.house.work()
+        self.report()
+        self.house.work()
+        self.assertEqual(self.store.jobs, ["commit", "commit"])
+        self.assertEqual(self.alice.acks[-1], (7, 7))
+
 
 class FullTests(CommitsCase):
     """A full store takes back what was said since, and nobody ever sees it."""
@@ -332,7 +357,7 @@ class FullTests(CommitsCase):
 
     def test_a_room_is_forgotten_another_time(self) -> None:
         self.store.fault = StoreFull("no room")
-        self.commits.forget("lobby")
+        self.commits.forget(["lobby"])
         self.house.work()
         self.assertEqual(self.house.broken, [])
 
@@ -369,7 +394,7 @@ class BrokenTests(CommitsCase):
         self.broken_by(lambda: self.ask(self.commits.prune, 0))
 
     def test_forgetting_that_failed(self) -> None:
-        self.broken_by(lambda: self.ask(self.commits.forget, "lobby"))
+        self.broken_by(lambda: self.ask(self.commits.forget, ["lobby"]))
 
     def test_what_a_worker_reports_after_that_is_not_told(self) -> None:
         self.begin(b"1")

@@ -298,6 +298,20 @@ class RefusalTests(SynchronousTestCase):
         self.assertIs(decoder.typed, True)
         self.assertEqual(error.answer(typed=True)[0][:3], ("ERR", "too-large", "PUB"))
 
+    def test_too_large_names_an_id_or_a_room_and_no_other_word(self) -> None:
+        for words, subject in (
+            ("HELLO name=a client=0123456789abcdef", None),  # a secret
+            ("SUB lobby from=3", "lobby"),
+            ("PUB lobby", "lobby"),
+            ("PUB lobby 7", "7"),
+            ("WHO lobby", "lobby"),
+            ("PING token", None),
+            ("STRANGE word", None),
+        ):
+            feed = FrameDecoder(128, 10).feed(f"11 {words}".encode().ljust(128))
+            error = self.assertRaises(ProtocolError, list, feed)
+            self.assertEqual((error.verb, error.subject), (words.split()[0], subject))
+
     def test_too_large_keeps_nothing_of_the_payload(self) -> None:
         """Neither of what came in one piece with the header, nor of what waited before it."""
         rest = b"x" * 2_000_000

@@ -38,6 +38,20 @@ class NamesTests(SynchronousTestCase):
         self.names.release("alice-3", bearers[2])
         self.assertEqual(self.names.claim("alice", "again"), "alice-3")
 
+    def test_ten_thousand_that_want_one_name_try_few(self) -> None:
+        class Counted(dict[str, int]):
+            tried = 0
+
+            def __contains__(self, name: object) -> bool:
+                self.tried += 1
+                return super().__contains__(name)
+
+        names: Names[int] = Names()
+        names._bearers = bearers = Counted()
+        given = [names.claim("bob", at) for at in range(10_000)]
+        self.assertEqual(given[-1], "bob-10000")
+        self.assertLess(bearers.tried, 10_000 * 50)
+
     @given(st.lists(st.sampled_from(["a", "a-2", "a-2-2", "b" * LONGEST, "b" * 22]), max_size=40))
     def test_every_name_is_one_and_nobody_shares_it(self, wanted: list[str]) -> None:
         names: Names[int] = Names()

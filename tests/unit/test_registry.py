@@ -112,9 +112,9 @@ class MemoryTests(SynchronousTestCase):
             self.say(name, lump)
             self.house.clock.advance(1)
         self.say("a", lump)
-        Peer(1).join(self.rooms.open("b"))
+        Peer(1, reads=False).join(self.rooms.open("b"), 0)
         cost = self.rooms.open("c").tail.cost
-        with patch.object(registry, "MEMORY_COST", 3 * cost):
+        with patch.object(registry, "MEMORY_COST", 4 * cost):
             self.rooms.sweep()
         kept = {name: room.tail.cost for name, room in self.rooms._rooms.items()}
         self.assertEqual(kept, {"a": 2 * cost, "b": cost, "c": 0, "d": cost})
@@ -125,10 +125,30 @@ class MemoryTests(SynchronousTestCase):
             [("a", 0), ("b", cost), ("d", 0)],
         )
 
+    def test_rooms_with_members_hold_only_what_is_read(self) -> None:
+        """A thousand rooms of one member would hold gigabytes else."""
+        peers = [Peer(at, reads=at % 2 == 0) for at in range(10)]
+        for at, peer in enumerate(peers):
+            peer.join(self.rooms.open(f"r{at}"))
+            self.say(f"r{at}", bytes(1000))
+        rooms = list(self.rooms._rooms.values())
+        with patch.object(registry, "MEMORY_COST", 0):
+            self.rooms.sweep()
+            self.assertEqual([bool(room.tail.pieces) for room in rooms], [False, True] * 5)
+            for peer in peers[:4]:
+                peer.read(1)
+            self.house.wait(11)
+        self.assertFalse(any(room.tail.pieces for room in rooms))  # nobody else made progress
+        for peer in peers:
+            peer.read()
+        self.assertEqual([len(peer.seqs) for peer in peers], [1, 1, 1, 1, 1, 0, 1, 0, 1, 0])
+        self.assertEqual([len(peer.gaps) for peer in peers], [0, 0, 0, 0, 0, 1, 0, 1, 0, 1])
+
     def test_a_store_that_is_not_there_is_not_asked(self) -> None:
         self.rooms.kept(Kept("lobby", 1, 0, 0))
         self.rooms.relieved()
-        self.rooms.commit()
+        for room in list(self.rooms._rooms.values()):
+            room.settle(lambda: None)
         self.assertEqual(len(self.rooms), 0)
 
 
@@ -169,7 +189,8 @@ class StoredTests(SynchronousTestCase):
         lobby, tmp = self.rooms.open("lobby"), self.rooms.open("tmp-x")
         self.alice.say(lobby, b"x")
         self.alice.say(tmp, b"x")
-        self.rooms.commit()
+        for room in list(self.rooms._rooms.values()):
+            room.settle(lambda: None)
         self.assertEqual((lobby.quiet, tmp.quiet), (False, True))
 
     def test_a_room_leaves_memory_when_nobody_is_in_it(self) -> None:
@@ -226,6 +247,19 @@ class StoredTests(SynchronousTestCase):
         self.house.work()
         self.assertEqual(self.store.forgotten, ["lobby"])
         self.assertEqual(len(self.rooms), 0)
+
+    def test_unused_rooms_are_forgotten_together(self) -> None:
+        """Whoever goes through rooms faster than they are forgotten would keep the store busy."""
+        names = [f"r{at}" for at in range(100)]
+        for name in names:
+            self.rooms.open(name)
+        self.rooms.sweep()
+        self.house.turn()
+        self.house.worker.pump()
+        self.assertEqual(self.store.forgotten, names)
+        self.rooms.sweep()
+        self.house.turn()
+        self.assertFalse(self.house.worker.waiting)
 
     def test_a_room_is_forgotten_when_the_last_of_it_is_gone(self) -> None:
         self.say("lobby")

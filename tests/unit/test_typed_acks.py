@@ -222,6 +222,18 @@ class FullDisk(StoredCase):
         self.assertEqual(self.heard(member), ["MSG quick 1 alice: behind"])
         self.assertEqual(self.heard(bob)[1:], ["MSG @bob 1 alice: behind"])
 
+    def test_no_room_any_more_for_what_waited_refuses_the_id(self) -> None:
+        self.close_store()
+        self.world = self.begin(memory_room=["quick"])
+        self.peer("SUB quick", "UNSUB quick")
+        alice = self.world.peer()
+        alice.say(frame("PUB lobby 1: a") + frame("PUB quick 2: x") + frame("PUB lobby 3: y"))
+        self.world.rooms.sweep()  # while the store works, its room ends and others take its place
+        self.patch(registry, "ROOMS_LIMIT", 1)
+        self.settle()
+        self.assertEqual(self.heard(alice), ["ACK 1 2", "ERR limit PUB 2"])
+        self.assert_ended(alice)
+
     def test_refusal_of_one_does_not_let_another_go_on(self) -> None:
         self.close_store()
         self.world = self.begin(memory_room=["quick"])

@@ -8,7 +8,7 @@ from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from twisted_msg.connection import LINGER_SECONDS
 from twisted_msg.deadlines import FLUSH_SECONDS, HEADER_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
 from twisted_msg.log.store import Retention
-from twisted_msg.session.house import PRUNE_SECONDS
+from twisted_msg.session.house import PRUNE_COST, PRUNE_SECONDS
 
 LARGE = "x" * 60_000
 
@@ -285,6 +285,17 @@ class Retaining(StoredCase):
             self.heard(self.peer("SUB lobby from=1")),
             ["SUBBED lobby 3", "MISSED lobby 1 2", "MSG lobby 3 guest-2: new", "LIVE lobby 3"],
         )
+
+    def test_a_store_at_its_limit_is_not_over_it_for_a_minute(self) -> None:
+        self.close_store()
+        self.world = self.begin(Retention(store=1024**2))
+        for second in range(20):
+            lump = f"PUB room{second}: {'x' * 200_000}"
+            self.peer(*[lump] * 10).vanish()
+            self.world.wait(1)
+            self.settle()
+        store = self.world.server.house.commits._store  # type: ignore[union-attr]
+        self.assertLess(store._database.used, PRUNE_COST)
 
     def test_secret_stays_known(self) -> None:
         self.peer(f"HELLO {SECRET}", "PUB lobby 5: x").vanish()

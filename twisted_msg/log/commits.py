@@ -8,7 +8,7 @@ store has it, and when the outcome of a write is unknown, nobody hears anything 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from twisted_msg.log.piece import Piece
@@ -29,6 +29,13 @@ seven pieces of a kilobyte's messages, hundreds of a quiet room's."""
 
 PageTaker = Callable[[Piece | BaseException | None], None]
 """Who is given a page of history."""
+
+Wanted = Callable[[], bool]
+"""Whether somebody still wants what the store was asked for."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Source(Protocol):
@@ -65,7 +72,8 @@ class Debtor(Protocol):
 class Commits:
     """The way into a store, and out of it, for the rooms of a server.
 
-    `weight` is the bytes of memory that uncommitted messages take.
+    `weight` is the bytes of memory that uncommitted messages take, `grown` what those took
+    that were committed since `prune` was last called.
     """
 
     def __init__(
@@ -84,7 +92,7 @@ class Commits:
         the store holds of a room when that changed, `relieved` when publishers may go on,
         `broken` when a write has failed and the process must end.
         """
-        self.weight = 0
+        self.weight = self.grown = 0
         self._store = store
         self._worker = worker
         self._soon = soon
@@ -94,10 +102,10 @@ class Commits:
         self._next = _Group()
         self._group: _Group | None = None
         self._busy = self._scheduled = self._wrote_last = self._ended = False
-        self._questions: deque[tuple[Callable[[], Any], Callable[[Any], object]]] = deque()
+        self._questions: deque[tuple[Callable[[], Any], Callable[[Any], object], Wanted]] = deque()
         self._pages: OrderedDict[tuple[str, int], Piece] = OrderedDict()
         self._pages_cost = 0
-        self._readers: dict[tuple[str, int], list[PageTaker]] = {}
+        self._readers: dict[tuple[str, int], list[tuple[PageTaker, Wanted]]] = {}
         self._pruning = False
 
     @property
@@ -137,24 +145,34 @@ class Commits:
 
     # -- what is read --------------------------------------------------------
 
-    def page(self, room: str, seq: int, taker: PageTaker) -> None:
+    def page(self, room: str, seq: int, taker: PageTaker, wanted: Wanted = _always) -> None:
         """Fetch the first piece that reaches to a sequence number; None if there is none.
 
-        Damage is handed over as the exception.
+        Damage is handed over as the exception.  What nobody wants any more when its turn
+        comes is not read: members may come and go faster than any disk reads.
         """
         key = room, seq
         piece = self._pages.get(key)
         if piece is not None:
             self._soon(lambda: taker(piece))  # not at once: the taker is about to wait
         elif key in self._readers:
-            self._readers[key].append(taker)
+            self._readers[key].append((taker, wanted))
         else:
-            self._readers[key] = [taker]
-            self.ask(lambda: self._store.piece(room, seq), lambda page: self._read(key, page))
+            self._readers[key] = [(taker, wanted)]
+            self.ask(
+                lambda: self._store.piece(room, seq),
+                lambda page: self._read(key, page),
+                lambda: self._still_read(key),
+            )
 
-    def ask(self, question: Callable[[], Any], then: Callable[[Any], object]) -> None:
+    def ask(
+        self,
+        question: Callable[[], Any],
+        then: Callable[[Any], object],
+        wanted: Wanted = _always,
+    ) -> None:
         """Ask the store something, between two groups; `then` gets the answer, or the exception."""
-        self._questions.append((question, then))
+        self._questions.append((question, then, wanted))
         self._schedule()
 
     def mark(self, key: bytes, then: Callable[[Mark | BaseException | None], None]) -> None:
@@ -169,12 +187,13 @@ class Commits:
         """Return the sequence number behind which a room goes on that is not in memory."""
         return self._store.head(room)
 
-    def forget(self, room: str) -> None:
-        """Tell the store that a room is gone."""
-        self.ask(lambda: self._store.forget(room), self._tidied)
+    def forget(self, rooms: Sequence[str]) -> None:
+        """Tell the store that rooms are gone: all in one question, for they may be many."""
+        self.ask(lambda: self._forget(rooms), self._tidied)
 
     def prune(self, now: int) -> None:
         """Have the store drop what it need not keep at this Unix time in milliseconds."""
+        self.grown = 0
         if not self._pruning:
             self._pruning = True
             self._prune_on(now)
@@ -186,8 +205,19 @@ class Commits:
             self._pages_cost += page.cost
             while self._pages_cost > PAGES_COST:
                 self._pages_cost -= self._pages.popitem(last=False)[1].cost
-        for taker in self._readers.pop(key):
+        for taker, _ in self._readers.pop(key):
             taker(page)
+
+    def _still_read(self, key: tuple[str, int]) -> bool:
+        """Return whether somebody still waits for a page; else it was never asked for."""
+        if any(wanted() for _, wanted in self._readers[key]):
+            return True
+        del self._readers[key]
+        return False
+
+    def _forget(self, rooms: Sequence[str]) -> None:
+        for room in rooms:
+            self._store.forget(room)
 
     def _prune_on(self, now: int) -> None:
         def pruned(changed: Any) -> None:
@@ -223,13 +253,20 @@ class Commits:
         if self._busy or self._ended:
             return
         due = bool(self._next.sources or self._next.owed)
-        if due and not (self._wrote_last and self._questions):
+        if (self._wrote_last or not due) and self._answer():
+            self._wrote_last = False
+        elif due:
             self._wrote_last = True
             self._write()
-        elif self._questions:
-            self._wrote_last = False
-            question, then = self._questions.popleft()
-            self._give(question, then)
+
+    def _answer(self) -> bool:
+        """Give the worker the oldest question whose answer is wanted, if there is one."""
+        while self._questions:
+            question, then, wanted = self._questions.popleft()
+            if wanted():
+                self._give(question, then)
+                return True
+        return False
 
     def _write(self) -> None:
         """Have the worker commit everything that was said."""
@@ -267,6 +304,7 @@ class Commits:
             self._turn_away(group)
         else:
             self.weight -= group.weight
+            self.grown += group.weight
             for kept in outcome:
                 self._kept(kept)
             for debtor, (number, seq) in group.owed.items():

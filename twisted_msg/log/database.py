@@ -73,7 +73,7 @@ class Database:
             self.close()
             raise StoreError(
                 f"cannot keep messages in {self.folder}: {error.strerror}; "
-                "give the server a folder that it may write to"
+                "give the server a folder that it may write to, with --data-dir"
             ) from error
         except sqlite3.Error as error:
             self.close()
@@ -162,7 +162,7 @@ class Database:
         except BlockingIOError:
             raise StoreError(
                 f"another server keeps its messages in {self.folder}; "
-                "stop that one, or give this one a folder of its own"
+                "stop that one, or give this one a folder of its own with --data-dir"
             ) from None
 
     def _take_file(self) -> None:

@@ -70,7 +70,8 @@ class MemoryRoom(Room):
         """Note that a cursor wants nothing that the room holds now."""
         self._behind.pop(cursor, None)
         super().caught_up(cursor)
-        self._unblock(cursor)
+        if self._blockers:
+            self._unblock(cursor)
 
     def passed(self, cursor: Cursor) -> None:
         """Note that a cursor has moved on."""
@@ -142,6 +143,8 @@ class MemoryRoom(Room):
 
     def sweep(self) -> None:
         """Look after members that are behind; to be called about once a second."""
+        if not (self._behind or self.congested):
+            return  # of very many rooms, nearly all
         now = self._seconds()
         stalled = {cursor for cursor in self._behind if self._stalls(cursor, now)}
         for cursor in list(self._blockers):
@@ -154,9 +157,25 @@ class MemoryRoom(Room):
     def expire(self, millis: int) -> None:
         """Forget what was said before this Unix time, and what nobody reads."""
         pieces = self.tail.pieces
-        oldest = min((cursor.seq for cursor in self._behind), default=self.tail.head + 1)
+        if not pieces or pieces[0].millis >= millis:
+            return
+        oldest = self._oldest()
         while pieces and pieces[0].millis < millis and pieces[0].last < oldest:
             self.tail.drop_first()
+
+    def shrink(self) -> None:
+        """Forget what nobody reads who makes progress."""
+        now = self._seconds()
+        for cursor in list(self._behind):
+            if cursor in self._behind and self._stalls(cursor, now):
+                self._fall(cursor)
+        oldest = self._oldest()
+        while self.tail.pieces and self.tail.pieces[0].last < oldest:
+            self.tail.drop_first()
+
+    def _oldest(self) -> int:
+        """Return the lowest sequence number that somebody reads next, or will be given next."""
+        return min((cursor.seq for cursor in self._behind), default=self.tail.head + 1)
 
     def _trim(self) -> None:
         """Bring the log within its bound, at the cost of members that stall, else of publishers."""
@@ -165,7 +184,7 @@ class MemoryRoom(Room):
             return
         now = self._seconds()
         while True:
-            oldest = min((cursor.seq for cursor in self._behind), default=tail.head + 1)
+            oldest = self._oldest()
             while tail.cost > TAIL_COST and tail.pieces[0].last < oldest:
                 tail.drop_first()
             if tail.cost <= TAIL_COST:

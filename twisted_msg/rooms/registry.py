@@ -23,8 +23,8 @@ ROOMS_LIMIT: Final = 100_000
 """Rooms that a server has at the most: each may hold a name, numbers and a place in lists."""
 
 MEMORY_COST: Final = 64 * 1024 * 1024
-"""Bytes of memory that all stored rooms take, and all memory rooms without members: the
-ones that were quiet for the longest lose what they hold there first."""
+"""Bytes of memory that what was said takes in all rooms: the ones that were quiet for the
+longest lose first what they hold there and nobody is reading."""
 
 
 class Rooms:
@@ -55,6 +55,8 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._known: dict[str, Kept] = {}
         """What the store holds of rooms that are not in memory."""
+        self._unused: list[str] = []
+        """Rooms that are gone, of which the store is still to be told."""
         self._given = 0
         """The highest number of memory rooms that are gone: clocks are set back."""
         self._congested: dict[MemoryRoom, None] = {}
@@ -124,18 +126,13 @@ class Rooms:
         else:
             self._known.pop(kept.room, None)
             self._put_away(kept)
+            self._forget_unused()
 
     def relieved(self) -> None:
         """The store has caught up: publishers go on."""
         self._holds.release()
 
     # -- the passing of time -------------------------------------------------
-
-    def commit(self) -> None:
-        """Have everything said so far accepted by the rooms that do not wait for the store."""
-        for room in list(self._rooms.values()):
-            if isinstance(room, MemoryRoom):
-                room.commit()
 
     def sweep(self) -> None:
         """Let go of what need not be kept; to be called about once a second."""
@@ -146,10 +143,10 @@ class Rooms:
             if isinstance(room, MemoryRoom):
                 room.sweep()
                 room.expire(oldest)
-            if room.durable or not room.members:
-                cost += room.tail.cost
+            cost += room.tail.cost
             if not room.members and room.quiet and (room.durable or not room.tail.pieces):
                 self._end(room)
+        self._forget_unused()
         if cost > MEMORY_COST:
             self._shrink(cost)
 
@@ -186,25 +183,26 @@ class Rooms:
     def _put_away(self, kept: Kept) -> None:
         """Note what the store holds of a room that is not in memory."""
         if not kept.size:
-            if self.commits is not None:
-                self.commits.forget(kept.room)
+            self._unused.append(kept.room)
         elif self.stored(kept.room):
             self._known[kept.room] = kept
 
+    def _forget_unused(self) -> None:
+        """Tell the store which rooms are gone, in one question for however many."""
+        unused, self._unused = self._unused, []
+        if unused and self.commits is not None:
+            self.commits.forget(unused)
+
     def _shrink(self, cost: int) -> None:
         """Have rooms forget what nobody needs in memory, the quietest ones first."""
-        rooms = [
-            room
-            for room in self._rooms.values()
-            if room.tail.pieces and (room.durable or not room.members)
-        ]
+        rooms = [room for room in self._rooms.values() if room.tail.pieces]
         rooms.sort(key=lambda room: room.tail.pieces[-1].millis)
         for room in rooms:
             if cost <= MEMORY_COST:
                 break
-            cost -= room.tail.cost
-            while room.tail.pieces:
-                room.tail.drop_first()
+            before = room.tail.cost
+            room.shrink()
+            cost -= before - room.tail.cost
 
     def _congestion(self, room: MemoryRoom, on: bool) -> None:
         """A memory room makes those who publish wait, or no longer."""

@@ -103,7 +103,7 @@ class Room(ABC):
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
-        if not cursor.done:
+        if cursor.limit is None or not cursor.done:
             self._idle[cursor] = None
         if cursor.stale:
             cursor.stale = False
@@ -132,6 +132,10 @@ class Room(ABC):
         self._payloads.append(payload)
         self._bear(publisher)
         return self.received
+
+    @abstractmethod
+    def shrink(self) -> None:
+        """Forget what need not be in memory."""
 
     @abstractmethod
     def owe(self, debtor: Debtor, number: int, seq: int) -> None:

@@ -51,7 +51,12 @@ class StoredRoom(Room):
         if cursor.seq >= self.tail.first:
             return self.tail.find(cursor.seq)
         cursor.waiting = True
-        self._commits.page(self.name, cursor.seq, lambda page: self._fetched(cursor, page))
+        self._commits.page(
+            self.name,
+            cursor.seq,
+            lambda page: self._fetched(cursor, page),
+            lambda: not cursor.ended,
+        )
         return None
 
     def kept(self, kept: Kept) -> None:
@@ -86,6 +91,11 @@ class StoredRoom(Room):
             if cursor.limit is not None:
                 cursor.limit = min(cursor.limit, self.head)
                 cursor.reader.wake(cursor)
+
+    def shrink(self) -> None:
+        """Forget all of it: whoever reads on does so from the store."""
+        while self.tail.pieces:
+            self.tail.drop_first()
 
     def _fetched(self, cursor: Cursor, page: Piece | BaseException | None) -> None:
         if isinstance(page, BaseException):

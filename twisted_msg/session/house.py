@@ -16,6 +16,10 @@ PRUNE_SECONDS: Final = 60
 """How often the store is asked to drop what it need not keep any more: ages are in hours and
 days, and each question is a little work for an idle disk."""
 
+PRUNE_COST: Final = 16 * 1024 * 1024
+"""Bytes of memory of committed messages after which it is asked before that: else a store at
+its limit could be over it by what a busy minute brings."""
+
 
 class Addressee(Protocol):
     """Somebody with a name."""
@@ -62,6 +66,7 @@ class House:
     def sweep(self) -> None:
         """Let go of what need not be kept; to be called about once a second."""
         self._sweeps += 1
-        if self.commits is not None and self._sweeps % PRUNE_SECONDS == 0:
+        due = self._sweeps % PRUNE_SECONDS == 0
+        if self.commits is not None and (due or self.commits.grown > PRUNE_COST):
             self.commits.prune(self._now() // 1000)
         self.rooms.sweep()

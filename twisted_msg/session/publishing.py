@@ -108,8 +108,13 @@ class Publishing:
     def _say(self, room: Room, payload: bytes, number: int) -> None:
         if self._refused:
             return  # nothing is processed behind what was refused
-        if room.ended:
-            room = self._house.rooms.open(room.name)
+        if room.ended:  # while this waited
+            try:
+                room = self._house.rooms.open(room.name)
+            except ProtocolError as error:
+                error.verb, error.subject = "PUB", str(number)
+                self._refuse(error)
+                return
         seq = room.publish(self._line, self.author, payload)
         self.mark.received = number
         self._line.outlet.owing = True

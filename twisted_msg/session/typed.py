@@ -73,7 +73,7 @@ class TypedSession:
                 _VERBS[type(request)](self, request, words)
         except ProtocolError as error:
             if error.verb is None and words:
-                error.verb, error.subject = words[0], _subject(words)
+                error.verb, error.subject = words[0], requests.subject_of(words)
             ends = error.ends_typed or error.verb == "HELLO"
             if ends or (error.verb == "PUB" and len(words) > 2):
                 raise
@@ -317,12 +317,6 @@ class TypedSession:
         """Return the `ERR` frame for an error."""
         words, payload = error.answer(typed=True)
         return encode_frame(payload, words)
-
-
-def _subject(words: tuple[str, ...]) -> str | None:
-    """Return what says which request a frame was: a `PUB`'s id, else a room."""
-    places = {"PUB": (2, 1), "SUB": (1,)}.get(words[0], ())
-    return next((words[place] for place in places if place < len(words)), None)
 
 
 _VERBS: Final[

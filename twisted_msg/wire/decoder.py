@@ -18,6 +18,7 @@ from twisted_msg.wire.limits import (
     MIN_HEADER_SIZE,
     max_payload_for,
 )
+from twisted_msg.wire.requests import subject_of
 
 
 class Stage(Enum):
@@ -131,6 +132,6 @@ class FrameDecoder:
                 f"a message of {length} bytes is over this server's limit of "
                 f"{self.max_payload}: send it in smaller ones",
                 verb=words[0] if words else None,
-                subject=words[min(2, len(words) - 1)] if len(words) > 1 else None,
+                subject=subject_of(words) if words else None,
             )
         return header

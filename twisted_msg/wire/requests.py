@@ -130,8 +130,15 @@ def parse_request(frame: Frame) -> Request:
         return row.parse(args, frame.payload)
     except ProtocolError as error:
         error.verb = verb
-        error.subject = next((args[at] for at in row.subject if at < len(args)), None)
+        error.subject = subject_of(frame.words)
         raise
+
+
+def subject_of(words: tuple[str, ...]) -> str | None:
+    """Return the word that says which request a frame was, its id or room, if it has one."""
+    row = _VERBS.get(words[0])
+    places = () if row is None else row.subject
+    return next((words[at] for at in places if at < len(words)), None)
 
 
 def _hello(args: tuple[str, ...], payload: bytes) -> Hello:
@@ -220,7 +227,8 @@ class _Verb(NamedTuple):
     """What the parser knows of a verb.
 
     `form` is how people write the words behind it, of which there are `fewest` to
-    `most`; `subject` holds their places that may say which request it was, best first;
+    `most`; `subject` holds the places of words that may say which request it was (the verb
+    stands at 0), best first;
     `options` are the keys of its `key=value` words.
     """
 
@@ -237,17 +245,17 @@ _MANY: Final = 1_000
 
 _VERBS: Final[dict[str, _Verb]] = {
     "HELLO": _Verb(_hello, "[name=<name>] [client=<id>]", most=_MANY, options=("name", "client")),
-    "PUB": _Verb(_pub, "<room> [<id>]", 1, 2, (1, 0)),
+    "PUB": _Verb(_pub, "<room> [<id>]", 1, 2, (2, 1)),
     "SUB": _Verb(
         _sub,
         "<room> [from=<seq>] [last=<n>] [since=<millis>] [presence=1]",
         1,
         _MANY,
-        (0,),
+        (1,),
         ("from", "last", "since", "presence"),
     ),
-    "UNSUB": _Verb(_unsub, "<room>", 1, 1, (0,)),
-    "WHO": _Verb(_who, "<room>", 1, 1, (0,)),
+    "UNSUB": _Verb(_unsub, "<room>", 1, 1, (1,)),
+    "WHO": _Verb(_who, "<room>", 1, 1, (1,)),
     "ROOMS": _Verb(lambda args, payload: Rooms()),
     "PING": _Verb(lambda args, payload: Ping(read_token(args)), "[<token>]", most=1),
     "PONG": _Verb(lambda args, payload: Pong(read_token(args)), "[<token>]", most=1),
