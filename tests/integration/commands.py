@@ -137,10 +137,18 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while select.select([self.descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
-                if not os.read(self.descriptor, 65536):
-                    break
+                piece = os.read(self.descriptor, 65536)
             except OSError:
+                piece = b""
+            if not piece:
                 break
+            self.output += piece
+        process = os.pidfd_open(self.pid)  # readable once the process has ended
+        try:
+            ended, _, _ = select.select([process], [], [], max(0.0, deadline - time.monotonic()))
+        finally:
+            os.close(process)
+        assert ended, ("still running; was a key lost?", self.output)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def close(self) -> None:

@@ -208,6 +208,28 @@ def test_ctrl_c_and_an_unknown_word(server: ServerProcess, join: Callable[..., T
     assert stored(server) == []
 
 
+def test_keys_that_cannot_be_read_show_no_traceback(
+    server: ServerProcess, join: Callable[..., Terminal]
+) -> None:
+    chat = join("alice")
+    chat.type(b"one\x1b[31m")  # prompt-toolkit takes that for a mouse
+    run(server, "send", "lobby", "between")  # what is typed together is lost together
+    assert b"Traceback" not in chat.wait_for(rb"between\r\n")
+    chat.type(b"\r")
+    assert b"Traceback" not in chat.wait_for(rb"<alice> one\r\n")
+    chat.type(b"\x03")
+    assert chat.wait() == 130
+
+
+def test_a_chat_that_does_not_end_is_noticed(
+    join: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = join("alice")
+    monkeypatch.setattr(commands, "PATIENCE", 0.1)
+    with pytest.raises(AssertionError, match="still running"):
+        chat.wait()
+
+
 def test_ctrl_z_goes_to_the_shell_and_back(
     server: ServerProcess, terminal: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

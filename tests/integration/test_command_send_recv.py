@@ -319,6 +319,37 @@ def test_closed_standard_input_is_empty(server: ServerProcess, plain: str) -> No
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["chat", "<", "/dev/null", ">&-"], 0), (["who", "a/b", "2>&-"], 2)],
+    ids=["stdout", "stderr"],
+)
+def test_closed_standard_output(server: ServerProcess, words: list[str], code: int) -> None:
+    line = f"{shlex.join(command())} {' '.join(words)}"
+    result = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        env=variables(server),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (code, b"")
+
+
+def test_input_that_cannot_be_read_is_told(server: ServerProcess) -> None:
+    with open("/proc/self/mem", "rb") as unreadable:
+        result = subprocess.run(
+            command("send", "lobby"),
+            stdin=unreadable,
+            capture_output=True,
+            env=variables(server),
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert result.stderr == b"tcpmsg: cannot read or write: Input/output error\n"
+
+
 @pytest.mark.parametrize("plain", [[], ["--plain"]], ids=["typed", "plain"])
 def test_hostile_text_does_not_reach_the_terminal(
     server: ServerProcess, terminal: Callable[..., Terminal], plain: list[str]

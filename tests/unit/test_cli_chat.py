@@ -16,15 +16,16 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_msg.cli.clients import Tidings, plain_client, typed_client
 from twisted_msg.cli.colours import Paint
 from twisted_msg.cli.conversation import After, Conversation, Word, Wrong
 from twisted_msg.cli.exits import UsageError
-from twisted_msg.cli.member import Member, Tidings, typed_member
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.plain_side import UNSENT_LIMIT, PlainSide
 from twisted_msg.cli.sayings import Dated, Kind, Saying, action, heard, written
 from twisted_msg.cli.tasks import Tasks
 from twisted_msg.cli.typed_room import Room
+from twisted_msg.cli.typed_rooms import RETURN_SECONDS
 from twisted_msg.cli.typed_side import TypedSide
 from twisted_msg.cli.typed_words import NAMES_SHOWN, SHORT, listed
 from twisted_msg.client import (
@@ -240,12 +241,17 @@ class RoomTests(SynchronousTestCase):
             (Joined("lobby", "me"), []),
             (Parted("lobby", "al"), ["al has left"]),
             (Parted("lobby", "al"), []),
-            (Present("lobby", ["me", "x", "y"], 0), ["x and y are here", "bob has left"]),
+            (Present("lobby", ["me", "x", "y"], 0), ["x and y are here"]),
             (Present("lobby", ["z"], 3), ["z is here"]),
-            (Present("lobby", [], 0), ["x, y and z have left"]),
         ):
             with self.subTest(event):
                 self.assertEqual(room.changed(event, "me"), said)
+        self.assertEqual((room.waits, room.gone()), (False, []))
+        room.changed(Present("lobby", ["me"], 0), "me")
+        self.assertTrue(room.waits)
+        self.assertEqual(room.changed(Joined("lobby", "x"), "me"), [])
+        self.assertEqual(room.changed(Parted("lobby", "y"), "me"), ["y has left"])
+        self.assertEqual((room.gone(), room.gone()), (["bob and z have left"], []))
 
     def test_lists_for_people(self) -> None:
         self.assertEqual([listed([]), listed(["a"]), listed(["a", "b"])], ["", "a", "a and b"])
@@ -337,7 +343,7 @@ class PlainSideTests(ChatCase):
 
     def test_lines_are_sent_with_the_name_and_shown(self) -> None:
         self.successResultOf(Deferred.fromCoroutine(self.side.start()))
-        self.assertIn("connected to here:1", self.screen.said[0])
+        self.assertIn("connected to here:1 in plain frames: one room", self.screen.said[0])
         talk = Conversation(self.side, self.screen)
         for line in (b"one", b"//me", b"/me waves"):
             talk.enter(line)
@@ -486,6 +492,7 @@ class TypedSideTests(ChatCase):
         self.side = TypedSide(
             self.make,
             self.screen,
+            clock=self.reactor,
             server="here:1",
             room="lobby",
             name="alice",
@@ -672,11 +679,47 @@ class TypedSideTests(ChatCase):
         peer = self.peer("alice")
         self.assertEqual(
             peer.said,
-            [Sub("lobby", start=2, presence=True), Who("lobby"), Pub("lobby", b"two", 1)],
+            [
+                Sub("lobby", start=2, presence=True),
+                Who("lobby"),
+                Who("lobby"),
+                Pub("lobby", b"two", 1),
+            ],
         )
         peer.say(Subbed("lobby", 1), Live("lobby", 1), Ack(1, 2), msg(2, b"two", "alice"))
         peer.say(Join("lobby", "bob"))  # comes back, too: no news
         self.assertEqual(self.screen.texts, [b"one", b"two"])
+        self.assertEqual(self.screen.take(), [])
+
+    def test_who_came_and_went_while_the_connection_was_lost(self) -> None:
+        self.enter().end()
+        self.reactor.advance(1)
+        self.screen.take()
+        peer = self.peer("alice")
+        self.assertEqual(peer.said, [Sub("lobby", start=1, presence=True), Who("lobby")])
+        peer.say(Subbed("lobby", 0), Here("lobby", ["alice", "carol"], 0), Live("lobby", 0))
+        self.assertEqual(self.screen.take(), ["carol is here"])
+        self.reactor.advance(RETURN_SECONDS)
+        self.assertEqual(self.screen.take(), ["bob has left"])
+        peer.say(Join("lobby", "bob"))
+        self.assertEqual(self.screen.take(), ["bob is here"])
+
+    def test_who_comes_back_a_little_later_is_no_news(self) -> None:
+        self.enter().end()
+        self.reactor.advance(1)
+        peer = self.peer("alice")
+        self.screen.take()
+        peer.say(Subbed("lobby", 0), Here("lobby", ["alice"], 0), Live("lobby", 0))
+        peer.say(Join("lobby", "bob"))
+        self.reactor.advance(RETURN_SECONDS)
+        self.assertEqual(self.screen.take(), [])
+
+    def test_a_room_that_was_left_has_no_news(self) -> None:
+        peer = self.enter()
+        peer.say(Here("lobby", ["alice"], 0))
+        self.type(b"/part")
+        self.screen.take()
+        self.reactor.advance(RETURN_SECONDS)
         self.assertEqual(self.screen.take(), [])
 
     def test_gaps_are_told(self) -> None:
@@ -847,7 +890,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_what_is_told_of_connections_and_names(self) -> None:
         reactor, said = MemoryReactorClock(), list[str]()
-        client = typed_member(reactor, self.common(), said.append)
+        client = typed_client(reactor, self.common(), said.append)
         Deferred.fromCoroutine(client.connect())
         for name in ("alice2", "alice2", "alice"):
             peer = Peer(reactor, -1)
@@ -863,19 +906,43 @@ class MemberTests(SynchronousTestCase):
                 "connected again",
                 lost,
                 "connected again",
-                "the name alice2 is taken: here you are alice",
+                "here you are alice",
                 lost,
             ],
         )
 
     def test_a_plain_member_that_missed_messages(self) -> None:
-        reactor, said = MemoryReactorClock(), list[str]()
-        member = Member(reactor, self.common(), said.append)
-        self.assertEqual(member.server, "127.0.0.1:1")
+        said = list[str]()
         Tidings(said.append).lost(Refused("missed", "7"))
         self.assertIn("read too slowly and missed 7 messages", said[0])
 
+    def test_a_refused_line_is_no_lost_connection(self) -> None:
+        reactor, said = MemoryReactorClock(), list[str]()
+        client = typed_client(reactor, self.common(), said.append)
+        Deferred.fromCoroutine(client.connect())
+        peer = Peer(reactor, -1)
+        peer.say(Welcome("alice", 0, {}))
+        sent = client.send("lobby", "x")
+        peer.say(Err("limit", "no more rooms", "PUB", "1"))
+        self.failureResultOf(sent, Refused)
+        peer.end()
+        reactor.advance(60)
+        Peer(reactor, -1).say(Welcome("alice", 0, {}))
+        self.assertTrue(client.connected)
+        self.assertEqual(said, [])
+
+    def test_a_guest_who_comes_back_under_another_number(self) -> None:
+        reactor, said = MemoryReactorClock(), list[str]()
+        client = typed_client(reactor, self.common(name=None), said.append)
+        Deferred.fromCoroutine(client.connect())
+        for name in ("guest-1", "guest-2"):
+            peer = Peer(reactor, -1)
+            peer.say(Welcome(name, 0, {}))
+            peer.end()
+            reactor.advance(60)
+        self.assertEqual(said[1:3], ["connected again", "here you are guest-2"])
+
     def test_a_server_that_cannot_be(self) -> None:
-        for make in (typed_member, Member):
+        for make in (typed_client, plain_client):
             with self.assertRaisesRegex(UsageError, "--server"):
                 make(MemoryReactorClock(), self.common(server="foo:bar=baz"), print)

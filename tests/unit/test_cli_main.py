@@ -76,6 +76,18 @@ class ParserTests(SynchronousTestCase):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_a_wrong_option_before_the_verb_is_what_is_told(self) -> None:
+        said = refusal("--nme", "bob", "send", "lobby", "x")
+        self.assertIn("no option --nme; did you mean --name?", said)
+        self.assertIn("no verb 'bob'", refusal("--name", "al", "bob", "--nme"))
+
+    def test_closed_standard_streams(self) -> None:
+        with mock.patch.multiple(sys, stdin=None, stdout=None, stderr=None):
+            command._open_standard_descriptors()
+            for stream in (sys.stdin, sys.stdout, sys.stderr):
+                self.assertFalse(stream.isatty())
+                stream.close()
+
     def test_what_is_wrong_is_one_line(self) -> None:
         for words, hint in (
             ((), "serve, send, recv, chat"),

@@ -1,6 +1,8 @@
 """How the end of the work becomes an exit code, and work side by side."""
 
 import io
+import subprocess
+import sys
 from contextlib import redirect_stderr
 from unittest import mock
 
@@ -21,6 +23,31 @@ from twisted_msg.client import (
 )
 from twisted_msg.client.errors import cannot_connect
 from twisted_msg.client.waiting import Gate
+
+EARLY_CTRL_C = """
+import os, signal, sys
+from twisted.internet.defer import Deferred
+from twisted_msg.cli.running import run
+
+install = signal.signal
+
+def press(number, handler):
+    install(number, handler)
+    if number == signal.SIGTERM:  # all handlers are there, and nothing runs yet
+        os.kill(os.getpid(), signal.SIGINT)
+
+async def work():
+    await Deferred()
+
+signal.signal = press
+sys.exit(run(lambda reactor: work()))
+"""
+
+
+class RunTests(SynchronousTestCase):
+    def test_ctrl_c_before_anything_runs(self) -> None:
+        done = subprocess.run([sys.executable, "-c", EARLY_CTRL_C], timeout=30, check=False)
+        self.assertEqual(done.returncode, 130)
 
 
 class OutcomeTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ from twisted_msg.client import CannotConnect, NotUnderstood, Refused, TimedOut
 from twisted_msg.client.outbox import ROOM_BYTES
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import FrameDecoder
+from twisted_msg.wire.names import MAX_ID
 from twisted_msg.wire.replies import Ack, Err, Welcome
 from twisted_msg.wire.replies import Bye as ServerBye
 from twisted_msg.wire.requests import Bye, Hello, Pub, Request, parse_request
@@ -273,6 +274,28 @@ class SendTests(SynchronousTestCase):
         self.say(Ack(1, 1))
         self.assertIn("longer than that", self.failure(UsageError))
 
+    def test_input_that_breaks_off(self) -> None:
+        async def source() -> AsyncIterator[list[bytes]]:
+            yield [b"one"]
+            raise OSError(5, "Input/output error")
+
+        done = Deferred.fromCoroutine(send(self.reactor, COMMON, Order("hall", 5.0), source()))
+        self.accept()
+        self.assertEqual(self.said(), [Pub("hall", b"one", 1)])
+        self.reactor.advance(0)
+        self.assertNoResult(done)  # what came before it is still waited for
+        self.assertFalse(self.transport.disconnected)
+        self.say(Ack(1, 7))
+        self.reactor.advance(0)
+        self.failureResultOf(done, OSError)
+
+    def test_ids_that_are_used_up(self) -> None:
+        done = self.send([b"one"])
+        self.accept(MAX_ID)
+        self.gone()
+        self.reactor.advance(0)
+        self.assertIn("no ids left", str(self.failureResultOf(done, UsageError).value))
+
     def test_a_direct_message_to_nobody(self) -> None:
         self.send([b"a"], [b"b"], room="@bob")
         self.accept()
@@ -338,6 +361,12 @@ class SendTests(SynchronousTestCase):
         self.accept(last_id=41)
         self.finish()
         self.assertIn("1 message was stored by an earlier run", self.stderr.getvalue())
+
+    def test_an_id_below_the_last_one_may_be_a_new_message(self) -> None:
+        self.send([b"a"], client_file=self.mktemp(), first_id=41)
+        self.accept(last_id=42)
+        self.assertIn("--id 41 is below 42", self.failure(UsageError))
+        self.assertEqual(self.said(), [])
 
     def test_ids_go_on_where_the_client_stands(self) -> None:
         self.send([b"a"], client_file=self.mktemp())

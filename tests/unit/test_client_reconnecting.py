@@ -126,6 +126,13 @@ class PlainClientTests(SynchronousTestCase):
         for each in sent:
             self.successResultOf(each)
 
+    def test_who_waited_goes_before_what_is_sent_on_the_way(self) -> None:
+        self.client.send("one").addCallback(lambda _: self.client.send("three"))
+        self.client.send("two")
+        self.start()
+        sent = self.accept().value()
+        self.assertEqual(sent, b"".join(map(encode_frame, (b"", b"one", b"two", b"three"))))
+
     def test_it_comes_back_and_iteration_goes_on(self) -> None:
         self.start()
         self.accept()

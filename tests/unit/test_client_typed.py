@@ -35,6 +35,7 @@ from twisted_msg.client.outbox import FLIGHT_BYTES, ROOM_BYTES
 from twisted_msg.client.subscription import UNREAD_BYTES
 from twisted_msg.client.typed import FAREWELL_SECONDS, HEARTBEAT_SECONDS, WELCOME_SECONDS
 from twisted_msg.wire import FrameDecoder
+from twisted_msg.wire.names import MAX_ID
 from twisted_msg.wire.replies import (
     Ack,
     Bye,
@@ -210,7 +211,7 @@ class ConnectingTests(Case):
         error = self.failureResultOf(connected, CannotConnect).value
         self.assertTrue(error.server_goes)
         self.assertIn("soon back; try again later", str(error))
-        self.assertEqual(self.told, ["the server stops: maintenance"])
+        self.assertEqual(self.told, ["maintenance"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_servers_without_typed_frames_are_told_of_plain_ones(self) -> None:
@@ -331,7 +332,44 @@ class SendingTests(Case):
         self.assertEqual(self.failureResultOf(sent[1], Refused).value.code, "forbidden")
         self.assertNoResult(sent[2])
         self.assertEqual(self.again(1), [Pub("lobby", b"c", 3)])
-        self.assertIn("not b", self.told[1])
+        self.assertEqual(self.told, ["connected", "connected"])  # the refusal was told to `send`
+
+    def test_a_loss_beside_a_refusal_is_told(self) -> None:
+        self.start()
+        sent = self.client.send("lobby", "a")
+        self.say(Bye("maintenance"), Err("forbidden", "not a", "PUB", "1"))
+        self.failureResultOf(sent, Refused)
+        self.again()
+        self.assertEqual(self.told, ["connected", "maintenance", "connected"])
+
+    def test_ids_that_are_used_up(self) -> None:
+        self.client.send("lobby", "queued before it is known").addErrback(lambda _: None)
+        connected = self.connect()
+        self.accept()
+        self.say(Welcome("alice", MAX_ID, {}))
+        self.lose()
+        self.reactor.advance(0)
+        error = self.failureResultOf(connected, NotUnderstood).value
+        self.assertIn("no ids left", str(error))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_callbacks_that_fail_cost_nothing(self) -> None:
+        def fails(*_: object) -> None:
+            raise KeyError("the program's own fault")
+
+        self.client = Client(
+            self.reactor,
+            TCP4ClientEndpoint(self.reactor, "server", 1),
+            on_connected=fails,
+            on_lost=fails,
+            jitter=lambda: 0.5,
+        )
+        self.start()
+        sent = self.client.send("lobby", "a")
+        self.again(1)
+        self.assertIsNone(self.successResultOf(sent).seq)
+        self.assertTrue(self.client.connected)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 3)
 
     def test_many_refusals_do_not_slow_it_down(self) -> None:
         self.start()

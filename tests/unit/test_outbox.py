@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg.client.outbox import HEADER_COST, Batch, Outbox, Receipt
 from twisted_msg.wire import FrameDecoder
+from twisted_msg.wire.names import MAX_ID
 from twisted_msg.wire.requests import Pub, parse_request
 
 
@@ -166,6 +167,16 @@ class OutboxTests(SynchronousTestCase):
             self.assertEqual(outbox.take(), b"")
             outbox.acknowledge(n, n)
         self.assertTrue(outbox.empty)
+
+    def test_ids_end(self) -> None:
+        self.outbox.begin_at(MAX_ID - 1)
+        with self.assertRaisesRegex(ValueError, "no ids left"):
+            self.outbox.add("lobby", [b"x"] * 3, "a")
+        self.outbox.add("lobby", [b"x"] * 2, "a")
+        self.assertEqual(ids(self.outbox.take()), [MAX_ID - 1, MAX_ID])
+        with self.assertRaisesRegex(ValueError, "another client id"):
+            self.outbox.add("lobby", [b"x"], "b")
+        self.assertEqual(len(self.outbox), 2)
 
     def test_clear(self) -> None:
         self.outbox.add("lobby", [b"x"], "a")

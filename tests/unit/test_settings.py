@@ -347,6 +347,13 @@ class SwitchTests(SettingsTestCase):
             for word in words.split():
                 self.assertIs(self.load(TCPMSG_OPEN=word).open, on, word)
 
+    def test_what_is_nearly_a_variable(self) -> None:
+        self.assertEqual(
+            self.refusal(TCPMSG_MAX_PAYLOD="64k"),
+            "TCPMSG_MAX_PAYLOD: no such variable; did you mean TCPMSG_MAX_PAYLOAD?",
+        )
+        self.load(TCPMSG_PORT="tcp://10.0.0.1:5050")  # container systems make such ones
+
     def test_what_else_is_in_the_environment(self) -> None:
         self.assertTrue(self.refusal(TCPMSG_OPEN="maybe").startswith("TCPMSG_OPEN: 'maybe' is"))
 

@@ -19,7 +19,7 @@ from twisted_msg.client.subscription import (
     Subscription,
 )
 from twisted_msg.wire.replies import Msg
-from twisted_msg.wire.requests import Sub, Unsub
+from twisted_msg.wire.requests import Sub, Unsub, Who
 
 
 def msg(seq: int, payload: bytes = b"x") -> Msg:
@@ -28,7 +28,7 @@ def msg(seq: int, payload: bytes = b"x") -> Msg:
 
 class SubscriptionTests(SynchronousTestCase):
     def begin(self, *args: Any, **options: Any) -> Subscription:
-        self.said: list[Sub | Unsub] = []
+        self.said: list[Sub | Unsub | Who] = []
         return Subscription(Sub("lobby", *args), self.said.append, **options)
 
     def joined(self, head: int = 10, *args: Any, **options: Any) -> Subscription:
@@ -37,13 +37,12 @@ class SubscriptionTests(SynchronousTestCase):
         core.subbed(head)
         return core
 
-    def again(self, core: Subscription) -> Sub | Unsub:
+    def again(self, core: Subscription) -> Sub | Unsub | Who:
         """Lose the connection; return what is said first on the next."""
         core.lost()
         self.said.clear()
         core.connected()
-        (said,) = self.said
-        return said
+        return self.said[0]
 
     def seqs(self, core: Subscription) -> list[Any]:
         found: list[Any] = []
@@ -92,7 +91,11 @@ class SubscriptionTests(SynchronousTestCase):
 
     def test_presence_is_asked_for_again(self) -> None:
         core = self.joined(1, None, None, None, True)
+        self.assertEqual(self.said, [Sub("lobby", presence=True)])
         self.assertEqual(self.again(core), Sub("lobby", start=2, presence=True))
+        self.assertEqual(self.said[1:], [Who("lobby")])  # who has come and gone meanwhile
+        core.refused(Refused("bad-args", "another history"))
+        self.assertEqual(self.said[2:], [Sub("lobby", presence=True), Who("lobby")])
 
     def test_what_is_not_for_it_changes_nothing(self) -> None:
         core = self.begin()

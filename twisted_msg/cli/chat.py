@@ -81,7 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         from twisted.internet import asyncioreactor
 
-        asyncioreactor.install(asyncio.new_event_loop())  # the line editor's loop
+        loop = asyncio.new_event_loop()  # the line editor's
+        if not common.verbose:  # it tells of keys that it cannot read, with a traceback
+            loop.set_exception_handler(lambda *_: None)
+        asyncioreactor.install(loop)
 
     from twisted_msg.cli import running
 
@@ -144,12 +147,12 @@ async def talk(
 
 def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
     """Return a side that speaks the original protocol."""
-    from twisted_msg.cli.member import Member
+    from twisted_msg.cli.clients import plain_client
     from twisted_msg.cli.plain_side import PlainSide
     from twisted_msg.client.sendable import sendable
 
     return PlainSide(
-        Member(reactor, common, screen.say).client,
+        plain_client(reactor, common, screen.say),
         screen,
         server=common.server,
         name=common.name,
@@ -159,12 +162,13 @@ def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
 
 def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: int) -> Side:
     """Return a side that speaks typed frames."""
-    from twisted_msg.cli.member import typed_member
+    from twisted_msg.cli.clients import typed_client
     from twisted_msg.cli.typed_side import TypedSide
 
     return TypedSide(
-        lambda name: typed_member(reactor, replace(common, name=name), screen.say),
+        lambda name: typed_client(reactor, replace(common, name=name), screen.say),
         screen,
+        clock=reactor,
         server=common.server,
         name=common.name,
         room=room,

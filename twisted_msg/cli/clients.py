@@ -1,7 +1,7 @@
-"""Clients of typed frames for the verbs that do one thing, made of the common options.
+"""Clients made of the common options, which tell when a connection goes and comes back.
 
-Law of this file: what is no error is said through an argument, and not at all if that is
-wanted; what the options get wrong is a `UsageError`.
+Law of this file: what is no error is said through the argument `say`, for each verb has its
+own way to reach its user; what the options get wrong is a `UsageError`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,35 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from twisted_msg.cli.exits import UsageError
-from twisted_msg.cli.member import Tidings
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import tell
 from twisted_msg.client.client import Client
-from twisted_msg.client.errors import TimedOut
+from twisted_msg.client.errors import ClientError, Refused, TimedOut
+from twisted_msg.client.reconnecting import PlainClient
+
+
+class Tidings:
+    """What a user is told of one client's connections: losses, and what follows on them."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Take whom to tell."""
+        self._say = say
+        self._lost = False
+
+    def connected(self) -> None:
+        """There is a connection."""
+        if self._lost:
+            self._lost = False
+            self._say("connected again")
+
+    def lost(self, error: ClientError) -> None:
+        """It is gone, and another is tried."""
+        self._lost = True
+        if isinstance(error, Refused) and error.missed:
+            reason = f"read too slowly and missed {error.reason} messages"
+        else:
+            reason = str(error)
+        self._say(f"connection lost, trying again ({reason})")
 
 
 def to_stderr(common: Common) -> Callable[[str], None]:
@@ -28,10 +52,9 @@ def to_stderr(common: Common) -> Callable[[str], None]:
 def typed_client(
     reactor: Any, common: Common, say: Callable[[str], None], client_id: str | None = None
 ) -> Client:
-    """Return a client that is not connected yet.
+    """Return a client of typed frames, not connected yet, that tells what its name becomes.
 
-    It says when its connection goes and comes back, and when its name was taken.  Raises
-    `UsageError`.
+    Raises `UsageError`.
     """
     tidings = Tidings(say)
     called = common.name
@@ -39,9 +62,10 @@ def typed_client(
     def connected() -> None:
         nonlocal called
         tidings.connected()
-        if called not in (None, client.name):
-            say(f"the name {called} is taken: here you are {client.name}")
-            called = client.name
+        if called is not None and client.name != called:
+            taken = f"the name {common.name} is taken: "
+            say(f"{'' if common.name in (None, client.name) else taken}here you are {client.name}")
+        called = client.name
 
     try:
         client = Client(
@@ -54,8 +78,23 @@ def typed_client(
             on_lost=tidings.lost,
         )
     except ValueError as error:
-        raise UsageError(f"--server {common.server}: {error}") from None
+        raise _no_server(common, error) from None
     return client
+
+
+def plain_client(reactor: Any, common: Common, say: Callable[[str], None]) -> PlainClient:
+    """Return a client of plain frames, not connected yet.  Raises `UsageError`."""
+    tidings = Tidings(say)
+    try:
+        return PlainClient(
+            reactor,
+            common.server,
+            on_connected=tidings.connected,
+            on_lost=tidings.lost,
+            **common.connection(),
+        )
+    except ValueError as error:
+        raise _no_server(common, error) from None
 
 
 async def connect(
@@ -75,3 +114,8 @@ async def connect(
             f"no connection to {common.server} within {timeout:g} s; if something listens "
             "there, it may speak plain frames only: try --plain"
         ) from None
+
+
+def _no_server(common: Common, error: ValueError) -> UsageError:
+    """Return the error for an address that cannot be."""
+    return UsageError(f"--server {common.server}: {error}")

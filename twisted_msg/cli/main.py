@@ -76,6 +76,9 @@ def _open_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as Python leaves it; `print` would take stdout for stderr
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for the whole run
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,6 +96,7 @@ class _Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: None = None
     ) -> argparse.Namespace:
         """Parse everything; what is left over is an error with a suggestion."""
+        self._given = list(sys.argv[1:] if args is None else args)
         parsed, rest = self.parse_known_args(args, namespace)
         if parsed.verb is None:
             self.error(f"a verb is missing; there are: {', '.join(_BY_NAME)}")
@@ -113,6 +117,7 @@ class _Parser(argparse.ArgumentParser):
         return self.verbs[name]
 
     verbs: dict[str, _VerbParser]
+    _given: list[str]
 
     def flags(self) -> list[str]:
         """Return every option string."""
@@ -121,6 +126,12 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Say which verbs there are, better than argparse does."""
         if action.dest == "verb" and value not in _BY_NAME:
+            for word in self._given:
+                flag = word.partition("=")[0]
+                if flag.startswith("--") and flag not in self.flags():
+                    self.error(f"no option {flag}{nearest(flag, self.flags())}")
+                if word == value:
+                    break
             self.error(
                 f"no verb {value!r}"
                 + (nearest(value, list(_BY_NAME)) or f"; there are: {', '.join(_BY_NAME)}")

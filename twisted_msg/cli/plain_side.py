@@ -76,7 +76,10 @@ class PlainSide:
     async def start(self) -> None:
         """Connect."""
         await self._client.connect()
-        self._screen.say(f"connected to {self._server}; /help lists commands, Ctrl-D leaves")
+        self._screen.say(
+            f"connected to {self._server} in plain frames: one room, no history; "
+            "/help lists commands, Ctrl-D leaves"
+        )
 
     async def run(self) -> None:
         """Send what is typed and show what comes, for as long as the client lives."""

@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from twisted_msg.cli.clients import connect, to_stderr, typed_client
+from twisted_msg.cli.clients import connect, plain_client, to_stderr, typed_client
 from twisted_msg.cli.exits import Exit, UsageError
-from twisted_msg.cli.member import Member
 from twisted_msg.cli.options import LOBBY, Common
 from twisted_msg.cli.running import tell, whichever
 from twisted_msg.cli.shapes import Shape
@@ -55,7 +54,7 @@ async def receive(reactor: Any, common: Common, shape: Shape, order: Order) -> i
     """
     client: Client | PlainClient
     if common.plain:
-        client = Member(reactor, common, to_stderr(common)).client
+        client = plain_client(reactor, common, to_stderr(common))
         lines = _plain_lines(client, common, shape)
     else:
         client = typed_client(reactor, common, to_stderr(common))

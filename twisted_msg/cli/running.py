@@ -79,6 +79,9 @@ def run(main: Callable[[Any], Work], *, verbose: bool = False) -> int:
     work: list[Deferred[int]] = []
 
     def start() -> None:
+        if received:  # before there was anything to cancel
+            reactor.stop()
+            return
         work.append(Deferred.fromCoroutine(_watched(main(reactor), verbose)))
         work[0].addCallback(ended.append).addBoth(lambda _: reactor.stop())
 

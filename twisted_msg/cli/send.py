@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on as the client whose secret the file holds; it is made if it is not there",
     )
     parser.add_argument(
-        "--id", metavar="N", type=count, help="with --client: the id of the (first) message"
+        "--id",
+        metavar="N",
+        type=count,
+        help="with --client: the id of the message, or of the first of a pipe, whose next ones "
+        "count up from it",
     )
     parser.epilog = f"{parser.epilog}\n\n{RETRIES}"
 
@@ -89,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         from twisted_msg.cli.sending import Order, send
 
         watched = text in (None, "-") and not common.quiet and not on_terminal(sys.stdin)
-        terminal = sys.stderr if watched and on_terminal(sys.stderr) else None
+        dumb = os.environ.get("TERM") == "dumb"  # it could not write over a line
+        terminal = sys.stderr if watched and on_terminal(sys.stderr) and not dumb else None
         order = Order(arguments.room, arguments.timeout, arguments.client, arguments.id, terminal)
         return send(reactor, common, order, what)
 

@@ -114,24 +114,34 @@ class Sending:
                     await self._client.room()
                 if wrong is not None or self._error is not None:
                     break
-        except UsageError as error:
+        except (UsageError, OSError) as error:
             wrong = error  # of the input; what came before it still goes out
         await self._settled.wait()
         if self._error is not None or wrong is not None:
             raise self._error or wrong  # type: ignore[misc]
         if self._stored_before and self._number:
-            passed = min(self._stored_before, self._number)
+            last = self._first + self._stored_before - 1
+            if self._number < self._stored_before:
+                raise UsageError(
+                    f"nothing was sent: --id {self._first} is below {last}, the last id of this "
+                    "client, and an id counts once; what an earlier run sent under it is stored, "
+                    f"and a new message needs one above {last} (leave --id out for the next)"
+                )
+            passed = self._stored_before
             some = "1 message was" if passed == 1 else f"{passed} messages were"
             self._say(f"{some} stored by an earlier run, and not sent again")
 
     def _hand_over(self, messages: list[bytes]) -> None:
         """Give messages to the client, and take note of what becomes of them."""
         number = len(messages)
+        try:
+            stored = self._client.send_all(self._order.room, messages)
+        except ValueError as error:  # no ids are left
+            raise UsageError(str(error)) from None
         self._sent += number
         self._owed += number
         self._settled.shut()
         self._owing.open()
-        stored = self._client.send_all(self._order.room, messages)
         stored.addErrback(self._failed).addCallback(lambda _: self._settle(number))
 
     def _failed(self, failure: Failure) -> None:

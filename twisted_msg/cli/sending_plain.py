@@ -48,10 +48,10 @@ class PlainSending:
     async def work(self, source: Source) -> int:
         """Connect, send, say goodbye."""
         connection = await self._connect()
-        wrong: UsageError | None = None
+        wrong: Exception | None = None
         try:
             await whichever(self._pump(connection, source), _until_gone(connection))
-        except UsageError as error:
+        except (UsageError, OSError) as error:
             wrong = error  # what came before it still goes out
         except BaseException:
             connection.abort()

@@ -7,6 +7,7 @@ written only when it is ready, and then in pieces that cannot block.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -40,7 +41,7 @@ class Input(FileDescriptor):
         self._waiting: Deferred[bytes] | None = None
 
     async def read(self) -> bytes:
-        """Return the next bytes, at most `CHUNK`; none at the end."""
+        """Return the next bytes, at most `CHUNK`; none at the end.  Raises `OSError`."""
         if not self.connected:
             return b""
         self._waiting = Deferred(lambda _: self._stop())
@@ -61,7 +62,12 @@ class Input(FileDescriptor):
             self._waiting = waiting
             self.startReading()
             return None
-        except OSError:
+        except OSError as error:
+            if not (error.errno == errno.EIO and self._device()):
+                self.connected = 0
+                if waiting is not None:
+                    waiting.errback(error)
+                return None
             data = b""  # a terminal that is gone
         if not data:
             self.connected = 0
@@ -76,6 +82,10 @@ class Input(FileDescriptor):
         super().connectionLost(reason)
         if waiting is not None:
             waiting.callback(b"")
+
+    def _device(self) -> bool:
+        """Return whether this is, or was, something like a terminal."""
+        return stat.S_ISCHR(os.fstat(self._descriptor).st_mode)
 
     def _stop(self) -> None:
         """Read no more until asked."""

@@ -23,6 +23,7 @@ class Room:
         """Where its messages come from now."""
         self._seen: int | None = None
         self._here: set[str] | None = None
+        self._absent: set[str] = set()  # of those: who may have left, and nobody said so
         self._said: deque[bytes] = deque()
 
     # -- what was shown ------------------------------------------------------
@@ -84,7 +85,8 @@ class Room:
     def changed(self, event: Presence, own: str | None) -> list[str]:
         """Take in who came or went; return what is to be said about it.
 
-        Nobody who is there comes once more: after a server's restart everybody does.
+        Nobody who is there comes once more: after a server's restart everybody does.  Who
+        is missing from a list may be on the way back, and is left to `gone`.
         """
         here = self._here
         if here is None:
@@ -92,15 +94,33 @@ class Room:
         before = set(here)
         if isinstance(event, Joined):
             here.add(event.name)
+            self._absent.discard(event.name)
         elif isinstance(event, Parted):
             here.discard(event.name)
         elif isinstance(event, Present):
-            if not event.cut:
-                here.intersection_update(event.names)
+            self._absent = set() if event.cut else here.difference(event.names, [own])
             here.update(event.names)
         here.discard(own or "")
         before.discard(own or "")
-        came, went = sorted(here - before), sorted(before - here)
+        came = sorted(here - before)
         said = [f"{listed(came)} {'is' if len(came) == 1 else 'are'} here"] if came else []
-        said += [f"{listed(went)} {'has' if len(went) == 1 else 'have'} left"] if went else []
-        return said
+        return said + _left(before - here)
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody may have left, or be on the way back."""
+        return bool(self._absent)
+
+    def gone(self) -> list[str]:
+        """Take it that who was missing has left; return what is to be said about it."""
+        here = self._here or set()
+        went = here & self._absent
+        here -= went
+        self._absent = set()
+        return _left(went)
+
+
+def _left(names: Iterable[str]) -> list[str]:
+    """Return what is said of those who went."""
+    went = sorted(names)
+    return [f"{listed(went)} {'has' if len(went) == 1 else 'have'} left"] if went else []

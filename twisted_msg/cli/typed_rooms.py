@@ -7,6 +7,10 @@ included, each once and in its order, whichever client it came through.
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from twisted_msg.cli.sayings import Screen, heard
 from twisted_msg.cli.tasks import Tasks
@@ -17,17 +21,27 @@ from twisted_msg.client.errors import ClientError, Gap, Refused
 from twisted_msg.client.messages import Messages, Presence
 from twisted_msg.client.subscription import Message
 
+RETURN_SECONDS: Final = 5.0
+"""How long somebody who is missing may take to come back before that is told: after a
+server's restart everybody comes back within a few seconds."""
+
 
 class Rooms:
     """Rooms by name, one of which is the current one."""
 
-    def __init__(self, client: Client, screen: Screen, tasks: Tasks, last: int) -> None:
-        """Take what to read with, where to show it, and how many `last` messages on entering."""
+    def __init__(
+        self, client: Client, screen: Screen, tasks: Tasks, last: int, clock: IReactorTime
+    ) -> None:
+        """Take what to read with, where to show it, and what runs the reading.
+
+        `last` is how many messages are shown on entering; the clock is for what is told late.
+        """
         self.current: Room | None = None
         self._client = client
         self._screen = screen
         self._tasks = tasks
         self._last = last
+        self._clock = clock
         self._rooms: dict[str, Room] = {}
         self._names: set[str | None] = set()  # one's own, this session
 
@@ -129,9 +143,21 @@ class Rooms:
     def _presence(self, client: Client, room: Room, event: Presence) -> None:
         """Tell who came and went."""
         if client is self._client and self._rooms.get(room.name) is room:
-            mark = f"#{room.name}: " if len(self._rooms) > 1 else ""
-            for said in room.changed(event, client.name):
-                self._screen.say(mark + said)
+            self._tell(room, room.changed(event, client.name))
+            if room.waits:
+                self._tasks.begin(self._gone(room))
+
+    async def _gone(self, room: Room) -> None:
+        """Tell who is missing, and does not come back."""
+        await deferLater(self._clock, RETURN_SECONDS)
+        if self._rooms.get(room.name) is room:
+            self._tell(room, room.gone())
+
+    def _tell(self, room: Room, news: list[str]) -> None:
+        """Tell of those who came and went."""
+        mark = f"#{room.name}: " if len(self._rooms) > 1 else ""
+        for said in news:
+            self._screen.say(mark + said)
 
     async def _who(self, name: str) -> None:
         """Ask who is in a room, and tell."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_msg.cli.conversation import Word, Wrong
@@ -44,6 +45,7 @@ class TypedSide:
         make: Make,
         screen: Screen,
         *,
+        clock: IReactorTime,
         server: str,
         room: str,
         name: str | None = None,
@@ -51,7 +53,7 @@ class TypedSide:
         check: Callable[[bytes], bytes] = sendable,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Take what makes clients, the screen, the server's address, the first room, the name.
+        """Take what makes clients, the screen and clock, the server's address, first room, name.
 
         `last` messages of a room are shown on entering it.  `check` raises `ValueError` for
         what cannot be sent; `now` is Unix time in seconds.
@@ -67,7 +69,7 @@ class TypedSide:
         self._client = make(name)
         self._other: Client | None = None  # while the name changes
         self._owing_since = 0.0  # when the first line was sent that is not acknowledged
-        self._rooms = Rooms(self._client, screen, self._tasks, last)
+        self._rooms = Rooms(self._client, screen, self._tasks, last, clock)
         self.words = (
             Word("/join ROOM", "enter a room, or go back to one", self._join),
             Word("/part [ROOM]", "leave it", self._part),

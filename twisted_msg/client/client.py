@@ -70,7 +70,8 @@ class Client:
         is, where a server asks for that.  `max_payload` is the largest message taken, in bytes.
 
         `on_connected` is called at every connection that is ready, `on_lost` with the reason
-        when one is lost and another will be tried.  `jitter` returns a number from 0 to 1,
+        when one is lost and another will be tried (not when the server ends one because it
+        refuses a message: that is told by `send`).  `jitter` returns a number from 0 to 1,
         `entropy` so many random bytes in hexadecimal digits.
         Raises `ValueError` for an address, a name or a client id that cannot be.
         """

@@ -130,7 +130,11 @@ class Outbox(Generic[T]):
         self._next = id_
 
     def add(self, room: str, payloads: Sequence[bytes], waiter: T) -> Batch[T]:
-        """Take messages (one or more) and give them ids."""
+        """Take messages (one or more) and give them ids.
+
+        Raises `ValueError` if there are none left.
+        """
+        self._check_left(len(payloads))
         batch = Batch(room, self._next, payloads, waiter)
         self._next += len(payloads)
         self._batches.append(batch)
@@ -205,9 +209,10 @@ class Outbox(Generic[T]):
         They are stored, and settled by it; all others are handed over again.  At the very
         first connection nothing was sent yet, so the ids begin behind it instead.
         Returns the batches that are settled whole.  Raises `ValueError` if somebody else
-        must have sent with this client's id.
+        must have sent with this client's id, or if no ids are left for what waits.
         """
         if not self._begun:
+            self._check_left(last_id)
             self._begun = True
             for batch in self._batches:
                 batch.first += last_id
@@ -233,6 +238,13 @@ class Outbox(Generic[T]):
         return left
 
     # -- within --------------------------------------------------------------
+
+    def _check_left(self, number: int) -> None:
+        """Raise `ValueError` if there are not so many ids left."""
+        if self._next - 1 + number > MAX_ID:
+            raise ValueError(
+                f"this client has no ids left: they end at {MAX_ID}; take another client id"
+            )
 
     def _find(self, id_: int) -> Batch[T] | None:
         """Return the batch that holds a message that is not settled."""

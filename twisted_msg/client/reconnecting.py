@@ -184,9 +184,11 @@ class PlainClient:
 
     async def _send(self, payload: bytes) -> None:
         """Send once connected."""
-        while self._connection is None:
-            await self._line.ready.wait()
-        await self._connection.send(payload)
+        connection = None
+        while connection is None:
+            await self._line.ready.wait()  # in turn, behind those who came before
+            connection = self._connection
+        await connection.send(payload)
 
     def _made(self, connection: PlainConnection) -> None:
         """There is a connection."""

@@ -15,12 +15,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_msg.addresses import BadAddress, connecting, no_endpoint
 from twisted_msg.client.errors import ClientError, Disconnected, cannot_connect
 from twisted_msg.client.waiting import Gate
+
+_log = Logger(namespace="tcpmsg")
 
 FIRST_RETRY: Final = 0.25
 """Seconds, doubled before the first use and after each failure: a server that restarts is
@@ -69,8 +72,8 @@ class Lifeline:
 
         `jitter` returns a number from 0 to 1.  `ended` is called once, with the reason, when
         no connection will be tried any more; `on_connected` whenever one is ready, and
-        `on_lost` with the reason when one is lost and another will be tried.  Raises
-        `BadAddress` for an address that cannot be.
+        `on_lost` with the reason when one is lost and another will be tried, unless that was
+        forgiven.  Raises `BadAddress` for an address that cannot be.
         """
         self.ready = Gate()
         self.closing = False
@@ -85,6 +88,7 @@ class Lifeline:
         self._attempts: int | None = None
         self._tried = 0
         self._failures = 0
+        self._forgiven: ClientError | None = None
         self._since: float | None = None
         self._stopping = False
         self._stopped = Gate()
@@ -120,7 +124,7 @@ class Lifeline:
         self._since = self._clock.seconds()
         self.ready.open()
         if self._on_connected is not None:
-            self._on_connected()
+            _tell(self._on_connected)
 
     def went(self, error: ClientError | None) -> None:
         """Take note that a connection is gone; another is tried unless the error is final."""
@@ -129,12 +133,16 @@ class Lifeline:
             return
         if error.final:
             self._end(error)
-        elif not self._spent(error) and self._on_lost is not None:
-            self._on_lost(error)
+        elif not self._spent(error) and error is not self._forgiven and self._on_lost is not None:
+            _tell(self._on_lost, error)
 
-    def forgive(self) -> None:
-        """Begin the waits anew: the end that is coming is no fault of the server's."""
+    def forgive(self, error: ClientError) -> None:
+        """Take note that a connection will end with this error, and that nothing is wrong with it.
+
+        Then the waits begin anew, and nobody is told of a loss: whoever caused it knows.
+        """
         self._failures = 0
+        self._forgiven = error
 
     async def stop(self, error: ClientError) -> None:
         """Connect no more, and give every wait the reason; return when all is quiet."""
@@ -189,6 +197,14 @@ class Lifeline:
         self._since = None
         self._failures += 1
         return self._backoff(self._failures) * (0.5 + self._jitter())
+
+
+def _tell(callback: Callable[..., None], *arguments: object) -> None:
+    """Call what the client's owner gave; what fails there is logged, and ends no connection."""
+    try:
+        callback(*arguments)
+    except Exception:
+        _log.failure("the callback {callback} failed", callback=callback)
 
 
 def _cause(failure: Failure) -> Exception:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from twisted_msg.client.errors import Gap, Refused
 from twisted_msg.wire import ErrorCode
 from twisted_msg.wire.replies import Msg
-from twisted_msg.wire.requests import Sub, Unsub
+from twisted_msg.wire.requests import Sub, Unsub, Who
 
 UNREAD_BYTES: Final = 1024 * 1024
 """Bytes of messages of one room that may wait unread, beside the one that goes over it: a
@@ -94,7 +94,7 @@ class Subscription:
     def __init__(
         self,
         request: Sub,
-        say: Callable[[Sub | Unsub], None],
+        say: Callable[[Sub | Unsub | Who], None],
         *,
         until_end: bool = False,
         unread_bytes: int = UNREAD_BYTES,
@@ -195,7 +195,7 @@ class Subscription:
         if error.code == ErrorCode.BAD_ARGS and self._next is not None and self._replaced is None:
             self._replaced = self._next
             self._move(Event.AGAIN)
-            self._say(Sub(self.room, presence=self._request.presence))
+            self._come_back(Sub(self.room, presence=self._request.presence))
         else:
             self.end(error)
 
@@ -233,10 +233,16 @@ class Subscription:
 
     def _ask(self) -> None:
         """Ask to be let in, where it left off."""
-        request = self._request
-        if self._next is not None:
-            request = Sub(self.room, start=self._next, presence=request.presence)
+        if self._next is None:
+            self._say(self._request)
+        else:
+            self._come_back(Sub(self.room, start=self._next, presence=self._request.presence))
+
+    def _come_back(self, request: Sub) -> None:
+        """Ask to be let in again, and who is there now: nobody told who came and went meanwhile."""
         self._say(request)
+        if request.presence:
+            self._say(Who(self.room))
 
     def _after(self, head: int) -> int | None:
         """Return where to go on if the connection is lost before the first message.

@@ -39,7 +39,7 @@ from twisted_msg.wire.replies import (
     Unsubbed,
     Welcome,
 )
-from twisted_msg.wire.requests import Sub, Unsub
+from twisted_msg.wire.requests import Sub, Unsub, Who
 
 NOTICES: Final = frozenset({ErrorCode.ABSENT, ErrorCode.BUSY})
 """Codes that stand beside the acknowledgement of a direct message, and end nothing."""
@@ -121,7 +121,7 @@ class Talk:
         elif self.connection is not None and isinstance(reading.core, Subscription):
             reading.core.connected()
 
-    def say(self, request: Sub | Unsub) -> None:
+    def say(self, request: Sub | Unsub | Who) -> None:
         """Say something that a reading has to say."""
         self._write(request.encode())
 
@@ -218,7 +218,7 @@ class Talk:
         room = self.outbox.room_of(id_) or ""
         batch = self.outbox.refuse(id_, error)
         if not (room[:1] == DIRECT and reply.code in NOTICES):
-            self.line.forgive()  # it is this message's fault
+            self.line.forgive(error)  # it is this message's fault
             self._cut(error)
         self._settle([] if batch is None else [batch])
 

@@ -117,8 +117,7 @@ class TypedConnection(ClientConnection):
     def _server_goes(self, reason: str) -> None:
         """The server stops: let it, and read on, for it first flushes what it owes."""
         if self._error is None:
-            said = reason or "no reason was given"
-            self.end(Disconnected(f"the server stops: {said}", server_goes=True))
+            self.end(Disconnected(reason or "the server stops", server_goes=True))
             self.write(Goodbye().encode())
             self._stop_waiting()
             self._late = self._clock.callLater(FAREWELL_SECONDS, self.abort)
