@@ -94,6 +94,8 @@ def _client(address: IAddress, settings: Settings) -> str:
     for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
         if server.startswith(everywhere):
             server = loopback + server.removeprefix(everywhere)
+    if settings.listen[0].startswith("ssl:"):
+        server = f"tcpmsgs://{server}"
     options = []
     if server != f"{LOOPBACK}:{DEFAULT_PORT}":
         options += ["--server", server]

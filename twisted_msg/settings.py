@@ -40,6 +40,10 @@ SYSTEM_FOLDER: Final = "/var/lib/tcpmsg"
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 
 
+NEARLY: Final = 0.9
+"""How alike (difflib) a variable's name must be to an option's to be taken for a slip."""
+
+
 class SettingsError(Exception):
     """The options cannot be used; the text is one line that names place, cause and remedy."""
 
@@ -77,6 +81,7 @@ def load(
     """
     path = config or environment.get(ENVIRONMENT_PREFIX + "CONFIG") or None
     file = _file(Path(os.path.expanduser(path)), path) if path else _found(environment)
+    _check_variables(environment)
     values: dict[str, Any] = {}
     given: str | Sequence[str] | None
     for option in OPTIONS:
@@ -99,6 +104,19 @@ def load(
             "could send it"
         )
     return Settings(**values)
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsError` for a variable that is nearly an option's.
+
+    Others are passed over: container systems make `TCPMSG_PORT` and the like by themselves.
+    """
+    known = [option.variable for option in OPTIONS]
+    for name in environment:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1, NEARLY)
+            if near:
+                raise SettingsError(f"{name}: no such variable; did you mean {near[0]}?")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
