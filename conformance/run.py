@@ -6,6 +6,8 @@
     run.py decoder COMMAND [ARGUMENT...] a program that finds frames in bytes
     run.py client COMMAND [ARGUMENT...]  a program that publishes and listens
 
+Each takes --only TEXT (before the COMMAND): the vectors with that text in their name.
+
 Law of this file: the standard library alone, and nothing of the project that it came with.
 What the vectors mean stands in README.md.
 """
@@ -51,9 +53,30 @@ class Wrong(Exception):
     """The program under test did something else; the text says what."""
 
 
-def vectors(path: Path) -> list[Json]:
-    """Return the records of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+class Unusable(Exception):
+    """There is nothing to test; the text says why."""
+
+
+def vectors(path: Path, only: str) -> list[Json]:
+    """Return the records of a file of JSON lines with a text in their name."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+        return [vector for vector in map(json.loads, lines) if only in vector["name"]]
+    except (OSError, ValueError) as error:
+        raise Unusable(f"no vectors in {path}: {error}") from None
+
+
+def launched(command: list[str], hint: str, **how: Any) -> subprocess.Popen[bytes]:
+    """Start a program under test."""
+    try:
+        return subprocess.Popen(command, **how)
+    except OSError as error:
+        told = f"cannot run {command[0]!r} in {how.get('cwd', Path.cwd())}: {error.strerror}"
+        raise Unusable(f"{told} ({hint})") from None
+
+
+WORDS = "give COMMAND and each ARGUMENT as a word of its own, not one quoted string"
+STRING = "give one quoted string; it runs in a new, empty folder, so paths must be absolute"
 
 
 # -- a decoder ---------------------------------------------------------------------------
@@ -71,10 +94,11 @@ def splits(data: bytes) -> Iterator[list[bytes]]:
         yield [data[:at], data[at:]]
 
 
-def test_decoder(command: list[str], path: Path) -> Iterator[tuple[str, str]]:
+def test_decoder(command: list[str], path: Path, only: str) -> Iterator[tuple[str, str]]:
     """Yield each vector's name and what was wrong with it, or nothing."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        for vector in vectors(path):
+    asked = vectors(path, only)
+    with launched(command, WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for vector in asked:
             yield vector["name"], decoded_wrongly(process, vector)
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # it may be gone
@@ -500,15 +524,15 @@ class Running:
         time.sleep(self._pause)
 
     def begin(self, vector: Json) -> str:
-        """Make ready for a vector; return why it cannot be played."""
+        """Make ready for a vector; return why it is passed over, or what was wrong."""
         if "options" in vector:
-            return "wants a server with " + " ".join(
+            return "passed over: it wants a server with " + " ".join(
                 f"--{key} {value}" for key, value in vector["options"].items()
             )
         if vector.get("fresh"):
-            return "wants a server without a history"
+            return "passed over: it wants a server without a history"
         if any("server" in step for step in vector["steps"]):
-            return "stops or kills the server"
+            return "passed over: it stops or kills the server"
         return ""
 
     def end(self) -> None:
@@ -530,7 +554,12 @@ class Started(Running):
 
     def __init__(self, command: str, pause: float) -> None:
         super().__init__(("127.0.0.1", 0), pause)
-        self._command = shlex.split(command)
+        try:
+            self._command = shlex.split(command)
+        except ValueError as error:
+            raise Unusable(f"--start {command!r}: {error}") from None
+        if not self._command:
+            raise Unusable(f"--start {command!r} names no program")
         self._process: subprocess.Popen[bytes] | None = None
         self._options: dict[str, str] = {}
         self._folder = ""
@@ -541,14 +570,20 @@ class Started(Running):
             self.address = "127.0.0.1", free.getsockname()[1]
         self._folder = tempfile.mkdtemp(prefix="conformance-")
         self._options = vector.get("options", {})
-        self._start()
+        try:
+            self._start()
+        except (Unusable, Wrong) as error:
+            self.end()
+            if self._options and isinstance(error, Wrong):  # without them it may start
+                return str(error)
+            raise Unusable(str(error)) from None
         return ""
 
     def end(self) -> None:
         """End it, and remove what it stored."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
@@ -573,9 +608,8 @@ class Started(Running):
                 command.append(
                     word.replace("{port}", str(self.address[1])).replace("{folder}", self._folder)
                 )
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._folder
-        )
+        quiet = subprocess.DEVNULL
+        self._process = launched(command, STRING, stdout=quiet, stderr=quiet, cwd=self._folder)
         patience = time.monotonic() + PATIENCE
         while True:
             try:
@@ -583,18 +617,17 @@ class Started(Running):
                 return
             except OSError:
                 if time.monotonic() > patience or self._process.poll() is not None:
-                    raise Wrong(f"the server does not start: {shlex.join(command)}") from None
+                    told = f"the server does not start: {shlex.join(command)}"
+                    raise Wrong(f"{told} (run it to see why)") from None
                 time.sleep(0.02)
 
 
 def test_server(server: Running, path: Path, only: str) -> Iterator[tuple[str, str]]:
     """Yield each vector's name and what was wrong with it, nothing, or why it was passed over."""
-    for vector in vectors(path):
-        if only not in vector["name"]:
-            continue
+    for vector in vectors(path, only):
         wrong = server.begin(vector)
         if wrong:
-            yield vector["name"], f"passed over: it {wrong}"
+            yield vector["name"], wrong
             continue
         try:
             Dialogue(vector, server).play()
@@ -622,8 +655,8 @@ class Script:
         self.connection: socket.socket | None = None
         self.ahead = b""
         address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.process = subprocess.Popen(
-            [*command, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        self.process = launched(
+            [*command, address], WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self.events: queue.Queue[bytes] = queue.Queue()
         self.reader = threading.Thread(target=self._read)
@@ -791,9 +824,7 @@ class Script:
 
 def test_client(command: list[str], path: Path, only: str) -> Iterator[tuple[str, str]]:
     """Yield each vector's name and what was wrong with it, or nothing."""
-    for vector in vectors(path):
-        if only not in vector["name"]:
-            continue
+    for vector in vectors(path, only):
         script = Script(vector, command)
         wrong = ""
         try:
@@ -826,21 +857,41 @@ def report(results: Iterator[tuple[str, str]]) -> int:
     return 0 if right and not failed else 1
 
 
+WRITES = (
+    "writes into the rooms of that server, lobby among them: use one of your own, such as "
+    "twistd -n --pidfile= tcpmsg --data-dir /tmp/conformance --listen 127.0.0.1:5051"
+)
+
+
+def running(address: str, pause: float) -> Running:
+    """Return a server that somebody has started, if it is there."""
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise Unusable(f"no address: {address}")
+    found = Running((host.strip("[]") or "127.0.0.1", int(port)), pause)
+    try:
+        socket.create_connection(found.address, PATIENCE).close()
+    except OSError as error:
+        raise Unusable(f"no server at {address}: {error}") from None
+    print(WRITES, flush=True)
+    return found
+
+
 def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(
         prog="run.py", description="Test a server, a client or a decoder of the tcpmsg protocol."
     )
     commands = parser.add_subparsers(dest="what", required=True)
-    server = commands.add_parser("server", help="a server, by the dialogues of server.jsonl")
+    server = commands.add_parser(
+        "server", help="a server, by the dialogues of server.jsonl", epilog=f"HOST:PORT {WRITES}"
+    )
     server.add_argument("address", nargs="?", metavar="HOST:PORT", help="where one is running")
     server.add_argument(
         "--start",
         metavar="COMMAND",
-        help="starts one; {port}, {folder} and {options} are filled in",
-    )
-    server.add_argument(
-        "--only", default="", metavar="TEXT", help="vectors with this in their name"
+        help="starts one, in a new folder each time, so with absolute paths: "
+        "one string, in which {port}, {folder} and {options} are filled in",
     )
     server.add_argument(
         "--pause",
@@ -849,34 +900,43 @@ def main() -> int:
         metavar="SECONDS",
         help="how long a server gets to process what it was sent [default: 0.02]",
     )
-    server.add_argument("--vectors", type=Path, default=HERE / "server.jsonl", metavar="FILE")
     decoder = commands.add_parser("decoder", help="a program, by the streams of frames.jsonl")
-    decoder.add_argument("--vectors", type=Path, default=HERE / "frames.jsonl", metavar="FILE")
-    decoder.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     client = commands.add_parser("client", help="a program, by the scripts of client.jsonl")
-    client.add_argument(
-        "--only", default="", metavar="TEXT", help="vectors with this in their name"
-    )
-    client.add_argument("--vectors", type=Path, default=HERE / "client.jsonl", metavar="FILE")
-    client.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+    for each, name in ((server, "server"), (decoder, "frames"), (client, "client")):
+        each.add_argument(
+            "--only", default="", metavar="TEXT", help="vectors with this in their name"
+        )
+        each.add_argument("--vectors", type=Path, default=HERE / f"{name}.jsonl", metavar="FILE")
+    for each in (decoder, client):
+        each.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help=WORDS)
     given = parser.parse_args()
-    if given.what != "server" and not given.command:
-        parser.error(f"which {given.what}? run.py {given.what} COMMAND [ARGUMENT...]")
-    if given.what == "client":
-        return report(test_client(given.command, given.vectors, given.only))
-    if given.what == "decoder":
-        return report(test_decoder(given.command, given.vectors))
-    if (given.address is None) == (given.start is None):
-        parser.error("which server? either HOST:PORT or --start COMMAND")
-    under_test: Running
-    if given.start is not None:
-        under_test = Started(given.start, given.pause)
-    else:
-        host, _, port = given.address.rpartition(":")
-        if not port.isdigit():
-            parser.error(f"no address: {given.address}")
-        under_test = Running((host.strip("[]") or "127.0.0.1", int(port)), given.pause)
-    return report(test_server(under_test, given.vectors, given.only))
+    try:
+        return report(chosen(given))
+    except Unusable as error:
+        parser.exit(2, f"run.py: {error}\n")
+
+
+def chosen(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Return the results of what the command line asks for.  Raises `Unusable`."""
+    if given.what == "server":
+        if (given.address is None) == (given.start is None):
+            raise Unusable("which server? either HOST:PORT or --start COMMAND")
+        under_test = (
+            running(given.address, given.pause)
+            if given.start is None
+            else Started(given.start, given.pause)
+        )
+        return test_server(under_test, given.vectors, given.only)
+    if not given.command:
+        raise Unusable(f"which {given.what}? run.py {given.what} COMMAND [ARGUMENT...]")
+    for word in given.command:
+        option = word.partition("=")[0]
+        if word == given.command[0] and word.startswith("-"):
+            raise Unusable(f"{option} is no option of run.py {given.what}: see --help")
+        if option in ("--only", "--vectors"):
+            raise Unusable(f"{option} comes before the command: run.py {given.what} {option} ...")
+    test = test_client if given.what == "client" else test_decoder
+    return test(given.command, given.vectors, given.only)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from twisted_msg import Frame, FrameFactory, FrameProtocol
+from twisted_msg.addresses import listening
 
 
 class Echo(FrameProtocol):
@@ -17,8 +18,8 @@ class Echo(FrameProtocol):
         self.send_frame(frame.payload, *frame.words)
 
 
-async def main(reactor, endpoint="tcp:5050:interface=127.0.0.1"):
-    port = await serverFromString(reactor, endpoint).listen(FrameFactory(Echo))
+async def main(reactor, address="127.0.0.1:5051"):
+    port = await serverFromString(reactor, listening(address)).listen(FrameFactory(Echo))
     print("the echo server listens on", port.getHost(), flush=True)
     await Deferred()  # for ever
 

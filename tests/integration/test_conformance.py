@@ -103,6 +103,35 @@ FrameDecoder.feed = hasty
 LARGE = "module.max_payload_for = lambda size, most: 10**10"
 
 
+def test_only_some_vectors_are_asked_of_a_decoder(tmp_path: Path) -> None:
+    what, *command = decoder(tmp_path)
+    done = run(what, "--only", "words behind a plain", *command, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1 right, 0 failed, 0 passed over\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["decoder", "no-such"], "cannot run 'no-such' in "),
+        (["client", "python3 client.py"], "as a word of its own, not one quoted string"),
+        (["decoder", "cat", "--only", "x"], "--only comes before the command"),
+        (["client", "--olny", "x", "cat"], "--olny"),
+        (["server", "--start", "./server {port}"], "so paths must be absolute"),
+        (["server", "--start", "false"], "the server does not start: false"),
+        (["server", "--start", "'"], "No closing quotation"),
+        (["server", "127.0.0.1:1"], "no server at 127.0.0.1:1: "),
+        (["decoder", "--vectors", "no-such", "cat"], "no vectors in no-such: "),
+    ],
+)
+def test_what_cannot_be_tested_is_told_in_a_line(
+    tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    done = run(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -138,6 +167,7 @@ def test_a_running_server_passes_twice(server: ServerProcess, tmp_path: Path) ->
         done = run("server", server.address, folder=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert " 0 failed" in done.stdout
+        assert done.stdout.startswith("writes into the rooms of that server, lobby among them")
 
 
 def test_a_server_of_another_width_fails(

@@ -204,11 +204,41 @@ def test_the_readme_s_publisher_lines_are_right() -> None:
         assert f"bash examples/{name} 127.0.0.1 5050" in text
         assert os.access(EXAMPLES / name, os.X_OK)
     code = (EXAMPLES / "publisher.sh").read_text(encoding="utf-8").splitlines()
-    assert len([line for line in code if not line.startswith("#")]) == 10
+    assert len([line for line in code if not line.startswith("#")]) < 15
+
+
+def test_the_publisher_tells_an_old_id_from_a_stored_one(server: ServerProcess, run: Run) -> None:
+    assert run(*publisher(server, 8, "hall", "new")).communicate() == (b"ACK 8 1\n", b"")
+    low = run(*publisher(server, 7, "hall", "newer, under an id that is too low"))
+    output, errors = low.communicate()
+    assert (output, low.returncode) == (b"", 1)
+    assert errors.startswith(b"ACK 8: 7 is not above it")
+
+
+def test_wrong_arguments_are_answered_with_the_usage(server: ServerProcess, run: Run) -> None:
+    for command in (
+        ["bash", str(EXAMPLES / "publisher.sh")],
+        publisher(server, 1, "my hall", "x"),
+        CLIENTS["python"],
+        [*CLIENTS["python"], "127.0.0.1", "hello"],
+    ):
+        process = run(*command)
+        output, errors = process.communicate()
+        assert (output, process.returncode != 0) == (b"", True)
+        assert b" HOST PORT " in errors
+        assert b"Traceback" not in errors
+
+
+def test_ctrl_c_ends_the_python_client_without_a_word(server: ServerProcess, run: Run) -> None:
+    listening = run(*CLIENTS["python"], "127.0.0.1", str(server.port))
+    wait_until_listening(server, listening)
+    listening.send_signal(signal.SIGINT)
+    assert listening.communicate()[1] == b""
+    assert listening.returncode == 0
 
 
 def test_the_echo_server_sends_every_frame_back(run: Run) -> None:
-    echo = run(sys.executable, str(EXAMPLES / "echo_server.py"), "tcp:0:interface=127.0.0.1")
+    echo = run(sys.executable, str(EXAMPLES / "echo_server.py"), "127.0.0.1:0")
     line = stdout(echo).readline().decode()
     match = re.search(r"host='127\.0\.0\.1', port=([0-9]+)", line)
     assert match, line

@@ -90,7 +90,7 @@ NUMBERS = [
     ("not yet stored", f"{commits.UNCOMMITTED_COST // 2**20} MiB"),
     ("room's memory", f"{memory.TAIL_COST // 2**20} MiB"),
     ("relief", f"{memory.RELIEF_COST // 2**20} MiB"),
-    ("quiet memory rooms", f"{registry.MEMORY_COST // 2**20} MiB"),
+    ("room memory", f"{registry.MEMORY_COST // 2**20} MiB"),
     ("subscriptions", f"{typed.SUBSCRIPTIONS_LIMIT:,}"),
     ("rooms", f"{registry.ROOMS_LIMIT:,}"),
     ("clients in memory", f"{clients.CLIENTS_LIMIT:,}"),
