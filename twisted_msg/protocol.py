@@ -5,6 +5,7 @@ means.  The server, the client and programs of others stand on the same pair.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -13,6 +14,10 @@ from zope.interface import implementer
 
 from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, encode_frame
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
+
+
+class NotNow(Exception):
+    """Raised by `frame_received`, which has held the frames: offer this one again on release."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -128,7 +133,11 @@ class FrameProtocol(Protocol):
         self._taking = True
         try:
             for frame in frames:
-                self.frame_received(frame)
+                try:
+                    self.frame_received(frame)
+                except NotNow:
+                    self._rest = chain((frame,), frames)
+                    return
                 if not self._flowing:
                     self._rest = frames if self._receiving else None
                     return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -21,6 +22,9 @@ from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
 STOP_SECONDS: Final = 5.0
 """How long a stopping server takes at the most."""
+
+STORE_SECONDS: Final = 1.0
+"""How long it waits beyond that for a store that does not answer."""
 
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
@@ -109,13 +113,14 @@ class Server(FrameFactory):
         """Begin to watch the deadlines."""
         self._sweeper.start(1.0, now=False).addErrback(self._journal.failed)
 
-    async def drain(self) -> None:
+    async def drain(self) -> bool:
         """End every connection: what was accepted is delivered, what is owed is sent.
 
         Frames that are held because a room is full are not accepted any more.
 
         Done when all are gone, after `STOP_SECONDS` at the latest.
         """
+        until = self.clock.seconds() + STOP_SECONDS
         if self._connections:
             gone = self._gone = Deferred()
             for connection in list(self._connections.values()):
@@ -124,21 +129,25 @@ class Server(FrameFactory):
             await gone
             if deadline.active():
                 deadline.cancel()
-        await self._stored()
+        stored = await self._stored(until + STORE_SECONDS - self.clock.seconds())
         if self.house.commits is not None:
             self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
         self._journal.close()
-
-    def _stored(self) -> Deferred[None]:
-        """Return a Deferred that fires when the store has everything that was said."""
-        stored: Deferred[None] = Deferred()
-        if self.house.commits is None:
-            stored.callback(None)
-        else:
-            self.house.commits.settle(lambda: stored.callback(None))
         return stored
+
+    async def _stored(self, patience: float) -> bool:
+        """Wait until the store has everything that was said; return whether it has in time."""
+        if self.house.commits is None:
+            return True
+        stored: Deferred[None] = Deferred()
+        self.house.commits.settle(lambda: stored.callback(None))
+        try:
+            await stored.addTimeout(patience, self.clock)
+        except defer.TimeoutError:
+            return False
+        return True
 
     def _abort_all(self) -> None:
         """The time to end well is over."""

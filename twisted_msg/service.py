@@ -187,7 +187,8 @@ class ServerService(Service):
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         self._ports.clear()
-        await self.server.drain()
+        if not await self.server.drain():
+            _give_up(TimeoutError("it has not answered since the stop began"))
         if self._storage is not None:
             self._worker.stop()
             self._worker.join()

@@ -104,10 +104,10 @@ class CongestionTests(MemoryRoomCase):
     def test_newcomers_wait_and_are_forgotten_when_they_are_gone(self) -> None:
         slow = self.slow()
         early, newcomer, gone = Speaker(4), Speaker(5), Speaker(6)
-        self.house.rooms.admit(early)
+        self.room.admit(early)
         self.flood()
         for speaker in (newcomer, gone):
-            self.house.rooms.admit(speaker)
+            self.room.admit(speaker)
         self.house.rooms.dismiss(gone)
         self.assertEqual((early.held, newcomer.held, gone.held), (0, 1, 1))
         slow.read()

@@ -315,7 +315,7 @@ class StoredTests(SynchronousTestCase):
         while not self.alice.held:
             self.alice.say(tmp, bytes(500_000))
             self.house.turn()
-        self.rooms.admit(gone)
+        tmp.admit(gone)
         self.rooms.dismiss(gone)
         slow.cursor.leave()
         self.assertEqual((self.alice.held, gone.held), (0, 1))

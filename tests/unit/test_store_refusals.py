@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from tests.unit.test_store import BODY, StoreCase, said
 from twisted_msg.log import database
+from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import (
     Damaged,
     Mark,
@@ -131,6 +132,51 @@ class RefusalTests(StoreCase):
         error = self.assertRaises(StoreBroken, store.commit, [said("lobby", 1)], [])
         self.assertNotIn("\n", str(error))
         self.assertEqual(store.head("lobby"), 0)
+
+    def test_a_failed_checkpoint_is_a_failed_write(self) -> None:
+        store = self.opened()
+        self.fail_checkpoints(store, sqlite3.SQLITE_IOERR)
+        large = bytes(database.CHECKPOINT_PAGES * database.PAGE)
+        self.assertRaises(StoreBroken, store.commit, [said("lobby", 1, large)], [])
+
+    def test_a_checkpoint_that_finds_no_room_is_left_for_later(self) -> None:
+        store = self.opened()
+        self.fail_checkpoints(store, sqlite3.SQLITE_FULL)
+        large = bytes(database.CHECKPOINT_PAGES * database.PAGE)
+        self.assertEqual(store.commit([said("lobby", 1, large)], [])[0].head, 1)
+
+    def test_the_log_is_copied_to_the_file_from_time_to_time(self) -> None:
+        store = self.opened()
+        path = Path(self.folder, "log.sqlite3")
+        before = path.stat().st_size
+        for seq in range(1, 6):
+            store.commit([said("lobby", seq, bytes(1_000_000))], [])
+        self.assertGreater(path.stat().st_size, before + 3_000_000)
+        self.assertLess(Path(f"{path}-wal").stat().st_size, 8_000_000)
+
+    def fail_checkpoints(self, store: SqliteStore, code: int) -> None:
+        real = store._database._connection
+
+        class Connection:
+            def execute(self, statement: str, *values: object) -> object:
+                if "wal_checkpoint" in statement:
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = code
+                    raise error
+                return real.execute(statement, *values)  # type: ignore[union-attr]
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(real, name)
+
+        self.patch(store._database, "_connection", Connection())
+
+    def test_a_file_that_was_emptied_or_removed(self) -> None:
+        self.opened().close()
+        path = Path(self.folder, "log.sqlite3")
+        path.write_bytes(b"")
+        self.assertIn("empty or gone", self.refused(self.store(), Damaged))
+        path.unlink()
+        self.refused(self.store(), Damaged)
 
     def test_a_failed_read(self) -> None:
         store = self.opened()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from unittest.mock import patch
 
 from tests.unit.conversing import StoredCase, TypedCase, frame
@@ -129,6 +130,39 @@ class MemoryBounds(Bounds, TypedCase):
             seqs[:missed] + list(range(int(first), int(last) + 1)) + seqs[missed:],
             list(range(1, said + 1)),
         )
+
+    def test_full_room_keeps_nobody_out_who_does_not_speak_in_it(self) -> None:
+        slow = self.peer("SUB lobby", stuck=True)
+        alice = self.peer()
+        while alice.reading:
+            self.say(alice, f"PUB lobby: {LARGE}")
+        bob = self.peer("PING", "PUB other 1: x")
+        self.assertEqual(self.heard(bob), ["PONG", "ACK 1 1"])
+        carol = self.world.peer()
+        carol.say(frame("PUB lobby 1: a") + frame("PING behind"))
+        plain = self.world.peer()
+        plain.say(self.world.frame(b"plain"))
+        self.settle()
+        self.assertFalse(carol.reading or plain.reading)
+        self.assertEqual(self.heard(carol), [])
+        slow.read_on()
+        self.settle()
+        self.assertEqual([each.split()[0] for each in self.heard(carol)], ["PONG", "ACK"])
+        self.assertTrue(carol.reading and plain.reading)
+        heard = [each.partition(": ")[2] for each in self.heard(slow)[-2:]]
+        self.assertEqual(heard, ["a", "plain"])
+
+    def test_lists_are_one_a_turn(self) -> None:
+        turns: list[Callable[[], None]] = []
+        self.patch(self.world.server.house, "soon", turns.append)
+        alice = self.world.peer()
+        alice.say(frame("WHO lobby") * 2 + frame("ROOMS") + frame("PING"))
+        for count in (1, 2, 3):
+            self.assertEqual(len(alice.frames()), count)
+            self.assertFalse(alice.reading)
+            turns.pop()()
+        self.assertEqual(len(alice.frames()), 4)
+        self.assertTrue(alice.reading)
 
 
 class StoredBounds(Bounds, StoredCase):

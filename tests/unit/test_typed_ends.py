@@ -8,6 +8,7 @@ from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from twisted_msg.connection import LINGER_SECONDS
 from twisted_msg.deadlines import FLUSH_SECONDS, HEADER_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
 from twisted_msg.log.store import Retention
+from twisted_msg.server import STOP_SECONDS, STORE_SECONDS
 from twisted_msg.session.house import PRUNE_COST, PRUNE_SECONDS
 
 LARGE = "x" * 60_000
@@ -227,6 +228,15 @@ class Stalls(TypedCase):
 
 class Stopping(StoredCase):
     """The server stops."""
+
+    def test_store_that_does_not_answer_is_not_waited_for(self) -> None:
+        alice = self.peer("PUB lobby 1: a")
+        self.begin_to_say(alice, "PUB lobby 2: b")
+        self.world.turn()
+        ended = ensureDeferred(self.world.server.drain())
+        self.world.wait(STOP_SECONDS + STORE_SECONDS)
+        self.assertFalse(self.successResultOf(ended))
+        self.assertTrue(alice.closed)
 
     def test_members_are_told_behind_what_they_are_owed(self) -> None:
         alice = self.peer("SUB lobby", "PUB lobby: a")

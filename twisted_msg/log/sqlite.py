@@ -107,6 +107,7 @@ class SqliteStore:
                     changed[room.name] = trimmed
         else:
             self._database.write_all(rows)
+        self._database.checkpoint()
         for room in changed.values():
             self._ledger.put(room)
         self._ledger.peak = peak
@@ -160,6 +161,7 @@ class SqliteStore:
         When there is nothing of those, it looks at some marks.
         """
         changed = self._pruning.step(now)
+        self._database.checkpoint()
         for room in changed:
             self._ledger.put(room)
         return [room.kept for room in changed]

@@ -99,9 +99,9 @@ class MemoryRoom(Room):
         then()
 
     def admit(self, publisher: Publisher) -> None:
-        """Have a newcomer hold while the room is congested, before anything is read from it.
+        """Have a newcomer hold while the room is congested; see `Room`.
 
-        Else each of many newcomers could add one read to a room that is full.
+        Else each of many newcomers could add something to a room that is full.
         """
         if self.congested:
             self._holds.hold(publisher)

@@ -100,11 +100,12 @@ class Rooms:
     # -- for connections -----------------------------------------------------
 
     def admit(self, publisher: Publisher) -> None:
-        """Have a newcomer hold while those who publish must."""
+        """Have a newcomer hold while those who publish to stored rooms must.
+
+        Who publishes to a memory room that is full is held there, at its first message.
+        """
         if self.commits is not None and self.commits.full:
             self._holds.hold(publisher)
-        for room in self._congested:
-            room.admit(publisher)
 
     def dismiss(self, publisher: Publisher) -> None:
         """Forget a publisher that is gone."""

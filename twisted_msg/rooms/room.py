@@ -24,6 +24,8 @@ class Room(ABC):
     """
 
     durable: bool
+    congested = False
+    """Whether whoever has not published here yet must wait (see `admit`)."""
 
     def __init__(self, name: str, head: int, now: Callable[[], int]) -> None:
         """Take the room's name, where its numbers begin, and a clock of Unix milliseconds."""
@@ -136,6 +138,9 @@ class Room(ABC):
     @abstractmethod
     def shrink(self) -> None:
         """Forget what need not be in memory."""
+
+    def admit(self, publisher: Publisher) -> None:  # noqa: B027 (not abstract: some never wait)
+        """Have a newcomer hold while the room is congested, before it has said anything."""
 
     @abstractmethod
     def owe(self, debtor: Debtor, number: int, seq: int) -> None:

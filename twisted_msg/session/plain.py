@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
+from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
 from twisted_msg.session.house import House
@@ -75,6 +76,9 @@ class PlainSession:
             self._line.close("said goodbye")
         elif payload:
             room = self._open_room()
+            if room.congested:
+                room.admit(self._line)
+                raise NotNow
             seq = room.publish(self._line, self._author, payload)
             if room.durable or self._rules.reply is not None:
                 self._said += 1

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import TypedView
+from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
 from twisted_msg.session.clients import Mark, key_of
@@ -184,6 +185,10 @@ class TypedSession:
             self._out.direct(request.room.removeprefix(DIRECT), request.payload, request.id)
             return
         room = self._last_room = self._house.rooms.open(request.room)
+        if room.congested:
+            self._last_words = None
+            room.admit(self._line)
+            raise NotNow
         if request.id is None:
             self._last_words = words
             room.publish(self._line, self._out.author, request.payload)
@@ -250,6 +255,7 @@ class TypedSession:
 
     def _who(self, request: requests.Who, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(self._here(request.room))
+        self._breathe()
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
         limit = self._house.max_payload
@@ -261,6 +267,7 @@ class TypedSession:
         answer = replies.RoomList.fitting(entries, limit)
         left_out = len(rooms) - len(answer.rooms)
         self._line.outlet.answer(answer._replace(cut=left_out).encode())
+        self._breathe()
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(replies.Pong(request.token).encode())
@@ -293,6 +300,10 @@ class TypedSession:
 
         self._line.hold()
         ask(answered)
+
+    def _breathe(self) -> None:
+        """Let all others have their turn before this peer's next frame: a list is costly."""
+        self._pause(self._house.soon, lambda: None)
 
     def _go_on(self, then: Callable[..., None], answer: tuple[Any, ...]) -> None:
         try:
