@@ -70,11 +70,8 @@ class Shelf(Protocol):
         """The highest sequence number that members may see."""
         ...
 
-    def find(self, cursor: Cursor) -> Piece | None:
-        """Return the piece that a cursor reads next, if it is in memory.
-
-        Else it is fetched, and the cursor's `fetched` called with it.
-        """
+    def fetch(self, cursor: Cursor) -> None:
+        """Have the piece that a cursor reads next, which is not in memory, handed to `fetched`."""
         ...
 
     def caught_up(self, cursor: Cursor) -> None:
@@ -241,7 +238,9 @@ class Cursor:
                     return data
                 continue
             else:
-                piece = self._piece or room.find(self)
+                piece = self._piece
+                if piece is None:
+                    room.fetch(self)
             self._piece = None
             if piece is None:
                 break

@@ -93,9 +93,8 @@ class Room(ABC):
         """Return the members' names, in the order of their coming."""
         return (cursor.member.name for cursor in self.members)
 
-    def find(self, cursor: Cursor) -> Piece | None:
-        """Return the piece that a cursor reads next; see `Shelf`."""
-        return self.tail.find(cursor.seq)
+    def fetch(self, cursor: Cursor) -> None:  # noqa: B027 (not abstract: some hold all they keep)
+        """Have the piece fetched that a cursor reads next; see `Shelf`."""
 
     def passed(self, cursor: Cursor) -> None:  # noqa: B027 (only some rooms wait)
         """Note that a cursor has moved on."""

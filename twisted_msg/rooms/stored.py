@@ -46,10 +46,8 @@ class StoredRoom(Room):
         """The lowest sequence number that is kept."""
         return self._first
 
-    def find(self, cursor: Cursor) -> Piece | None:
-        """Return the piece that a cursor reads next, or have it fetched; see `Shelf`."""
-        if cursor.seq >= self.tail.first:
-            return self.tail.find(cursor.seq)
+    def fetch(self, cursor: Cursor) -> None:
+        """Have the piece fetched that a cursor reads next; see `Shelf`."""
         cursor.waiting = True
         self._commits.page(
             self.name,
@@ -57,7 +55,6 @@ class StoredRoom(Room):
             lambda page: self._fetched(cursor, page),
             lambda: not cursor.ended,
         )
-        return None
 
     def kept(self, kept: Kept) -> None:
         """The store holds less, or more, of the room than before."""
