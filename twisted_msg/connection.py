@@ -122,6 +122,7 @@ class Connection(FrameProtocol):
         session = self.session
         if session is None:
             session = self.session = self.host.converse(self)
+            self.frame_received = session.frame_received  # type: ignore[method-assign]
         session.frame_received(frame)
 
     def refused(self, error: ProtocolError) -> None:

@@ -22,7 +22,7 @@ KEEPALIVE_INTERVAL: Final = 15
 KEEPALIVE_COUNT: Final = 4
 """Questions without an answer until the connection is lost: about two minutes in all."""
 
-READ_SIZE: Final = 60 * 1024
+READ_SIZE: Final = 62 * 1024
 """Bytes that are read from a connection at once.  Twisted's 64 KiB and the frame that was
 begun before make a batch a little larger than a piece of a room's log, so that every member
 is sent a piece and a bit: a third more work for a flood of 1 KiB messages."""

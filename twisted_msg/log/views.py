@@ -49,10 +49,15 @@ class TypedView:
         frames: list[bytes] = []
         for _, first, last in piece.runs:
             tail = b" %b %d" % (piece.authors[first].name, millis)
-            frames += [
-                (b"%d MSG %b %d%b" % (len(payload), room, seq, tail)).ljust(HEADER_SIZE) + payload
-                for seq, payload in enumerate(payloads[first : last + 1], piece.first + first)
-            ]
+            size = digits = -1
+            head = rest = b""
+            for seq, payload in enumerate(payloads[first : last + 1], piece.first + first):
+                number = b"%d" % seq
+                if len(payload) != size or len(number) != digits:  # headers are alike but for it
+                    size, digits = len(payload), len(number)
+                    head = b"%d MSG %b " % (size, room)
+                    rest = tail.ljust(HEADER_SIZE - len(head) - digits)
+                frames.append(head + number + rest + payload)
         return frames
 
     def gap(self, room: str, first: int, last: int) -> bytes:
