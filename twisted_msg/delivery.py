@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from twisted_msg.rooms.cursor import Cursor
-from twisted_msg.transports import send, unsent
+from twisted_msg.transports import Way, unsent
 
 ANSWERS_LIMIT: Final = 64 * 1024
 """Bytes of unread answers after which a connection's input waits, and of unread notices
@@ -36,7 +36,7 @@ class Outlet:
     __slots__ = (
         "_ack", "_answers", "_answers_size", "_backlogged", "_current", "_cursors", "_finish",
         "_last", "_notices_size", "_on_backlog", "_on_fault", "_open", "_paused", "_pumping",
-        "_ready", "_rest", "_seen", "_sent", "_transport", "_written", "owing",
+        "_ready", "_rest", "_seen", "_sent", "_transport", "_way", "_written", "owing",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,7 @@ class Outlet:
         on_fault: Callable[[], None],
     ) -> None:
         self._transport = transport
+        self._way = Way(transport)
         self._on_backlog = on_backlog
         self._on_fault = on_fault
         self._answers: list[bytes] | None = None
@@ -169,10 +170,9 @@ class Outlet:
         if self._paused or self._pumping or not self._open:
             return
         self._pumping = True
-        transport = self._transport
         try:
             while data := self._rest or self._next():
-                sent = send(transport, data, self._sent)
+                sent = self._way.send(data, self._sent)
                 self._written += sent
                 self._sent += sent
                 if self._sent < len(data):

@@ -88,34 +88,52 @@ def is_loopback(address: Any) -> bool:
         return False
 
 
-def send(transport: Any, data: bytes, start: int = 0) -> int:
-    """Send what stands in `data` from `start` on; return how many bytes are the transport's now.
+class Way:
+    """Sends on one transport, by the shortest way there is.
 
-    If those are not all, the registered producer's `resumeProducing` is called when more can
-    be sent.  They go to the kernel at once if nothing waits before them (Twisted's own `write`
-    sends in the next turn), and what the kernel does not take is left to the caller, who holds
-    it anyway: so a peer that does not read costs no copy.  For transports that are not plain
+    Bytes go to the kernel at once if nothing waits before them (Twisted's own `write` sends
+    in the next turn), and what the kernel does not take is left to the caller, who holds it
+    anyway: so a peer that does not read costs no copy.  Through transports that are not plain
     sockets `write` takes everything.
     """
-    try:
-        if (
-            not (transport.dataBuffer or transport._tempDataBuffer)
-            and not (transport.disconnecting or transport._writeDisconnecting)
-            and not transport._writeDisconnected
-            and transport.streamingProducer
-            and transport.connected
-            and type(transport) in _DIRECT
-            and not getattr(transport, "TLS", False)
-        ):
-            try:
-                sent: int = transport.socket.send(memoryview(data)[start:] if start else data)
-            except BlockingIOError:
-                sent = 0
-            if sent + start < len(data):
-                transport.producerPaused = True  # as `write` does when it holds too much
-                transport.startWriting()
-            return sent
-    except (AttributeError, OSError):
-        pass  # not as expected, or lost: `write` finds out
-    transport.write(data[start:])
-    return len(data) - start
+
+    __slots__ = ("_socket", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        """Take a connected transport."""
+        self._transport = transport
+        self._socket = getattr(transport, "socket", None) if type(transport) in _DIRECT else None
+
+    def send(self, data: bytes, start: int = 0) -> int:
+        """Send what stands in `data` from `start` on; return how many bytes are not ours now.
+
+        If those are not all, the registered producer's `resumeProducing` is called when more
+        can be sent.
+        """
+        transport = self._transport
+        try:
+            if (
+                self._socket is not None
+                and transport.connected
+                and transport.streamingProducer
+                and not (
+                    transport.dataBuffer
+                    or transport._tempDataBuffer
+                    or transport.disconnecting
+                    or transport._writeDisconnecting
+                    or transport._writeDisconnected
+                    or transport.TLS
+                )
+            ):
+                try:
+                    sent: int = self._socket.send(memoryview(data)[start:] if start else data)
+                except BlockingIOError:
+                    sent = 0
+                if sent + start < len(data):
+                    transport.producerPaused = True  # as `write` does when it holds too much
+                    transport.startWriting()
+                return sent
+        except (AttributeError, OSError):
+            pass  # not as expected, or lost: `write` finds out
+        transport.write(data[start:])
+        return len(data) - start

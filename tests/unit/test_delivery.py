@@ -253,10 +253,10 @@ class Portions(OutletCase):
     def setUp(self) -> None:
         super().setUp()
         self.pipe.read_on()
-        self.patch(delivery, "send", self.send)
+        self.patch(delivery.Way, "send", self.send)
 
-    def send(self, pipe: Pipe, data: bytes, start: int = 0) -> int:
-        pipe.write(data[start : start + 1000])
+    def send(self, data: bytes, start: int = 0) -> int:
+        self.pipe.write(data[start : start + 1000])
         return len(data[start : start + 1000])
 
     def test_nothing_stands_inside_a_frame_that_is_sent_in_portions(self) -> None:

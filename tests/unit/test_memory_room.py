@@ -115,6 +115,31 @@ class CongestionTests(MemoryRoomCase):
         self.room.admit(early)
         self.assertEqual(early.held, 0)
 
+    def test_nothing_is_dropped_before_all_were_asked_to_read_it(self) -> None:
+        """Whoever is woken first may make more be said, and even the rest must get all of it."""
+
+        class Chatterer(Peer):
+            def wake(peer, cursor: object) -> None:
+                Peer.wake(peer, cursor)  # type: ignore[arg-type]
+                if peer.data and not self.sent:
+                    self.sent = 1
+                    for number in range(1, 100):
+                        self.alice.say(self.room, b"%d " % number + LUMP)
+                    self.room.commit()
+
+        house = Home()
+        room = house.rooms.open("lobby")
+        assert isinstance(room, MemoryRoom)
+        self.room = room
+        first, second = Chatterer(3), Peer(4)
+        first.join(room)
+        second.join(room)
+        self.alice.say(room, b"0 ")
+        house.turn()
+        self.assertEqual(self.numbers(second), list(range(100)))
+        self.assertEqual(self.numbers(first), list(range(100)))
+        self.assertLessEqual(room.tail.cost, TAIL_COST)
+
     def test_one_turn_does_not_overfill_a_room(self) -> None:
         """Whoever says very much in one turn waits for its end, members or not."""
         said = 0

@@ -267,7 +267,6 @@ class RoomBehaviour:
         self.assertFalse(peer.awake)
         self.assertEqual(cursor.take(), b"")
         peer.join(self.room).leave()
-        self.assertFalse(self.room._idle)  # nor held on to
 
     def test_who_leaves_because_another_was_woken_is_not_woken(self) -> None:
         first, second = Peer(1), Peer(2)

@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 
 from tests.unit.test_transports import SocketTestCase
 from twisted_msg import transports
-from twisted_msg.transports import send
+from twisted_msg.transports import Way
 
 
 class Producer:
@@ -47,21 +47,21 @@ class SendTests(SocketTestCase):
 
     def test_all_at_once(self) -> None:
         transport, far, _ = self.producing()
-        self.assertEqual(send(transport, b"hello"), 5)
+        self.assertEqual(Way(transport).send(b"hello"), 5)
         self.assertEqual(far.recv(100), b"hello")
 
     def test_from_a_place_on(self) -> None:
         transport, far, _ = self.producing()
-        self.assertEqual(send(transport, b"hello", 2), 3)
+        self.assertEqual(Way(transport).send(b"hello", 2), 3)
         self.assertEqual(far.recv(100), b"llo")
 
     def test_what_the_kernel_does_not_take_is_left_and_asked_for_again(self) -> None:
         transport, far, producer = self.producing()
         data = bytes(range(256)) * 20_000
-        sent = send(transport, data)
+        sent = Way(transport).send(data)
         self.assertGreater(sent, 0)
         self.assertLess(sent, len(data))
-        self.assertEqual(send(transport, data, sent), 0)  # it is full
+        self.assertEqual(Way(transport).send(data, sent), 0)  # it is full
         self.assertEqual(len(transport.dataBuffer), 0)
         got = b""
         while len(got) < len(data):
@@ -70,19 +70,19 @@ class SendTests(SocketTestCase):
             if transport.producerPaused:
                 transport.doWrite()
                 self.assertEqual(producer.resumed, before + 1)
-            sent += send(transport, data, sent)
+            sent += Way(transport).send(data, sent)
         self.assertEqual(got, data)
         self.assertEqual(sent, len(data))
 
     def test_behind_what_waits(self) -> None:
         transport, far, _ = self.producing()
         transport.write(b"first ")
-        self.assertEqual(send(transport, b"second"), 6)
+        self.assertEqual(Way(transport).send(b"second"), 6)
         self.assert_written(transport, far, b"first second")
 
     def test_without_a_producer(self) -> None:
         transport, far = self.pair()
-        self.assertEqual(send(transport, b"hello", 1), 4)
+        self.assertEqual(Way(transport).send(b"hello", 1), 4)
         self.assert_written(transport, far, b"ello")
 
     def test_connection_that_begins_tls_writes_itself(self) -> None:
@@ -90,7 +90,7 @@ class SendTests(SocketTestCase):
         transport.TLS = True
         written: list[bytes] = []
         transport.write = written.append
-        self.assertEqual(send(transport, b"hello"), 5)
+        self.assertEqual(Way(transport).send(b"hello"), 5)
         self.assertEqual(written, [b"hello"])
         self.assertRaises(BlockingIOError, far.recv, 1)
 
@@ -98,25 +98,25 @@ class SendTests(SocketTestCase):
         for closing in ("disconnecting", "_writeDisconnecting", "_writeDisconnected"):
             transport, far, _ = self.producing()
             setattr(transport, closing, True)
-            self.assertEqual(send(transport, b"hello"), 5)
+            self.assertEqual(Way(transport).send(b"hello"), 5)
             self.assertRaises(BlockingIOError, far.recv, 1)
 
     def test_lost_connection_finds_out_as_ever(self) -> None:
         transport, far, _ = self.producing()
         far.close()
-        self.assertEqual(send(transport, b"hello", 1), 4)
+        self.assertEqual(Way(transport).send(b"hello", 1), 4)
         self.assertTrue(transport._tempDataBuffer)
         transport.connected = False
-        self.assertEqual(send(transport, b"hello"), 5)
+        self.assertEqual(Way(transport).send(b"hello"), 5)
 
     def test_other_transports_write(self) -> None:
         transport = StringTransport()
-        self.assertEqual(send(transport, b"hello", 1), 4)
+        self.assertEqual(Way(transport).send(b"hello", 1), 4)
         self.assertEqual(transport.value(), b"ello")
 
     def test_transport_that_is_not_as_expected_writes(self) -> None:
         written: list[bytes] = []
         strange = SimpleNamespace(write=written.append, connected=True)
         self.patch(transports, "_DIRECT", frozenset({SimpleNamespace}))
-        self.assertEqual(send(strange, b"hello", 2), 3)
+        self.assertEqual(Way(strange).send(b"hello", 2), 3)
         self.assertEqual(written, [b"llo"])

@@ -104,12 +104,14 @@ class Piece:
         Those of the messages from the sequence number `start` on, less what came from the
         origin `without`.
         """
+        encoding = self._encodings.get(view)
+        if without is None and start <= self.first and encoding is not None:
+            return encoding.data  # for nearly all members
         runs = self.runs
         if without is not None:
             runs = tuple([run for run in runs if run.origin != without])
             if not runs:
                 return b""
-        encoding = self._encodings.get(view)
         if encoding is None:
             encoding = self._encodings[view] = _Encoding(view.encode(self))
         data, ends = encoding.data, encoding.ends

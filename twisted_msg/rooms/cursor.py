@@ -102,6 +102,7 @@ class Cursor:
         "_room",
         "ended",
         "fell",
+        "idle",
         "limit",
         "mark",
         "marker",
@@ -154,6 +155,8 @@ class Cursor:
         """Whether its outlet will ask it for more (the outlet's own note)."""
         self.waiting = False
         """Whether the piece that it reads next is being fetched (the room's note)."""
+        self.idle = False
+        """Whether it has caught up, so that it is woken when more is there (the room's note)."""
         self.fell = False
         """Whether the room has gone on without it (the room's note)."""
         self.since = 0.0
@@ -246,11 +249,13 @@ class Cursor:
                 break
             data = piece.encoded(self.view, self.seq, self.without)
             self.seq = piece.last + 1
+            if data and self.seq > tail.head and not self.marker:
+                self.more = False
+                if self.stale or not self.idle:  # else the room knows: one that keeps up
+                    room.caught_up(self)
+                return data
             room.passed(self)
             if data:
-                if self.seq > tail.head and not self.marker:
-                    self.more = False
-                    room.caught_up(self)
                 return data
         self.more = False
         return b""

@@ -69,6 +69,7 @@ class MemoryRoom(Room):
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
         self._behind.pop(cursor, None)
+        cursor.fell = False
         super().caught_up(cursor)
         if self._blockers:
             self._unblock(cursor)
@@ -126,15 +127,13 @@ class MemoryRoom(Room):
         pieces = self.cut()
         if not pieces:
             return
-        for cursor in self._idle:
-            self._wait_for(cursor)  # until it says that it has caught up
         for piece in pieces:
             self.tail.append(piece)  # before anybody is told, who may come back here at once
         owed, self._owed = self._owed, {}
         for debtor, (number, seq) in owed.items():
             debtor.stored(number, seq)
         self._wake_idle()
-        self._trim()
+        self._trim()  # not before: who does not read at once is waited for since then
         publishers, self._publishers = self._publishers, {}
         if self.congested:
             for publisher in publishers:

@@ -40,7 +40,6 @@ class Room(ABC):
         self._authors: list[Author] = []
         self._payloads: list[bytes] = []
         self._weight = 0
-        self._idle: dict[Cursor, None] = {}
         self._watchers: dict[Cursor, None] = {}
 
     @property
@@ -104,8 +103,7 @@ class Room(ABC):
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
-        if cursor.limit is None or not cursor.done:
-            self._idle[cursor] = None
+        cursor.idle = cursor.limit is None or not cursor.done
         if cursor.stale:
             cursor.stale = False
             cursor.member.refresh(cursor)
@@ -113,7 +111,7 @@ class Room(ABC):
     def forget(self, cursor: Cursor, *, quietly: bool) -> None:
         """Take a cursor out; see `Cursor.leave`."""
         del self.members[cursor]
-        self._idle.pop(cursor, None)
+        cursor.idle = False
         self._watchers.pop(cursor, None)
         if not quietly:
             self._tell(cursor.member.name, here=False)
@@ -177,15 +175,18 @@ class Room(ABC):
         self._wake_idle()
 
     def _wake_idle(self) -> None:
-        """Wake who waits for what is in the log now."""
-        idle, self._idle = self._idle, {}
-        for cursor in idle:
-            if not cursor.ended:
+        """Wake who waits for what is in the log now; wait for those who do not take it all."""
+        for cursor in list(self.members):
+            if cursor.idle:
                 cursor.reader.wake(cursor)
+                if cursor.seq <= self.tail.head and cursor.idle:
+                    cursor.idle = False
+                    self._wait_for(cursor)
 
     def _tell(self, name: str, *, here: bool) -> None:
         """Tell those who watch that somebody came or went; who is behind hears of it later."""
         for watcher in list(self._watchers):
-            if watcher not in self._idle or not watcher.member.presence(watcher, name, here=here):
+            caught_up = watcher.idle and watcher.seq > self.tail.head
+            if not caught_up or not watcher.member.presence(watcher, name, here=here):
                 watcher.stale = True
                 watcher.reader.wake(watcher)
