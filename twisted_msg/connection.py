@@ -19,7 +19,7 @@ from twisted_msg.delivery import Outlet
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
 from twisted_msg.transports import keep_alive, read_by_the_piece
-from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, Stage
 from twisted_msg.wire.limits import HEADER_SIZE
 
 LINGER_SECONDS: Final = 2.0
@@ -124,6 +124,10 @@ class Connection(FrameProtocol):
             session = self.session = self.host.converse(self)
             self.frame_received = session.frame_received  # type: ignore[method-assign]
         session.frame_received(frame)
+
+    def run_received(self, run: Run) -> bool:
+        """Hand many frames to the session at once, if it takes them so."""
+        return self.session is not None and self.session.run_received(run)
 
     def refused(self, error: ProtocolError) -> None:
         """Answer an error and end."""

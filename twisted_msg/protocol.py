@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
-from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, encode_frame
+from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, Run, encode_frame
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
 
@@ -46,7 +46,7 @@ class FrameProtocol(Protocol):
         self._receiving = True
         self._flowing = True  # receiving, and not held
         self._taking = False
-        self._rest: Iterator[Frame] | None = None
+        self._rest: Iterator[Frame | Run] | None = None
         self._unread: list[bytes] = []
         self._ended = False
 
@@ -57,6 +57,14 @@ class FrameProtocol(Protocol):
 
         A `ProtocolError` raised here is answered as one of the decoder's is.
         """
+
+    def run_received(self, run: Run) -> bool:
+        """Called with many frames in a row that have the same header.
+
+        Returns whether all of them were taken at once; else each is handed to
+        `frame_received`, which is what this does.
+        """
+        return False
 
     def refused(self, error: ProtocolError) -> None:
         """Called once, when the input broke a rule; nothing is received after it.
@@ -100,7 +108,7 @@ class FrameProtocol(Protocol):
         if rest is not None:
             self._take(rest)
         while self._flowing and self._unread:
-            self._take(self.decoder.feed(self._unread.pop(0)))
+            self._take(self.decoder.decode(self._unread.pop(0)))
         if self._flowing and self._ended:
             self.input_ended()
 
@@ -124,28 +132,46 @@ class FrameProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Feed the decoder and hand on what comes out."""
         if self._flowing:
-            self._take(self.decoder.feed(data))
+            self._take(self.decoder.decode(data))
         elif self._receiving:
             self._unread.append(data)
 
-    def _take(self, frames: Iterator[Frame]) -> None:
+    def _take(self, frames: Iterator[Frame | Run]) -> None:
         """Hand frames on until they are held, or at an end."""
         self._taking = True
         try:
             for frame in frames:
-                try:
-                    self.frame_received(frame)
-                except NotNow:
-                    self._rest = chain((frame,), frames)
-                    return
-                if not self._flowing:
-                    self._rest = frames if self._receiving else None
+                if isinstance(frame, Run):
+                    going = self._take_run(frame, frames)
+                else:
+                    going = self._take_frame(frame, frames)
+                if not going:
                     return
         except ProtocolError as error:
             self.stop_receiving()
             self.refused(error)
         finally:
             self._taking = False
+
+    def _take_frame(self, frame: Frame, behind: Iterator[Frame | Run]) -> bool:
+        """Hand a frame on; return whether those behind it may follow, and keep them if not."""
+        try:
+            self.frame_received(frame)
+        except NotNow:
+            self._rest = chain((frame,), behind)
+            return False
+        if not self._flowing:
+            self._rest = behind if self._receiving else None
+        return self._flowing
+
+    def _take_run(self, run: Run, behind: Iterator[Frame | Run]) -> bool:
+        """Hand a run on, at once or frame by frame; else as `_take_frame`."""
+        if not self.run_received(run):
+            frames = run.frames()
+            return all(self._take_frame(frame, chain(frames, behind)) for frame in frames)
+        if not self._flowing:
+            self._rest = behind if self._receiving else None
+        return self._flowing
 
     def readConnectionLost(self) -> None:
         """Hand on a half-close, behind the frames that are held."""

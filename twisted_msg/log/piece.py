@@ -151,9 +151,9 @@ def cut(
     The arguments are those of `Piece`.  The width of a header counts as that of typed
     frames: the usual one, which wider plain headers may exceed a little.
     """
-    ends = list(accumulate(len(payload) + HEADER_SIZE for payload in payloads))
-    if ends[-1] <= PIECE_SIZE:
+    if sum(map(len, payloads)) + HEADER_SIZE * len(payloads) <= PIECE_SIZE:
         return [Piece(room, first, millis, authors, payloads)]
+    ends = accumulate(len(payload) + HEADER_SIZE for payload in payloads)
     pieces: list[Piece] = []
     begin = base = before = 0
     for at, end in enumerate(ends):

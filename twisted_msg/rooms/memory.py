@@ -115,7 +115,8 @@ class MemoryRoom(Room):
     def _begin(self) -> None:
         self._soon(self.commit)
 
-    def _bear(self, publisher: Publisher) -> None:
+    def _bear(self, publisher: Publisher, weight: int) -> None:
+        self._weight += weight
         self._publishers[publisher] = None
         if self.congested or self._weight > TAIL_COST:
             self._holds.hold(publisher)

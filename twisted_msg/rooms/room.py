@@ -126,10 +126,19 @@ class Room(ABC):
         if not self._payloads:
             self._begin()
         self.received += 1
-        self._weight += MESSAGE_COST + 2 * len(payload)
         self._authors.append(author)
         self._payloads.append(payload)
-        self._bear(publisher)
+        self._bear(publisher, MESSAGE_COST + 2 * len(payload))
+        return self.received
+
+    def publish_run(self, publisher: Publisher, author: Author, payloads: list[bytes]) -> int:
+        """Say many things at once; returns the sequence number that the last one will have."""
+        if not self._payloads:
+            self._begin()
+        self.received += len(payloads)
+        self._authors += [author] * len(payloads)
+        self._payloads += payloads
+        self._bear(publisher, MESSAGE_COST * len(payloads) + 2 * sum(map(len, payloads)))
         return self.received
 
     @abstractmethod
@@ -152,8 +161,8 @@ class Room(ABC):
         """The first message of a batch was said."""
 
     @abstractmethod
-    def _bear(self, publisher: Publisher) -> None:
-        """A message was said; ask its publisher to hold if that is too much."""
+    def _bear(self, publisher: Publisher, weight: int) -> None:
+        """Something was said that takes so many bytes; ask its publisher to hold if it must."""
 
     # -- for the log ---------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted_msg.log.commits import Commits, Debtor
-from twisted_msg.log.piece import MESSAGE_COST, Piece
+from twisted_msg.log.piece import Piece
 from twisted_msg.log.store import Kept
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.holds import Holds, Publisher
@@ -105,7 +105,7 @@ class StoredRoom(Room):
     def _begin(self) -> None:
         self._commits.add(self)
 
-    def _bear(self, publisher: Publisher) -> None:
-        self._commits.weight += MESSAGE_COST + 2 * len(self._payloads[-1])
+    def _bear(self, publisher: Publisher, weight: int) -> None:
+        self._commits.weight += weight
         if self._commits.full:
             self._holds.hold(publisher)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from twisted_msg.delivery import Outlet
-from twisted_msg.wire import Frame, ProtocolError
+from twisted_msg.wire import Frame, ProtocolError, Run
 
 
 class Line(Protocol):
@@ -52,6 +52,13 @@ class Session(Protocol):
 
     def frame_received(self, frame: Frame) -> None:
         """Called with every frame.  May raise `ProtocolError`, which is handed to `refuse`."""
+        ...
+
+    def run_received(self, run: Run) -> bool:
+        """Called with many frames in a row that have the same header.
+
+        Returns whether all were taken; else they come one by one.
+        """
         ...
 
     def refuse(self, error: ProtocolError) -> None:

@@ -15,7 +15,7 @@ from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
-from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, encode_frame
 from twisted_msg.wire.limits import ERROR_PREFIX
 
 
@@ -79,13 +79,19 @@ class PlainSession:
             if room.congested:
                 room.admit(self._line)
                 raise NotNow
-            seq = room.publish(self._line, self._author, payload)
-            if room.durable or self._rules.reply is not None:
-                self._said += 1
-                self._line.outlet.owing = True
-                room.owe(self, self._said, seq)
+            self._owe(room, 1, room.publish(self._line, self._author, payload))
         else:
             self._owe_reply()
+
+    def run_received(self, run: Run) -> bool:
+        """Publish many messages at once, if nothing but messages is among them."""
+        room, payloads = self._room, run.payloads
+        if room.ended or room.congested or not payloads[0]:
+            return False
+        if self._rules.view.disconnect in payloads:
+            return False
+        self._owe(room, len(payloads), room.publish_run(self._line, self._author, payloads))
+        return True
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the replies to what was right."""
@@ -158,6 +164,13 @@ class PlainSession:
         if self._room.ended:
             self._room = self._house.rooms.open(self._rules.room)
         return self._room
+
+    def _owe(self, room: Room, count: int, seq: int) -> None:
+        """Keep the connection until so many messages are stored, and give replies then."""
+        if room.durable or self._rules.reply is not None:
+            self._said += count
+            self._line.outlet.owing = True
+            room.owe(self, self._said, seq)
 
     def _owe_reply(self) -> None:
         """Give the reply that clients of the wider family wait for, in its turn."""

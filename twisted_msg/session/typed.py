@@ -18,7 +18,7 @@ from twisted_msg.session.clients import Mark, key_of
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
 from twisted_msg.session.publishing import Publishing
-from twisted_msg.wire import ErrorCode, Frame, ProtocolError, encode_frame, replies, requests
+from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, encode_frame, replies, requests
 from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.names import number as read_number
 
@@ -79,6 +79,14 @@ class TypedSession:
             if ends or (error.verb == "PUB" and len(words) > 2):
                 raise
             self._answer(error)
+
+    def run_received(self, run: Run) -> bool:
+        """Publish many messages at once, if they are to the room of the one before."""
+        room = self._last_room
+        if run.words is not self._last_words or room is None or room.ended or room.congested:
+            return False
+        room.publish_run(self._line, self._out.author, run.payloads)
+        return True
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the acknowledgement of what was right; close."""

@@ -6,7 +6,7 @@ stands here can be tested, fuzzed and reused without a network.
 
 from twisted_msg.wire.decoder import FrameDecoder, Stage
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
-from twisted_msg.wire.frames import Frame, encode_frame
+from twisted_msg.wire.frames import Frame, Run, encode_frame
 from twisted_msg.wire.header import Header, encode_header, parse_header
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "FrameDecoder",
     "Header",
     "ProtocolError",
+    "Run",
     "Stage",
     "encode_frame",
     "encode_header",

@@ -4,7 +4,7 @@ Law of this file: one immutable value for plain and typed frames alike; the
 absence of words is what makes a frame plain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from twisted_msg.wire.header import encode_header
@@ -16,6 +16,17 @@ class Frame(NamedTuple):
 
     payload: bytes
     words: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """Frames in a row that have the same header, and so the same words and size."""
+
+    payloads: list[bytes]
+    words: tuple[str, ...] = ()
+
+    def frames(self) -> Iterator[Frame]:
+        """Return them one by one."""
+        return (Frame(payload, self.words) for payload in self.payloads)
 
 
 def encode_frame(

@@ -1,0 +1,258 @@
+"""Floods of frames that are alike: taken by the run, they mean what they mean one by one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.conversing import StoredCase, TypedCase, frame
+from tests.unit.test_decoder import cut_at, singly
+from tests.unit.test_protocol import PairTestCase, Recorder
+from tests.unit.world import World
+from twisted_msg.protocol import NotNow
+from twisted_msg.rooms.memory import TAIL_COST
+from twisted_msg.wire import Frame, FrameDecoder, ProtocolError, Run, encode_frame
+from twisted_msg.wire.decoder import RUN_AFTER
+
+ALIKE = 1000
+"""Frames that are more than a few."""
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b"%04d" % number for number in range(count)]
+
+
+def runs(data: bytes, header_size: int = 128) -> list[Frame | Run]:
+    return list(FrameDecoder(header_size).decode(data))
+
+
+def flat(events: list[Frame | Run]) -> list[Frame]:
+    return [f for each in events for f in (each.frames() if isinstance(each, Run) else (each,))]
+
+
+class DecoderTests(SynchronousTestCase):
+    """Sentence for every test here: runs or not, the same frames come out."""
+
+    def test_a_flood_is_few_runs(self) -> None:
+        payloads = numbered(ALIKE)
+        events = runs(b"".join(encode_frame(payload) for payload in payloads))
+        self.assertEqual([each.payload for each in flat(events)], payloads)
+        self.assertLess(len(events), 3 * RUN_AFTER)
+
+    def test_a_few_are_none(self) -> None:
+        events = runs(b"".join(encode_frame(b"same") for _ in range(RUN_AFTER)))
+        self.assertEqual(events, [Frame(b"same")] * RUN_AFTER)
+
+    def test_a_run_ends_where_a_header_differs(self) -> None:
+        for at in range(0, 200, 7):
+            payloads = numbered(200)
+            payloads[at] = b"longer"
+            words = [("PUB", "other" if number == at + 50 else "lobby") for number in range(200)]
+            frames = [Frame(*each) for each in zip(payloads, words, strict=True)]
+            stream = b"".join(encode_frame(*each) for each in frames)
+            self.assertEqual(flat(runs(stream)), frames)
+
+    def test_a_header_within_a_payload_is_payload(self) -> None:
+        header = encode_frame(b"x" * 300, ("PUB", "lobby"))[:128]
+        payload = (header + b"y" * 20 + header).ljust(300, b"z")
+        stream = encode_frame(payload, ("PUB", "lobby")) * 50
+        self.assertEqual(flat(runs(stream)), [Frame(payload, ("PUB", "lobby"))] * 50)
+
+    def test_a_refused_header_behind_a_run(self) -> None:
+        got: list[Frame] = []
+        with self.assertRaises(ProtocolError):
+            for each in FrameDecoder().feed(encode_frame(b"same") * 100 + b"x" * 128):
+                got.append(each)
+        self.assertEqual(got, [Frame(b"same")] * 100)
+
+    def test_empty_frames(self) -> None:
+        self.assertEqual(flat(runs(encode_frame(b"") * 300)), [Frame(b"")] * 300)
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from([b"", b"aaaa", b"8   ", b"8   8   ", b"x" * 8, b"end"]),
+                      st.integers(1, 40)),
+            max_size=12,
+        ),
+        st.lists(st.integers(0, 4000), max_size=8),
+    )  # fmt: skip
+    def test_any_repetition_and_any_cut(
+        self, groups: list[tuple[bytes, int]], places: list[int]
+    ) -> None:
+        """Headers of 4 bytes, so that payloads are full of what looks like one."""
+        payloads = [payload for payload, times in groups for _ in range(times)]
+        stream = b"".join(encode_frame(payload, (), 4) for payload in payloads)
+        decoder = FrameDecoder(4)
+        got = [each for piece in cut_at(stream, places) for each in decoder.feed(piece)]
+        self.assertEqual([each.payload for each in got], payloads)
+        decoder = FrameDecoder(4)
+        got = [each for byte in singly(stream) for each in decoder.feed(byte)]
+        self.assertEqual([each.payload for each in got], payloads)
+
+
+class Hesitant(Recorder):
+    """Takes runs or not, and stops where a test says."""
+
+    takes = True
+    stops: int | None = None
+    later: int | None = None
+
+    def run_received(self, run: Run) -> bool:
+        if self.takes:
+            self.frames += run.frames()
+            self.frame_taken()
+        return self.takes
+
+    def frame_received(self, frame: Frame) -> None:
+        if len(self.frames) == self.later:
+            self.later = None
+            self.hold_frames()
+            raise NotNow
+        super().frame_received(frame)
+        self.frame_taken()
+
+    def frame_taken(self) -> None:
+        if self.stops is not None and len(self.frames) >= self.stops:
+            self.stops = None
+            self.hold_frames()
+
+
+class ProtocolTests(PairTestCase):
+    """A protocol takes a run at once or frame by frame, and may hold within it."""
+
+    protocol: Hesitant
+
+    def setUp(self) -> None:
+        self.connect(Hesitant)
+        self.all = [*numbered(ALIKE // 2), *(b"%05d" % number for number in range(ALIKE // 2))]
+
+    def test_held_behind_a_run(self) -> None:
+        self.protocol.stops = 100
+        self.receive(*self.all)
+        self.assertEqual(self.payloads(), self.all[: len(self.payloads())])
+        self.assertLessEqual(len(self.payloads()), ALIKE // 2)
+        self.protocol.release_frames()
+        self.assertEqual(self.payloads(), self.all)
+
+    def test_held_within_a_run_that_is_taken_one_by_one(self) -> None:
+        self.protocol.takes = False
+        self.protocol.stops = 300
+        self.receive(*self.all)
+        self.assertEqual(self.payloads(), self.all[:300])
+        self.protocol.release_frames()
+        self.assertEqual(self.payloads(), self.all)
+
+    def test_one_that_is_offered_again(self) -> None:
+        self.protocol.takes = False
+        self.protocol.later = 300
+        self.receive(*self.all)
+        self.assertEqual(self.payloads(), self.all[:300])
+        self.protocol.release_frames()
+        self.assertEqual(self.payloads(), self.all)
+
+    def test_stopped_within_a_run(self) -> None:
+        self.protocol.takes = False
+        self.receive(*self.all[:300], b"stop", *self.all[300:])
+        self.assertEqual(self.payloads(), [*self.all[:300], b"stop"])
+        self.protocol.release_frames()
+        self.assertEqual(len(self.payloads()), 301)
+
+    def test_stopped_behind_a_run(self) -> None:
+        self.protocol.frame_taken = lambda: (  # type: ignore[method-assign]
+            len(self.protocol.frames) > 300 and self.protocol.stop_receiving()
+        )
+        self.receive(*self.all)
+        self.protocol.release_frames()
+        self.assertEqual(self.payloads(), self.all[: len(self.payloads())])
+        self.assertLessEqual(len(self.payloads()), ALIKE // 2)
+
+    def test_by_default_frames_come_one_by_one(self) -> None:
+        self.connect(Recorder)
+        self.receive(*self.all)
+        self.assertEqual(self.payloads(), self.all)
+
+
+class Conversations:
+    """Rooms of either kind take a flood as they take its messages."""
+
+    def test_typed_flood(self) -> None:
+        alice, bob, carol = self.peer("HELLO"), self.peer("SUB lobby"), self.world.member()
+        alice.say(b"".join(frame(f"PUB lobby: {number:04}") for number in range(ALIKE)))
+        self.settle()
+        heard = [each.split()[-1] for each in self.heard(bob) if each.startswith("MSG")]
+        self.assertEqual(heard, [payload.decode() for payload in numbered(ALIKE)])
+        self.assertEqual(carol.payloads(), numbered(ALIKE))
+
+    def test_typed_flood_to_rooms_in_turn(self) -> None:
+        alice, bob = self.peer("HELLO"), self.peer("SUB one", "SUB two")
+        said = [f"PUB {('one', 'two')[number // 50 % 2]}: {number:04}" for number in range(400)]
+        alice.say(b"".join(map(frame, said)))
+        self.settle()
+        heard = [each for each in self.heard(bob) if each.startswith("MSG")]
+        for room in ("one", "two"):
+            there = [each.split()[-1] for each in heard if each.split()[1] == room]
+            self.assertEqual(there, [each.split()[-1] for each in said if f" {room}:" in each])
+
+    def test_keep_alives_are_no_messages(self) -> None:
+        alice, bob = self.peer("HELLO"), self.peer("SUB lobby")
+        alice.say(frame("PUB lobby: x") + encode_frame(b"") * ALIKE)
+        self.settle()
+        self.assertEqual(len([each for each in self.heard(bob) if each.startswith("MSG")]), 1)
+
+    def test_plain_flood_with_the_last_word_within(self) -> None:
+        alice, bob = self.world.member(), self.world.member()
+        words = [b"%012d" % number for number in range(300)]
+        self.world.say(alice, *words, b"!DISCONNECT!", *words)
+        self.settle()
+        self.assertEqual(bob.payloads(), words)
+        self.assertTrue(alice.half_closed)
+
+    def test_plain_flood_and_keep_alives(self) -> None:
+        alice, bob = self.world.member(), self.world.member()
+        self.world.say(alice, *numbered(200), *[b""] * 200, *numbered(100))
+        self.settle()
+        self.assertEqual(bob.payloads(), [*numbered(200), *numbered(100)])
+
+    def test_flood_into_a_room_that_was_put_away(self) -> None:
+        alice, carl = self.peer("HELLO", "PUB room: x"), self.world.peer()
+        self.world.say(carl, b"")
+        self.settle()
+        self.world.wait(3)
+        self.settle()
+        alice.say(frame("PUB room: x") * 100)
+        self.settle()
+        bob = self.peer("SUB room from=0")
+        self.assertEqual(len([each for each in self.heard(bob) if each.startswith("MSG")]), 101)
+
+
+class MemoryConversations(Conversations, TypedCase):
+    def test_replies_for_each_message(self) -> None:
+        world = World(memory_room=("*",), plain_reply="ok")
+        peer = world.peer()
+        world.say(peer, *numbered(100))
+        self.assertEqual(peer.received, b"ok" * 100)
+
+    def test_congested_room_takes_no_run(self) -> None:
+        """A room that is full keeps its publishers waiting, however many frames are alike."""
+        alice, slow = self.peer("HELLO"), self.peer("SUB lobby", stuck=True)
+        lump = "x" * 10_000
+        sent = 0
+        while alice.reading:
+            alice.say(frame(f"PUB lobby: {lump}") * 60)
+            sent += 60
+            self.world.turn()
+            self.assertLess(sent * len(lump), 3 * TAIL_COST)
+        room = self.world.rooms.open("lobby")
+        carl = self.peer("HELLO")
+        before = room.received
+        carl.say(frame(f"PUB lobby: {lump}") * 60)
+        self.world.turn()
+        self.assertEqual(room.received, before)
+        slow.read_on()
+        self.settle()
+        self.assertEqual(len([each for each in self.heard(slow) if "MSG" in each[:4]]), sent + 60)
+
+
+class StoredConversations(Conversations, StoredCase):
+    pass
