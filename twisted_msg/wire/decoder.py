@@ -158,7 +158,7 @@ class FrameDecoder:
         most = RUN_FIRST
         while (count := min(most, (len(data) - start) // stride)) >= RUN_AFTER:
             end = start + count * stride
-            cut = [data[at : at + length] for at in range(start + len(raw), end, stride)]
+            cut = [data[at : at + length] for at in range(start + len(raw), end + 1, stride)]
             if raw + raw.join(cut) != data[start:end]:
                 self._alike = 0 if payloads else -RUN_FIRST
                 break
