@@ -9,7 +9,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import FakeStore, Home, Peer, Speaker
-from twisted_msg.log import commits
+from twisted_msg.log import archive
 from twisted_msg.log.commits import UNCOMMITTED_COST, UNCOMMITTED_RELIEF, Commits
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Damaged, Mark, StoreBroken, StoreFull
@@ -88,8 +88,8 @@ class GroupTests(CommitsCase):
         self.house.work()
         self.assertEqual(self.store.marks, {b"alice": Mark(2, 2)})
         told: list[object] = []
-        self.commits.mark(b"alice", told.append)
-        self.commits.mark(b"nobody", told.append)
+        self.commits.archive.mark(b"alice", told.append)
+        self.commits.archive.mark(b"nobody", told.append)
         self.house.work()
         self.assertEqual(told, [Mark(2, 2), None])
 
@@ -108,7 +108,7 @@ class GroupTests(CommitsCase):
     def test_nothing_is_written_where_there_is_nothing_to_write(self) -> None:
         self.commits.owe(self.bob, 1, 0)
         asked: list[object] = []
-        self.commits.mark(b"x", asked.append)
+        self.commits.archive.mark(b"x", asked.append)
         self.commits.settle(lambda: asked.append("settled"))
         self.house.work()
         self.assertEqual(self.store.jobs, ["mark"])
@@ -164,7 +164,7 @@ class SettleTests(CommitsCase):
 class QuestionTests(CommitsCase):
     def test_one_question_is_asked_between_two_groups(self) -> None:
         for at in range(3):
-            self.commits.mark(b"%d" % at, lambda mark: None)
+            self.commits.archive.mark(b"%d" % at, lambda mark: None)
         for _ in range(3):
             self.alice.say(self.room, b"x")
             self.house.turn()
@@ -178,9 +178,9 @@ class QuestionTests(CommitsCase):
 
     def test_questions_are_answered_one_after_another_when_nothing_is_written(self) -> None:
         told: list[object] = []
-        self.commits.mark(b"a", told.append)
-        self.commits.since("lobby", 0, told.append)
-        self.assertEqual(self.commits.head("lobby"), 0)
+        self.commits.archive.mark(b"a", told.append)
+        self.commits.archive.since("lobby", 0, told.append)
+        self.assertEqual(self.commits.archive.head("lobby"), 0)
         self.house.turn()
         self.assertEqual(len(self.house.worker.waiting), 1)
         self.house.work()
@@ -189,9 +189,9 @@ class QuestionTests(CommitsCase):
     def test_a_question_that_fails_is_answered_with_the_failure(self) -> None:
         told: list[object] = []
         self.store.fault = Damaged("altered")
-        self.commits.page("lobby", 1, told.append)
+        self.commits.archive.page("lobby", 1, told.append)
         self.house.work()
-        self.commits.page("lobby", 1, told.append)
+        self.commits.archive.page("lobby", 1, told.append)
         self.house.work()
         self.assertIsInstance(told[0], Damaged)
         self.assertEqual(told[1:], [None])
@@ -209,7 +209,7 @@ class PageTests(CommitsCase):
         self.told: list[Any] = []
 
     def page(self, seq: int) -> None:
-        self.commits.page("lobby", seq, self.told.append)
+        self.commits.archive.page("lobby", seq, self.told.append)
 
     def test_a_page_is_read_once_for_all_who_ask_meanwhile(self) -> None:
         self.page(1)
@@ -231,7 +231,7 @@ class PageTests(CommitsCase):
         self.assertIs(self.told[0], self.told[1])
 
     def test_only_some_pages_are_kept(self) -> None:
-        with patch.object(commits, "PAGES_COST", 3 * self.cost):
+        with patch.object(archive, "PAGES_COST", 3 * self.cost):
             for seq in range(1, 5):
                 self.page(seq)
                 self.house.work()
@@ -242,7 +242,7 @@ class PageTests(CommitsCase):
             self.assertEqual(self.store.jobs, ["piece 1"])
 
     def test_a_page_that_is_too_large_is_not_kept(self) -> None:
-        with patch.object(commits, "PAGES_COST", self.cost - 1):
+        with patch.object(archive, "PAGES_COST", self.cost - 1):
             for _ in range(2):
                 self.page(1)
                 self.house.work()
@@ -262,7 +262,7 @@ class PageTests(CommitsCase):
         wanted = dict.fromkeys(range(1, 6), True)
         for seq in wanted:
             for _ in range(2):
-                self.commits.page("lobby", seq, self.told.append, lambda at=seq: wanted[at])
+                self.commits.archive.page("lobby", seq, self.told.append, lambda at=seq: wanted[at])
         self.house.turn()  # the first one is with the worker
         wanted.update({1: False, 2: False, 3: False, 5: False})
         self.house.work()
@@ -274,7 +274,7 @@ class PageTests(CommitsCase):
 
     def test_a_group_does_not_wait_for_a_page_that_nobody_wants(self) -> None:
         self.begin(b"1")
-        self.commits.page("lobby", 1, self.told.append, lambda: False)
+        self.commits.archive.page("lobby", 1, self.told.append, lambda: False)
         self.alice.say(self.room, b"2")
         self.house.work()
         self.report()
@@ -348,16 +348,16 @@ class FullTests(CommitsCase):
         self.report()
         self.store.drops.append(("lobby", 1))
         self.store.fault = StoreFull("no room to delete")
-        self.commits.prune(0)
+        self.commits.archive.prune(0)
         self.house.work()
         self.assertEqual((self.house.broken, self.room.first), ([], 1))
-        self.commits.prune(0)
+        self.commits.archive.prune(0)
         self.house.work()
         self.assertEqual(self.room.first, 2)
 
     def test_a_room_is_forgotten_another_time(self) -> None:
         self.store.fault = StoreFull("no room")
-        self.commits.forget(["lobby"])
+        self.commits.archive.forget(["lobby"])
         self.house.work()
         self.assertEqual(self.house.broken, [])
 
@@ -374,8 +374,8 @@ class BrokenTests(CommitsCase):
         self.house.turn()
         self.house.worker.report()
         self.assertEqual(self.house.broken, [error])
-        self.commits.mark(b"x", lambda mark: self.fail("it is not answered"))
-        self.commits.prune(0)
+        self.commits.archive.mark(b"x", lambda mark: self.fail("it is not answered"))
+        self.commits.archive.prune(0)
         self.bob.say(self.den, b"more")
         self.house.work()
         self.assertEqual(len(self.store.jobs), 1)
@@ -391,10 +391,10 @@ class BrokenTests(CommitsCase):
         self.house.worker.work()
 
     def test_a_step_of_retention_that_failed(self) -> None:
-        self.broken_by(lambda: self.ask(self.commits.prune, 0))
+        self.broken_by(lambda: self.ask(self.commits.archive.prune, 0))
 
     def test_forgetting_that_failed(self) -> None:
-        self.broken_by(lambda: self.ask(self.commits.forget, ["lobby"]))
+        self.broken_by(lambda: self.ask(self.commits.archive.forget, ["lobby"]))
 
     def test_what_a_worker_reports_after_that_is_not_told(self) -> None:
         self.begin(b"1")
@@ -407,7 +407,7 @@ class BrokenTests(CommitsCase):
         self.report()
         self.bob.say(self.room, b"2")
         self.commits.end()
-        self.commits.mark(b"x", lambda mark: self.fail("it is not answered"))
+        self.commits.archive.mark(b"x", lambda mark: self.fail("it is not answered"))
         self.house.work()
         self.assertEqual((self.store.jobs, self.house.broken), (["commit"], []))
         self.assertEqual(self.bob.acks, [])
@@ -484,12 +484,12 @@ class PruneTests(CommitsCase):
             self.house.work()
         self.store.jobs.clear()
         self.store.drops.extend([("lobby", 1), ("lobby", 2)])
-        self.commits.prune(0)
-        self.commits.prune(0)
+        self.commits.archive.prune(0)
+        self.commits.archive.prune(0)
         self.house.work()
         self.assertEqual(self.store.jobs, ["prune"] * 3)
         self.assertEqual(self.room.first, 4)
-        self.commits.prune(0)
+        self.commits.archive.prune(0)
         self.house.work()
         self.assertEqual(self.store.jobs, ["prune"] * 4)
 
@@ -498,7 +498,7 @@ class PruneTests(CommitsCase):
         self.house.work()
         self.store.jobs.clear()
         self.store.drops.append(("lobby", 1))
-        self.commits.prune(0)
+        self.commits.archive.prune(0)
         for _ in range(2):
             self.alice.say(self.room, b"x")
             self.house.turn()
@@ -535,9 +535,9 @@ class SqliteTests(SynchronousTestCase):
         assert house.commits is not None
         self.assertEqual(list(house.rooms.listed()), [("lobby", 20, 0)])
         told: list[object] = []
-        house.commits.mark(b"client", told.append)
+        house.commits.archive.mark(b"client", told.append)
         peer = Peer(9)
-        with patch.object(commits, "PAGES_COST", 1):
+        with patch.object(archive, "PAGES_COST", 1):
             peer.join(house.rooms.open("lobby"), 4)
             house.work()
         self.assertEqual(peer.seqs, list(range(4, 21)))

@@ -169,7 +169,7 @@ class StoredTests(SynchronousTestCase):
     def prune(self, name: str, pieces: int) -> None:
         assert self.house.commits is not None
         self.store.drops.append((name, pieces))
-        self.house.commits.prune(0)
+        self.house.commits.archive.prune(0)
         self.house.work()
 
     def restart(self, *, memory: tuple[str, ...] = ()) -> Rooms:
@@ -343,7 +343,7 @@ class SqliteTests(SynchronousTestCase):
                 house.work()
             if turn % 3:
                 house.clock.advance(10)
-                house.commits.prune(house.now() // 1000)
+                house.commits.archive.prune(house.now() // 1000)
                 house.work()
                 self.assertIsNone(house.rooms.get("lobby"))
             if turn % 4 == 3:

@@ -443,7 +443,7 @@ class StoredRooms(RoomBehaviour, SynchronousTestCase):
     def drop(self, pieces: int) -> None:
         assert self.house.commits is not None
         self.store.drops.append(("lobby", pieces))
-        self.house.commits.prune(0)
+        self.house.commits.archive.prune(0)
         self.house.work()
 
     def test_a_stored_room_is_durable(self) -> None:
@@ -454,11 +454,11 @@ class StoredRoomsThatKeepLittle(StoredRooms):
     """The same, with almost everything read from the store."""
 
     def setUp(self) -> None:
-        from twisted_msg.log import commits
+        from twisted_msg.log import archive
         from twisted_msg.rooms import stored
 
         self.patch(stored, "RECENT_COST", 1)
-        self.patch(commits, "PAGES_COST", 1)
+        self.patch(archive, "PAGES_COST", 1)
         super().setUp()
 
     def say(self, *payloads: bytes) -> None:

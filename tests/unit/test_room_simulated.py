@@ -12,7 +12,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import PLAIN, TYPED, FakeStore, Home, Peer, Speaker
-from twisted_msg.log import commits
+from twisted_msg.log import archive, commits
 from twisted_msg.log.piece import MESSAGE_COST
 from twisted_msg.log.store import StoreFull
 from twisted_msg.rooms import memory, registry, stored
@@ -265,7 +265,7 @@ class Simulated:
         if pieces:
             self.store.drops.append((name, self.random.randint(1, len(pieces))))
             assert self.home.commits is not None
-            self.home.commits.prune(0)
+            self.home.commits.archive.prune(0)
 
     # -- the end -------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class SimulatedRooms(SynchronousTestCase):
         self.patch(memory, "TAIL_COST", 40_000)
         self.patch(memory, "RELIEF_COST", 20_000)
         self.patch(stored, "RECENT_COST", 20_000)
-        self.patch(commits, "PAGES_COST", 20_000)
+        self.patch(archive, "PAGES_COST", 20_000)
         self.patch(registry, "MEMORY_COST", 30_000)
         self.patch(commits, "UNCOMMITTED_COST", 30_000 + MESSAGE_COST)
         self.patch(commits, "UNCOMMITTED_RELIEF", 15_000)

@@ -38,7 +38,7 @@ class StoredRoomCase(SynchronousTestCase):
     def prune(self, pieces: int) -> None:
         assert self.house.commits is not None
         self.store.drops.append(("lobby", pieces))
-        self.house.commits.prune(0)
+        self.house.commits.archive.prune(0)
 
     def pages(self) -> list[str]:
         return [job for job in self.store.jobs if job.startswith("piece")]

@@ -269,7 +269,7 @@ class Stopping(StoredCase):
 
     def test_worker_is_given_nothing_more(self) -> None:
         alice = self.world.typed(frame("PUB lobby: b"))
-        self.world.server.house.commits.prune(0)
+        self.world.server.house.commits.archive.prune(0)
         stopped = ensureDeferred(self.world.server.drain())
         alice.close_input()
         while self.world.worker.waiting and not stopped.called:

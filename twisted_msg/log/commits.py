@@ -1,18 +1,19 @@
 """Group commit: everything that was said while the store was busy is written at once.
 
 Law of this file: one job at a time is with the worker, groups in the order of coming and
-at most one page of history between two of them; nobody hears of a message before the
-store has it, and when the outcome of a write is unknown, nobody hears anything again.
+at most one question between two of them; nobody hears of a message before the store has
+it, and when the outcome of a write is unknown, nobody hears anything again.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from twisted_msg.log.archive import Archive, Wanted
 from twisted_msg.log.piece import Piece
-from twisted_msg.log.store import Kept, Mark, Store, StoreFull
+from twisted_msg.log.store import Kept, Store, StoreFull
 from twisted_msg.log.worker import Worker
 
 UNCOMMITTED_COST: Final = 1024 * 1024
@@ -22,20 +23,6 @@ server grow by 3 MiB more and commit no faster."""
 
 UNCOMMITTED_RELIEF: Final = UNCOMMITTED_COST // 2
 """How little must be left before they go on, so that they are not stopped for each group."""
-
-PAGES_COST: Final = 1024 * 1024
-"""Bytes of memory that pieces of history take which are kept for others who read the same:
-seven pieces of a kilobyte's messages, hundreds of a quiet room's."""
-
-PageTaker = Callable[[Piece | BaseException | None], None]
-"""Who is given a page of history."""
-
-Wanted = Callable[[], bool]
-"""Whether somebody still wants what the store was asked for."""
-
-
-def _always() -> bool:
-    return True
 
 
 class Source(Protocol):
@@ -70,10 +57,10 @@ class Debtor(Protocol):
 
 
 class Commits:
-    """The way into a store, and out of it, for the rooms of a server.
+    """The way into a store for the rooms of a server; the way out of it is its `archive`.
 
-    `weight` is the bytes of memory that uncommitted messages take, `grown` what those took
-    that were committed since `prune` was last called.
+    `weight` is the bytes of memory that uncommitted messages take, `committed` what all took
+    that were committed so far.
     """
 
     def __init__(
@@ -92,7 +79,8 @@ class Commits:
         the store holds of a room when that changed, `relieved` when publishers may go on,
         `broken` when a write has failed and the process must end.
         """
-        self.weight = self.grown = 0
+        self.weight = self.committed = 0
+        self.archive = Archive(store, self._ask, soon=soon, kept=kept, broken=self._fail)
         self._store = store
         self._worker = worker
         self._soon = soon
@@ -103,10 +91,6 @@ class Commits:
         self._group: _Group | None = None
         self._busy = self._scheduled = self._wrote_last = self._ended = False
         self._questions: deque[tuple[Callable[[], Any], Callable[[Any], object], Wanted]] = deque()
-        self._pages: OrderedDict[tuple[str, int], Piece] = OrderedDict()
-        self._pages_cost = 0
-        self._readers: dict[tuple[str, int], list[tuple[PageTaker, Wanted]]] = {}
-        self._pruning = False
 
     @property
     def full(self) -> bool:
@@ -143,103 +127,14 @@ class Commits:
         """Give the worker nothing more, for it stops."""
         self._ended = True
 
-    # -- what is read --------------------------------------------------------
+    # -- one job after another -----------------------------------------------
 
-    def page(self, room: str, seq: int, taker: PageTaker, wanted: Wanted = _always) -> None:
-        """Fetch the first piece that reaches to a sequence number; None if there is none.
-
-        Damage is handed over as the exception.  What nobody wants any more when its turn
-        comes is not read: members may come and go faster than any disk reads.
-        """
-        key = room, seq
-        piece = self._pages.get(key)
-        if piece is not None:
-            self._soon(lambda: taker(piece))  # not at once: the taker is about to wait
-        elif key in self._readers:
-            self._readers[key].append((taker, wanted))
-        else:
-            self._readers[key] = [(taker, wanted)]
-            self.ask(
-                lambda: self._store.piece(room, seq),
-                lambda page: self._read(key, page),
-                lambda: self._still_read(key),
-            )
-
-    def ask(
-        self,
-        question: Callable[[], Any],
-        then: Callable[[Any], object],
-        wanted: Wanted = _always,
+    def _ask(
+        self, question: Callable[[], Any], then: Callable[[Any], object], wanted: Wanted
     ) -> None:
-        """Ask the store something, between two groups; `then` gets the answer, or the exception."""
+        """Ask the store something between two groups; see `archive.Ask`."""
         self._questions.append((question, then, wanted))
         self._schedule()
-
-    def mark(self, key: bytes, then: Callable[[Mark | BaseException | None], None]) -> None:
-        """Ask how far a client has come; None if the store does not know it."""
-        self.ask(lambda: self._store.mark(key), then)
-
-    def since(self, room: str, millis: int, then: Callable[[int | BaseException], None]) -> None:
-        """Ask from where on a room's messages were said at this Unix time or later."""
-        self.ask(lambda: self._store.since(room, millis), then)
-
-    def head(self, room: str) -> int:
-        """Return the sequence number behind which a room goes on that is not in memory."""
-        return self._store.head(room)
-
-    def forget(self, rooms: Sequence[str]) -> None:
-        """Tell the store that rooms are gone: all in one question, for they may be many."""
-        self.ask(lambda: self._forget(rooms), self._tidied)
-
-    def prune(self, now: int) -> None:
-        """Have the store drop what it need not keep at this Unix time in milliseconds."""
-        self.grown = 0
-        if not self._pruning:
-            self._pruning = True
-            self._prune_on(now)
-
-    def _read(self, key: tuple[str, int], page: Any) -> None:
-        """A page is there: hand it to all who asked for it meanwhile."""
-        if isinstance(page, Piece):
-            self._pages[key] = page
-            self._pages_cost += page.cost
-            while self._pages_cost > PAGES_COST:
-                self._pages_cost -= self._pages.popitem(last=False)[1].cost
-        for taker, _ in self._readers.pop(key):
-            taker(page)
-
-    def _still_read(self, key: tuple[str, int]) -> bool:
-        """Return whether somebody still waits for a page; else it was never asked for."""
-        if any(wanted() for _, wanted in self._readers[key]):
-            return True
-        del self._readers[key]
-        return False
-
-    def _forget(self, rooms: Sequence[str]) -> None:
-        for room in rooms:
-            self._store.forget(room)
-
-    def _prune_on(self, now: int) -> None:
-        def pruned(changed: Any) -> None:
-            if not self._tidied(changed):
-                self._pruning = False
-                return
-            for kept in changed:
-                self._kept(kept)
-            self._prune_on(now)
-
-        self.ask(lambda: self._store.prune(now), pruned)
-
-    def _tidied(self, outcome: Any) -> bool:
-        """The store wrote something of its own; return whether there is more to do now."""
-        if isinstance(outcome, StoreFull):
-            return False  # nothing has changed: there is another time
-        if isinstance(outcome, BaseException):
-            self._fail(outcome)
-            return False
-        return bool(outcome)
-
-    # -- one job after another -----------------------------------------------
 
     def _schedule(self) -> None:
         """Begin when this turn of the reactor is over, unless a job's end will."""
@@ -304,7 +199,7 @@ class Commits:
             self._turn_away(group)
         else:
             self.weight -= group.weight
-            self.grown += group.weight
+            self.committed += group.weight
             for kept in outcome:
                 self._kept(kept)
             for debtor, (number, seq) in group.owed.items():

@@ -161,7 +161,7 @@ class Rooms:
                 f"there are {ROOMS_LIMIT} rooms, as many as can be: use one of them",
             )
         if self.commits is not None and self.stored(name):
-            head = self.commits.head(name)
+            head = self.commits.archive.head(name)
             kept = self._known.get(name) or Kept(name, head + 1, head, 0)
             return StoredRoom(kept, self.commits, self._holds, self._millis)
         return MemoryRoom(
@@ -192,7 +192,7 @@ class Rooms:
         """Tell the store which rooms are gone, in one question for however many."""
         unused, self._unused = self._unused, []
         if unused and self.commits is not None:
-            self.commits.forget(unused)
+            self.commits.archive.forget(unused)
 
     def _shrink(self, cost: int) -> None:
         """Have rooms forget what nobody needs in memory, the quietest ones first."""

@@ -49,7 +49,7 @@ class StoredRoom(Room):
     def fetch(self, cursor: Cursor) -> None:
         """Have the piece fetched that a cursor reads next; see `Shelf`."""
         cursor.waiting = True
-        self._commits.page(
+        self._commits.archive.page(
             self.name,
             cursor.seq,
             lambda page: self._fetched(cursor, page),

@@ -137,7 +137,7 @@ class Clients:
             if self._commits is None:
                 known(None)
             else:
-                self._commits.mark(key, known)
+                self._commits.archive.mark(key, known)
         elif client.mark.settled:
             then(client.mark)
         elif self._commits is None:

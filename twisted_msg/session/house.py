@@ -56,6 +56,7 @@ class House:
         self._now = now
         self._direct = now()
         self._sweeps = 0
+        self._pruned = 0
 
     def number_direct(self) -> tuple[int, int]:
         """Return the number of the next direct message, and its Unix time in milliseconds."""
@@ -67,6 +68,8 @@ class House:
         """Let go of what need not be kept; to be called about once a second."""
         self._sweeps += 1
         due = self._sweeps % PRUNE_SECONDS == 0
-        if self.commits is not None and (due or self.commits.grown > PRUNE_COST):
-            self.commits.prune(self._now() // 1000)
+        commits = self.commits
+        if commits is not None and (due or commits.committed - self._pruned > PRUNE_COST):
+            self._pruned = commits.committed
+            commits.archive.prune(self._now() // 1000)
         self.rooms.sweep()

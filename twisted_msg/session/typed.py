@@ -217,7 +217,7 @@ class TypedSession:
         commits, since = self._house.commits, request.since
         if since is not None and room.durable and commits is not None:
             self._pause(
-                lambda then: room.settle(lambda: commits.since(room.name, since, then)),
+                lambda then: room.settle(lambda: commits.archive.since(room.name, since, then)),
                 lambda seq: self._enter(request, seq),
             )
         elif room.quiet:
