@@ -18,7 +18,7 @@ from tests.integration.test_family import connect, exactly, settle
 from twisted_msg import connection, deadlines, delivery, server, service, transports
 from twisted_msg.log import commits
 from twisted_msg.rooms import memory, registry
-from twisted_msg.session import clients, typed
+from twisted_msg.session import clients, subscriptions
 from twisted_msg.wire import ErrorCode, errors, limits, names
 from twisted_msg.wire.requests import VERSION
 
@@ -91,7 +91,7 @@ NUMBERS = [
     ("room's memory", f"{memory.TAIL_COST // 2**20} MiB"),
     ("relief", f"{memory.RELIEF_COST // 2**20} MiB"),
     ("room memory", f"{registry.MEMORY_COST // 2**20} MiB"),
-    ("subscriptions", f"{typed.SUBSCRIPTIONS_LIMIT:,}"),
+    ("subscriptions", f"{subscriptions.SUBSCRIPTIONS_LIMIT:,}"),
     ("rooms", f"{registry.ROOMS_LIMIT:,}"),
     ("clients in memory", f"{clients.CLIENTS_LIMIT:,}"),
     ("repeated words", f"{errors.MAX_QUOTED_WORD} characters"),
@@ -168,7 +168,7 @@ def test_a_thousand_rooms_and_one_more(server: ServerProcess) -> None:
     def typed_frame(text: str) -> bytes:
         return text.ljust(128).encode()
 
-    most = typed.SUBSCRIPTIONS_LIMIT
+    most = subscriptions.SUBSCRIPTIONS_LIMIT
     with connect(server) as client:
         client.settimeout(PATIENCE)
         for number in range(most):

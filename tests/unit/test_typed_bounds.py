@@ -8,8 +8,8 @@ from unittest.mock import patch
 from tests.unit.conversing import StoredCase, TypedCase, frame
 from twisted_msg.connection import Connection
 from twisted_msg.delivery import ANSWERS_LIMIT
-from twisted_msg.session import typed
-from twisted_msg.session.typed import SUBSCRIPTIONS_LIMIT
+from twisted_msg.session import lists
+from twisted_msg.session.subscriptions import SUBSCRIPTIONS_LIMIT
 
 LARGE = "x" * 60_000
 
@@ -73,7 +73,7 @@ class Bounds:
         self.assertEqual(self.heard(bob)[-1], "MSG lobby 1 guest-1: on")
 
     def test_fault_in_a_verb_ends_one_connection(self) -> None:
-        with patch.object(typed.TypedSession, "_here", lambda self, name: 1 // 0):
+        with patch.object(lists, "here", lambda house, name: 1 // 0):
             alice = self.peer("PUB lobby 1: x", "WHO lobby", "PUB lobby 2: never")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.heard(alice), ["ACK 1 1", "ERR internal"])

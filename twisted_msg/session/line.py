@@ -1,4 +1,4 @@
-"""The two ports between a conversation and its connection.
+"""The ports of a conversation: two to its connection, and one by which its parts wait.
 
 Law of this file: interfaces only.  A TCP connection, a WebSocket and a test's list
 of bytes can all be a `Line`.
@@ -9,6 +9,9 @@ from typing import Protocol
 
 from twisted_msg.delivery import Outlet
 from twisted_msg.wire import Frame, ProtocolError, Run
+
+Pause = Callable[[Callable[[Callable[..., None]], None], Callable[..., None]], None]
+"""Processes no frame until an answer is there, and then what depends on it."""
 
 
 class Line(Protocol):

@@ -12,12 +12,9 @@ from twisted_msg.log.piece import Author
 from twisted_msg.rooms.room import Room
 from twisted_msg.session.clients import Mark
 from twisted_msg.session.house import House
-from twisted_msg.session.line import Line
+from twisted_msg.session.line import Line, Pause
 from twisted_msg.wire import ErrorCode, ProtocolError, replies
 from twisted_msg.wire.limits import HEADER_SIZE
-
-Pause = Callable[[Callable[[Callable[..., None]], None], Callable[..., None]], None]
-"""Processes no frame until an answer is there, and then what depends on it."""
 
 
 class Publishing:

@@ -10,45 +10,35 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted_msg.log.piece import Author
-from twisted_msg.log.views import TypedView
 from twisted_msg.protocol import NotNow
-from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
+from twisted_msg.session import lists
 from twisted_msg.session.clients import Mark, key_of
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
 from twisted_msg.session.publishing import Publishing
+from twisted_msg.session.subscriptions import Subscriptions
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, encode_frame, replies, requests
 from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.names import number as read_number
-
-SUBSCRIPTIONS_LIMIT: Final = 1000
-"""Rooms that one connection may be in: each costs a cursor and a place in the room."""
-
-SHORTEST_ENTRY: Final = len('{"room":"a","head":0,"members":0},')
-"""Bytes of a room in the answer to `ROOMS`, at the least: more rooms than fit are not looked at."""
-
-VIEW: Final = TypedView()
-"""How all typed members see messages: one view, so that they share one encoding."""
 
 
 class TypedSession:
     """One typed connection."""
 
     __slots__ = (
-        "_cursors", "_house", "_last_room", "_last_words", "_line", "_lost", "_out", "_superseded",
-        "name", "number",
+        "_house", "_last_room", "_last_words", "_line", "_lost", "_out", "_subscriptions",
+        "_superseded", "name",
     )  # fmt: skip
 
     def __init__(self, line: Line, house: House) -> None:
         self._line = line
         self._house = house
         self._out = Publishing(line, house, self._pause, self._turned_away)
-        self._cursors: dict[str, Cursor] = {}
+        self._subscriptions = Subscriptions(line, house, self._pause, self.refuse)
         self._last_words: tuple[str, ...] | None = None
         self._last_room: Room | None = None
         self._lost = self._superseded = False
-        self.number = line.number
         self.name = ""
 
     # -- from the connection -------------------------------------------------
@@ -103,8 +93,7 @@ class TypedSession:
     def lost(self) -> None:
         """Leave every room, and give back name and client."""
         self._lost = True
-        for cursor in self._cursors.values():
-            cursor.leave()
+        self._subscriptions.leave()
         self._house.names.release(self.name, self)
         if self._out.key is not None:
             self._house.clients.leave(self._out.key, self)
@@ -139,22 +128,6 @@ class TypedSession:
         """Keep the name of the connection that was taken over until this one is welcome."""
         if name:
             self.name = self._house.names.claim(name, self)
-
-    def fallen(self, cursor: Cursor, missed: int) -> None:
-        """Never: this view has a frame for what is missed."""
-
-    def unreadable(self, cursor: Cursor, reason: str) -> None:
-        """Tell the peer that what comes next for it is damaged, and close."""
-        self.refuse(ProtocolError(ErrorCode.INTERNAL, reason))
-
-    def presence(self, cursor: Cursor, name: str, *, here: bool) -> bool:
-        """Tell the peer that somebody came or went, if it reads."""
-        event = replies.Join(cursor.room, name) if here else replies.Part(cursor.room, name)
-        return self._line.outlet.notify(event.encode())
-
-    def refresh(self, cursor: Cursor) -> None:
-        """Tell the peer who is there, for it was not told of all who came and went."""
-        self._line.outlet.answer(self._here(cursor.room))
 
     def direct(self, frame: bytes) -> bool | None:
         """Send a direct message, if the peer reads and is not leaving."""
@@ -205,76 +178,17 @@ class TypedSession:
             self._out.publish(room, request.payload, request.id)
 
     def _sub(self, request: requests.Sub, words: tuple[str, ...]) -> None:
-        if request.room not in self._cursors and len(self._cursors) >= SUBSCRIPTIONS_LIMIT:
-            raise ProtocolError(
-                ErrorCode.LIMIT,
-                f"one connection is in {SUBSCRIPTIONS_LIMIT} rooms at the most: leave one with "
-                "UNSUB, or open another connection",
-                verb="SUB",
-                subject=request.room,
-            )
-        room = self._house.rooms.open(request.room)
-        commits, since = self._house.commits, request.since
-        if since is not None and room.durable and commits is not None:
-            self._pause(
-                lambda then: room.settle(lambda: commits.archive.since(room.name, since, then)),
-                lambda seq: self._enter(request, seq),
-            )
-        elif room.quiet:
-            self._enter(request)
-        else:
-            self._pause(room.settle, lambda: self._enter(request))
-
-    def _enter(self, request: requests.Sub, since: int | BaseException | None = None) -> None:
-        """Join a room, everything that was said in it so far being stored."""
-        if isinstance(since, BaseException):
-            raise ProtocolError(ErrorCode.INTERNAL, f"the store does not answer: {since}")
-        room = self._house.rooms.open(request.room)
-        head = room.head
-        seq = head + 1
-        if request.start is not None:
-            seq = request.start or room.first
-            if seq > head + 1:
-                raise ProtocolError(
-                    ErrorCode.BAD_ARGS,
-                    f"from={seq} is beyond what was said in {room.name}: the next message is "
-                    f"{head + 1}, so from={head + 1} waits for it",
-                    verb="SUB",
-                    subject=room.name,
-                )
-        elif request.last is not None:
-            seq = max(room.first, head + 1 - request.last)
-        elif request.since is not None:
-            seq = min(room.tail.since(request.since) if since is None else since, head + 1)
-        before = self._cursors.get(room.name)
-        cursor = room.join(self, self._line.outlet, VIEW, seq=seq, instead=before)
-        cursor.marker, cursor.marker_at = replies.Live(room.name, head).encode(), head
-        self._cursors[room.name] = cursor
-        self._line.outlet.answer(replies.Subbed(room.name, head).encode())
-        if request.presence:
-            room.watch(cursor)
-        self._line.outlet.follow(cursor)
+        self._subscriptions.sub(request)
 
     def _unsub(self, request: requests.Unsub, words: tuple[str, ...]) -> None:
-        cursor = self._cursors.pop(request.room, None)
-        if cursor is not None:
-            cursor.leave()
-        self._line.outlet.answer(replies.Unsubbed(request.room).encode())
+        self._subscriptions.unsub(request)
 
     def _who(self, request: requests.Who, words: tuple[str, ...]) -> None:
-        self._line.outlet.answer(self._here(request.room))
+        self._line.outlet.answer(lists.here(self._house, request.room))
         self._breathe()
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
-        limit = self._house.max_payload
-        rooms = list(self._house.rooms.listed())
-        entries = [
-            {"room": name, "head": head, "members": members}
-            for name, head, members in rooms[: limit // SHORTEST_ENTRY]
-        ]
-        answer = replies.RoomList.fitting(entries, limit)
-        left_out = len(rooms) - len(answer.rooms)
-        self._line.outlet.answer(answer._replace(cut=left_out).encode())
+        self._line.outlet.answer(lists.rooms(self._house))
         self._breathe()
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
@@ -296,8 +210,9 @@ class TypedSession:
     def _introduce(self, wanted: str | None) -> None:
         names = self._house.names
         names.release(self.name, self)
-        self.name = names.claim(wanted or self.name or f"guest-{self.number}", self)
-        self._out.author = Author(self.number, self.name.encode())
+        self.name = names.claim(wanted or self.name or f"guest-{self._line.number}", self)
+        self._subscriptions.name = self.name
+        self._out.author = Author(self._line.number, self.name.encode())
 
     def _pause(self, ask: Callable[[Callable[..., None]], None], then: Callable[..., None]) -> None:
         """Process no frame until an answer is there, and then what depends on it first."""
@@ -321,12 +236,6 @@ class TypedSession:
                 raise
             self._answer(error)
         self._line.release()
-
-    def _here(self, name: str) -> bytes:
-        """Return the frame that says who is in a room."""
-        room = self._house.rooms.get(name)
-        names = [] if room is None else list(room.names())
-        return replies.Here.fitting(name, names, self._house.max_payload).encode()
 
     def _answer(self, error: ProtocolError) -> None:
         self._line.outlet.answer(self.refusal(error))
