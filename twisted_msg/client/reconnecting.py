@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted_msg.client.connection import GOODBYE_SECONDS, MAX_RECEIVED
 from twisted_msg.client.errors import ClientError, Disconnected
 from twisted_msg.client.factory import PlainFactory
+from twisted_msg.client.lifetime import Lifetime
 from twisted_msg.client.plain import PlainConnection
 from twisted_msg.client.sendable import sendable
 from twisted_msg.client.service import LONGEST_RETRY, STEADY_SECONDS, Lifeline, endpoint
@@ -28,7 +28,7 @@ from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
 __all__ = ["LONGEST_RETRY", "STEADY_SECONDS", "PlainClient", "endpoint"]
 
 
-class PlainClient:
+class PlainClient(Lifetime):
     """A member of a server's room that survives the loss of its connection.
 
     ::
@@ -146,41 +146,16 @@ class PlainClient:
         finally:
             await self._line.stop(Disconnected("this client was closed"))
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return self._connection is not None
-
-    @property
-    def closed(self) -> bool:
-        """Whether no connection will be tried any more."""
-        return self._line.closing
-
     async def __aenter__(self) -> PlainClient:
         """Connect, at the first attempt."""
         await self.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close; after an error without waiting for the server."""
-        if error is None:
-            await self.close()
-        else:
-            await self.abort()
-
-    async def abort(self) -> None:
-        """Close at once, without a goodbye; what is unsent is lost."""
-        self._line.closing = True
-        if self._connection is not None:
-            self._connection.abort()
-        await self._line.stop(Disconnected("this client was closed"))
-
     # -- within --------------------------------------------------------------
+
+    @property
+    def _current(self) -> PlainConnection | None:
+        return self._connection
 
     async def _send(self, payload: bytes) -> None:
         """Send once connected."""
