@@ -5,27 +5,29 @@ from datetime import datetime
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.cli.shapes import json_line, raw_line, visible_line
+from twisted_msg.cli.shapes import Received, json_line, raw_line, visible_line
 from twisted_msg.cli.times import read_since
 
 
 class ShapeTests(SynchronousTestCase):
     def test_raw(self) -> None:
-        self.assertEqual(raw_line(b"\xff\x1b"), b"\xff\x1b\n")
+        self.assertEqual(raw_line(Received(b"\xff\x1b")), b"\xff\x1b\n")
 
     def test_for_terminals(self) -> None:
-        self.assertEqual(visible_line(b"\xff\x1b\nb"), b"\\xff\\x1b\n    b\n")
-        self.assertEqual(visible_line(b"a\x07", "hall", 1, "al", 2), b"al: a\\x07\n")
+        self.assertEqual(visible_line(Received(b"\xff\x1b\nb")), b"\\xff\\x1b\n    b\n")
+        self.assertEqual(visible_line(Received(b"a\x07", "hall", 1, "al", 2)), b"al: a\\x07\n")
 
     def test_json(self) -> None:
-        row = json.loads(json_line("é\x7f\x1b".encode(), now=lambda: 1.5))
+        row = json.loads(json_line(Received("é\x7f\x1b".encode()), now=lambda: 1.5))
         self.assertEqual(
             row, {"room": "lobby", "seq": None, "from": None, "time": 1500, "text": "é\x7f\x1b"}
         )
-        self.assertTrue(json_line("é\x7f\x1b\u202e".encode()).rstrip().decode().isprintable())
-        self.assertEqual(json.loads(json_line(b"\xff"))["base64"], "/w==")
+        self.assertTrue(
+            json_line(Received("é\x7f\x1b\u202e".encode())).rstrip().decode().isprintable()
+        )
+        self.assertEqual(json.loads(json_line(Received(b"\xff")))["base64"], "/w==")
         self.assertEqual(
-            json_line(b"x", "hall", 1, "al", 2),
+            json_line(Received(b"x", "hall", 1, "al", 2)),
             b'{"room":"hall","seq":1,"from":"al","time":2,"text":"x"}\n',
         )
 

@@ -17,7 +17,7 @@ from twisted_msg.cli.clients import connect, plain_client, to_stderr, typed_clie
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import LOBBY, Common
 from twisted_msg.cli.running import tell, whichever
-from twisted_msg.cli.shapes import Shape
+from twisted_msg.cli.shapes import Received, Shape
 from twisted_msg.cli.streams import Output
 from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, TimedOut
@@ -82,7 +82,7 @@ async def _plain_lines(client: PlainClient, common: Common, shape: Shape) -> Asy
     if common.verbose:
         tell(f"listening to {LOBBY} at {common.server}")
     while True:
-        yield shape(await client.receive())
+        yield shape(Received(await client.receive()))
 
 
 async def _typed_lines(
@@ -108,7 +108,7 @@ async def _typed_lines(
             await client.ping()  # its answer comes behind the one that the room gives
             tell(f"listening to {room} at {common.server}")
         async for message in messages:
-            yield shape(message.payload, room, message.seq, message.sender, message.time)
+            yield shape(Received(message.payload, room, message.seq, message.sender, message.time))
 
 
 async def _leave(client: Client | PlainClient) -> None:

@@ -1,6 +1,6 @@
 """How a received message is written: as it came, fit for a terminal, or as JSON.
 
-Law of this file: bytes in, one line of bytes out; nothing that acts on a terminal gets
+Law of this file: a message in, one line of bytes out; nothing that acts on a terminal gets
 into any but the raw one.
 """
 
@@ -10,67 +10,47 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
 
 
-class Shape(Protocol):
-    """Makes the line of output for a message, line feed included.
+class Received(NamedTuple):
+    """A message that was received.
 
-    `sender` and `seq` are None where the protocol does not tell them, and so is `millis`
-    (Unix time in milliseconds).
+    `seq`, `sender` and `millis` (Unix time in milliseconds) are None where the protocol does
+    not tell them.
     """
 
-    def __call__(
-        self,
-        payload: bytes,
-        room: str = LOBBY,
-        seq: int | None = None,
-        sender: str | None = None,
-        millis: int | None = None,
-    ) -> bytes:
-        """Return the line."""
-        ...
+    payload: bytes
+    room: str = LOBBY
+    seq: int | None = None
+    sender: str | None = None
+    millis: int | None = None
 
 
-def raw_line(
-    payload: bytes,
-    room: str = LOBBY,
-    seq: int | None = None,
-    sender: str | None = None,
-    millis: int | None = None,
-) -> bytes:
+Shape = Callable[[Received], bytes]
+"""Makes the line of output for a message, line feed included."""
+
+
+def raw_line(message: Received) -> bytes:
     """Return a message as it came."""
-    return payload + b"\n"
+    return message.payload + b"\n"
 
 
-def visible_line(
-    payload: bytes,
-    room: str = LOBBY,
-    seq: int | None = None,
-    sender: str | None = None,
-    millis: int | None = None,
-) -> bytes:
+def visible_line(message: Received) -> bytes:
     """Return a message fit for a terminal behind its sender's name, its further lines indented."""
-    signature = "" if sender is None else f"{visible(sender)}: "
-    return (signature + visible(payload, continuation="    ") + "\n").encode()
+    signature = "" if message.sender is None else f"{visible(message.sender)}: "
+    return (signature + visible(message.payload, continuation="    ") + "\n").encode()
 
 
-def json_line(
-    payload: bytes,
-    room: str = LOBBY,
-    seq: int | None = None,
-    sender: str | None = None,
-    millis: int | None = None,
-    *,
-    now: Callable[[], float] = time.time,
-) -> bytes:
+def json_line(message: Received, *, now: Callable[[], float] = time.time) -> bytes:
     """Return a message as a JSON object: without `millis`, its `time` is when it came.
 
     What is not UTF-8 stands under `base64` instead of `text`.
     """
+    payload, room, seq, sender, millis = message
     came = int(now() * 1000) if millis is None else millis
     row: dict[str, Any] = {"room": room, "seq": seq, "from": sender, "time": came}
     try:
