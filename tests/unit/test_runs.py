@@ -10,10 +10,11 @@ from tests.unit.conversing import StoredCase, TypedCase, frame
 from tests.unit.test_decoder import cut_at, singly
 from tests.unit.test_protocol import PairTestCase, Recorder
 from tests.unit.world import World
+from twisted_msg.log.store import StoreFull
 from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.memory import TAIL_COST
 from twisted_msg.wire import Frame, FrameDecoder, ProtocolError, Run, encode_frame
-from twisted_msg.wire.decoder import RUN_AFTER
+from twisted_msg.wire.series import RUN_AFTER
 
 ALIKE = 1000
 """Frames that are more than a few."""
@@ -70,6 +71,46 @@ class DecoderTests(SynchronousTestCase):
         events = runs(encode_frame(b"") * 300)
         self.assertEqual(flat(events), [Frame(b"")] * 300)
         self.assertLess(len(events), 3 * RUN_AFTER)
+
+    def test_headers_that_count_up(self) -> None:
+        for first in (1, 7, 95, 998, 10**9):
+            frames = [
+                Frame(payload, ("PUB", "lobby", str(number)))
+                for number, payload in enumerate(numbered(300), first)
+            ]
+            events = runs(b"".join(encode_frame(*each) for each in frames))
+            self.assertEqual(flat(events), frames)
+            self.assertLess(len(events), 3 * RUN_AFTER)
+
+    def test_counting_that_stops_or_jumps(self) -> None:
+        for at in range(0, 120, 7):
+            for other in ("50", "1", "01", "-1", "x", str(2**63 - 1), str(2**63), "1000000"):
+                ids = [str(number) for number in range(1, 121)]
+                ids[at] = other
+                frames = [Frame(b"same", ("PUB", "lobby", each)) for each in ids]
+                stream = b"".join(encode_frame(*each) for each in frames)
+                self.assertEqual(flat(runs(stream)), frames)
+
+    def test_counting_and_alike_in_turn(self) -> None:
+        frames = [
+            Frame(b"same", ("PUB", "lobby", str(number // 10 if number % 100 < 50 else number)))
+            for number in range(1, 1000)
+        ]
+        stream = b"".join(encode_frame(*each) for each in frames)
+        self.assertEqual(flat(runs(stream)), frames)
+
+    def test_numbers_anywhere_in_a_header(self) -> None:
+        for spell in (b"%d PUB lobby %d", b"   %d PUB lobby %d", b"%03d PUB a 1 %d"):
+            stream = b"".join((spell % (4, n)).ljust(128) + b"text" for n in range(1, 200))
+            got = [each.words[-1] for each in flat(runs(stream))]
+            self.assertEqual(got, [str(number) for number in range(1, 200)])
+        right = b"".join((b"4 PUB lobby %d" % n).rjust(128) + b"text" for n in range(1, 200))
+        self.assertEqual(len(flat(runs(right))), 199)
+
+    def test_largest_numbers(self) -> None:
+        top = 2**63 - 1
+        frames = [Frame(b"x", ("PUB", "lobby", str(n))) for n in range(top - 100, top + 3)]
+        self.assertEqual(flat(runs(b"".join(encode_frame(*each) for each in frames))), frames)
 
     @given(
         st.lists(
@@ -186,6 +227,34 @@ class Conversations:
         self.assertEqual(heard, [payload.decode() for payload in numbered(ALIKE)])
         self.assertEqual(carol.payloads(), numbered(ALIKE))
 
+    def test_typed_flood_with_ids(self) -> None:
+        alice, bob = self.peer("HELLO client=0123456789abcdef"), self.peer("SUB lobby")
+        said = [frame(f"PUB lobby {number}: {number:04}") for number in range(1, ALIKE + 1)]
+        alice.say(b"".join(said))
+        self.settle()
+        alice.say(b"".join([*said[500:], frame(f"PUB lobby {ALIKE + 1}: last")]))
+        self.settle()
+        heard = [each.split()[-1] for each in self.heard(bob) if each.startswith("MSG")]
+        self.assertEqual(heard, [*(f"{number:04}" for number in range(1, ALIKE + 1)), "last"])
+        acks = [each.split()[1] for each in self.heard(alice) if each.startswith("ACK")]
+        self.assertEqual(acks[-1], str(ALIKE + 1))
+
+    def test_floods_with_ids_to_two_rooms(self) -> None:
+        alice, bob = self.peer("HELLO"), self.peer("SUB one", "SUB two")
+        said = [f"PUB {('one', 'two')[number // 50 % 2]} {number}: x" for number in range(1, 400)]
+        alice.say(b"".join(map(frame, said)))
+        self.settle()
+        self.assertEqual(len([each for each in self.heard(bob) if each.startswith("MSG")]), 399)
+        self.assertEqual(self.heard(alice)[-1].split()[:2], ["ACK", "399"])
+
+    def test_other_verbs_that_count_up(self) -> None:
+        alice = self.peer("HELLO", "PUB lobby 1: x")
+        self.settle()
+        self.heard(alice)
+        alice.say(b"".join(frame(f"PING {number}") for number in range(300)))
+        self.settle()
+        self.assertEqual(self.heard(alice), [f"PONG {number}" for number in range(300)])
+
     def test_typed_flood_to_rooms_in_turn(self) -> None:
         alice, bob = self.peer("HELLO"), self.peer("SUB one", "SUB two")
         said = [f"PUB {('one', 'two')[number // 50 % 2]}: {number:04}" for number in range(400)]
@@ -259,4 +328,27 @@ class MemoryConversations(Conversations, TypedCase):
 
 
 class StoredConversations(Conversations, StoredCase):
-    pass
+    def test_full_disk_refuses_a_flood_as_one_message(self) -> None:
+        alice = self.peer("HELLO client=0123456789abcdef", "PUB lobby 1: x")
+        self.settle()
+        self.heard(alice)
+        self.break_store(lambda: StoreFull("full"))
+        alice.say(b"".join(frame(f"PUB lobby {number}: x") for number in range(2, 300)))
+        self.settle()
+        self.assertEqual([each.split()[:2] for each in self.heard(alice)], [["ERR", "busy"]])
+        self.assertEqual(self.world.rooms.open("lobby").head, 1)
+
+    def test_ids_to_a_memory_room_behind_those_to_a_stored_one(self) -> None:
+        """What is not stored waits for what is, by the run as one by one."""
+        self.close_store()
+        self.world = self.begin(memory_room=("quick",))
+        alice, bob = self.peer("HELLO", "PUB quick 1: x", "PUB lobby 2: x"), self.peer("SUB quick")
+        said = [f"PUB quick {number}: x" for number in range(3, 10)]
+        said += [f"PUB lobby {number}: x" for number in range(10, 300)]
+        said += [f"PUB quick {number}: x" for number in range(300, 600)]
+        alice.say(b"".join(map(frame, said)))
+        self.world.turn()
+        self.assertEqual(len([each for each in self.heard(bob) if "MSG" in each]), 7)
+        self.settle()
+        self.assertEqual(len([each for each in self.heard(bob) if "MSG" in each]), 300)
+        self.assertEqual(self.heard(alice)[-1].split()[:2], ["ACK", "599"])

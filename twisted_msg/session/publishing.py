@@ -47,6 +47,19 @@ class Publishing:
             else:
                 self._in_order(lambda: self._say(room, payload, number))
 
+    def publish_run(self, room: Room, payloads: list[bytes], first: int) -> bool:
+        """Publish many messages whose ids count up, if nothing speaks against any of them.
+
+        Returns whether that was done.
+        """
+        commits = self._house.commits
+        waits = not room.durable and commits is not None and commits.owes(self)
+        if waits or self._refused or first <= self.mark.received:
+            return False
+        seq = room.publish_run(self._line, self.author, payloads)
+        self._received(room, first + len(payloads) - 1, seq)
+        return True
+
     def direct(self, to: str, payload: bytes, number: int | None) -> None:
         """Send a direct message to the connection of a name, unless its id was received before."""
         if number is None:
@@ -112,7 +125,10 @@ class Publishing:
                 error.verb, error.subject = "PUB", str(number)
                 self._refuse(error)
                 return
-        seq = room.publish(self._line, self.author, payload)
+        self._received(room, number, room.publish(self._line, self.author, payload))
+
+    def _received(self, room: Room, number: int, seq: int) -> None:
+        """An id and all before it were received, the last as this number of the room."""
         self.mark.received = number
         self._line.outlet.owing = True
         room.owe(self, number, seq)

@@ -73,7 +73,12 @@ class TypedSession:
     def run_received(self, run: Run) -> bool:
         """Publish many messages at once, if they are to the room of the one before."""
         room = self._last_room
-        if run.words is not self._last_words or room is None or room.ended or room.congested:
+        if room is None or room.ended or room.congested:
+            return False
+        if run.first is not None:
+            publishes = len(run.words) == 3 and run.words[:2] == ("PUB", room.name)
+            return publishes and self._out.publish_run(room, run.payloads, run.first)
+        if run.words is not self._last_words:
             return False
         room.publish_run(self._line, self._out.author, run.payloads)
         return True

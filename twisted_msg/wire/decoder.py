@@ -7,7 +7,6 @@ before any of its payload is kept.
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Final
 
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.frames import Frame, Run
@@ -20,13 +19,7 @@ from twisted_msg.wire.limits import (
     max_payload_for,
 )
 from twisted_msg.wire.requests import subject_of
-
-RUN_AFTER: Final = 4
-"""Frames in a row with the same header after which a run of them is looked for."""
-
-RUN_FIRST: Final = 16
-"""How many frames are looked at first, and four times as many whenever all were alike: so what
-was looked at in vain is a part of what was found."""
+from twisted_msg.wire.series import Series
 
 
 class Stage(Enum):
@@ -45,8 +38,8 @@ class FrameDecoder:
     """
 
     __slots__ = (
-        "_alike", "_buffer", "_header", "_known", "_known_raw", "_need", "header_size",
-        "max_payload", "typed", "unfinished",
+        "_buffer", "_header", "_need", "_series", "header_size", "max_payload", "typed",
+        "unfinished",
     )  # fmt: skip
 
     def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
@@ -66,9 +59,7 @@ class FrameDecoder:
         still (and `stage` too), the peer is still sending the same one."""
         self._buffer = bytearray()
         self._header: Header | None = None
-        self._known: Header | None = None
-        self._known_raw = b""
-        self._alike = 0
+        self._series = Series()
         self._need = header_size
 
     @property
@@ -97,8 +88,8 @@ class FrameDecoder:
     def decode(self, data: bytes) -> Iterator[Frame | Run]:
         """Take the next piece of the stream and yield the frames that it completes.
 
-        Many in a row that have the same header come as a run.  The piece counts as taken when
-        all are: whoever leaves the iterator early must not feed again.  Raises
+        Many in a row whose headers are alike, or count up, come as a run.  The piece counts as
+        taken when all are: whoever leaves the iterator early must not feed again.  Raises
         `ProtocolError`, after the good frames before it, for a header that is refused; the
         stream ends there.
         """
@@ -110,7 +101,7 @@ class FrameDecoder:
                 return
             data = bytes(buffer)
             self._buffer = bytearray()
-        width = self.header_size
+        width, series = self.header_size, self._series
         new = tuple.__new__  # what `Frame` does itself, at twice the cost
         start, end = 0, len(data)
         while True:
@@ -118,20 +109,15 @@ class FrameDecoder:
                 if end - start < width:
                     break
                 raw = data[start : start + width]
-                if raw == self._known_raw and self._known is not None:
-                    header = self._known  # senders repeat themselves
-                    self._alike += 1
-                    if self._alike > RUN_AFTER:
-                        payloads = self._run(data, start, raw, header.length)
-                        if payloads:
-                            start += len(payloads) * (width + header.length)
-                            yield Run(payloads, header.words)
-                            header = None
-                            continue
-                else:
-                    header = self._known = self._admit(parse_header(raw))
-                    self._known_raw = raw
-                    self._alike = 0
+                header = series.recognise(raw)
+                if header is None:
+                    header = self._admit(parse_header(raw))
+                    series.begin(raw, header)
+                elif run := series.run(data, start):
+                    start += len(run.payloads) * (width + header.length)
+                    header = None
+                    yield run
+                    continue
                 start += width
             length, words = header
             if end - start < length:
@@ -145,26 +131,6 @@ class FrameDecoder:
         if start < end or header is not None:
             self._buffer += data[start:] if start else data
             self.unfinished += 1
-
-    def _run(self, data: bytes, start: int, raw: bytes, length: int) -> list[bytes]:
-        """Return the payloads of the frames from `start` on that all have the header `raw`.
-
-        There may be none, for few are taken one by one.  Payloads are cut out as if all
-        headers were alike, and they were if that header joins them to the bytes that came: no
-        look at each, which makes a flood cost a third.
-        """
-        payloads: list[bytes] = []
-        stride = len(raw) + length
-        most = RUN_FIRST
-        while (count := min(most, (len(data) - start) // stride)) >= RUN_AFTER:
-            end = start + count * stride
-            cut = [data[at : at + length] for at in range(start + len(raw), end + 1, stride)]
-            if raw + raw.join(cut) != data[start:end]:
-                self._alike = 0 if payloads else -RUN_FIRST
-                break
-            payloads += cut
-            start, most = end, most * 4
-        return payloads
 
     def _admit(self, header: Header) -> Header:
         """Return the header, or raise for one that this stream may not hold."""

@@ -19,14 +19,25 @@ class Frame(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Frames in a row that have the same header, and so the same words and size."""
+    """Frames in a row of the same size and words; or with a last word that counts up.
+
+    `words` are those of the first frame; `first` is the number that their last word is, None
+    if all have the same.
+    """
 
     payloads: list[bytes]
     words: tuple[str, ...] = ()
+    first: int | None = None
 
     def frames(self) -> Iterator[Frame]:
         """Return them one by one."""
-        return (Frame(payload, self.words) for payload in self.payloads)
+        if self.first is None:
+            return (Frame(payload, self.words) for payload in self.payloads)
+        stem = self.words[:-1]
+        return (
+            Frame(payload, (*stem, str(number)))
+            for number, payload in enumerate(self.payloads, self.first)
+        )
 
 
 def encode_frame(
