@@ -1,0 +1,140 @@
+"""Makes the first corpus from the conformance vectors: `python -m tests.fuzz.seeds`.
+
+Law of this file: it writes `vector-*` files alone, the same ones every time; findings and what a
+guided run has found stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz import grammar, script
+from tests.fuzz.targets import TARGETS
+
+VECTORS = Path(__file__).parents[2] / "conformance"
+
+SMALL = 600
+"""Bytes of the largest seed: a small one is mutated where it matters."""
+
+
+def main() -> None:
+    """Write all of them anew."""
+    for target in TARGETS.values():
+        target.folder.mkdir(parents=True, exist_ok=True)
+        for path in target.folder.glob("vector-*"):
+            path.unlink()
+    for row in _rows("frames"):
+        stream = bytes.fromhex(row["in"])
+        if len(stream) <= SMALL:
+            keep("stream", b"\0" + stream)
+            keep("decoder", bytes([(128, 128, 128, 64, 4).index(row["header_size"])]) + stream)
+        keep("header", stream[:128].strip(b" "))
+    for row in _rows("server"):
+        _dialogue(row)
+    for row in _rows("client"):
+        _visit(row)
+    keep("plain_client", b"-: hi\n?read\n-: ho\n-: !DISCONNECT!\n+5\n-: back")
+    keep("plain_client", b"|5\n-: hi\n-: !ERROR! missed 3\n+2\n-: !ERROR! busy later\n+40")
+    keep("plain_client", b"*2000\n-: xxxxxxxxxxxxxxxxxxxxxxxx\n?read\n(\n*50\n?send\n)\n<\n+3\n#")
+    keep("plain_client", b"PING x\n+1\n> Msg received\n+1\n5 5\n+1\n> 5\n<")
+
+
+def keep(name: str, data: bytes) -> None:
+    """Write one file of a target's corpus, if it is small."""
+    if len(data) <= SMALL:
+        (TARGETS[name].folder / f"vector-{sha1(data).hexdigest()[:10]}").write_bytes(data)
+
+
+def _rows(name: str) -> list[Any]:
+    return [json.loads(line) for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()]
+
+
+def _dialogue(row: Any) -> None:
+    """Keep a dialogue with a server as a script, and its frames as requests and replies."""
+    lines: list[bytes] = []
+    who = "A"
+    for step in row["steps"]:
+        if step.get("who", who) != who:
+            who = step["who"]
+            lines.append(b"%%%d" % ((ord(who) - 65) % 3))
+        if "send" in step:
+            sent = b"".join(map(_data, step["send"]))
+            lines += _lines(sent)
+            if step.get("end"):
+                lines.append(b"<")
+        for each in step.get("receive", ()):
+            if isinstance(each, dict) and each.get("words"):
+                keep("replies", _reply(each))
+    keep("server", b"\n".join(lines))
+    for line in lines:
+        if line[:1].isalpha():
+            keep("requests", line)
+            if line.startswith(b"HELLO") and b": " in line:
+                keep("hello", script._bytes(line.partition(b": ")[2]))
+
+
+def _visit(row: Any) -> None:
+    """Keep a script for a client."""
+    lines: list[bytes] = []
+    for step in row["steps"]:
+        if "welcomes" in step:
+            last = _filled(str(step["welcomes"])).encode()
+            lines.append(b'WELCOME alice %b: {"v":1}' % last)
+        elif "sends" in step:
+            words = [_filled(str(word)) for word in step["sends"]]
+            lines.append(script.line(words, _data(step.get("payload", ""))))
+        elif "cuts" in step:
+            lines.append(b"#\n+2")
+        elif "tell" in step:
+            lines.append(b"?send")
+    keep("client", b"\n".join(lines))
+
+
+def _lines(stream: bytes) -> list[bytes]:
+    """Return a stream as lines of a script: frames where it holds them, else bytes."""
+    read = grammar.read_stream(stream)
+    again = b"".join(script.frame(script.line(words, payload)) for words, payload in read.frames)
+    if read.refused is None and not read.unfinished and again == stream:
+        return [script.line(words, payload) for words, payload in read.frames]
+    return [b"> " + script.quoted(stream)]
+
+
+def _reply(each: Any) -> bytes:
+    payload = each.get("payload", "")
+    if isinstance(payload, dict) and "json" in payload:
+        data = json.dumps(payload["json"]).encode()
+    elif isinstance(payload, list):
+        data = b"".join(map(_data, payload))
+    else:
+        data = b"a sentence"
+    words = " ".join(_filled(str(word)) for word in each["words"]).encode()
+    return words + (b": " + data if data else b"")
+
+
+def _data(part: Any) -> bytes:
+    if isinstance(part, str):
+        return _filled(part).encode("latin-1", "replace")
+    if "repeat" in part:
+        return part["repeat"].encode("latin-1") * min(part["times"], 5000)
+    header = _filled(part["header"]).encode("latin-1", "replace")
+    width = part.get("width", 128)
+    align = part.get("align", "<")
+    if align == "<":
+        return header.ljust(width)
+    return header.rjust(width, b" " if align == ">" else b"0")
+
+
+def _filled(text: str) -> str:
+    """Return a text with something in the place of what varies."""
+    text = re.sub(r"<room:([^>]*)>", r"\1", text)
+    text = re.sub(r"<client:[^>]*>", "0123456789abcdef", text)
+    text = re.sub(r"<name:[^>]*>", "al", text)
+    return re.sub(r"<[^>]*>", "1", text)
+
+
+if __name__ == "__main__":
+    main()
