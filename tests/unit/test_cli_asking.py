@@ -87,6 +87,18 @@ class AskingTests(SynchronousTestCase):
         self.say(RoomList([hall]))
         self.assertEqual(json.loads(self.printed()), {"room": "hall", "members": 2, "seq": 1234})
 
+    def test_a_room_that_is_no_text_is_not_shown(self) -> None:
+        """A list in it may be nested too deeply to be written where it was read just so."""
+        deep: Any = []
+        for _ in range(200):
+            deep = [deep]
+        for flags in ((), ("--json",)):
+            self.ask("rooms", *flags)
+            self.say(RoomList([{"room": deep, "head": {"a": "\x1b"}, "members": 1.5}]))
+            shown = self.printed()
+            wanted = '{"room":null,"members":null,"seq":null}\n' if flags else "None\tNone\tNone\n"
+            self.assertEqual(shown, wanted)
+
     def test_lists_that_were_cut(self) -> None:
         for flags, said in (((), "tcpmsg: and 1234 more, left out"), (("--quiet",), "")):
             for verb, reply in (

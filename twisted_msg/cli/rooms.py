@@ -48,8 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _row(room: dict[str, Any]) -> dict[str, Any]:
-    """Return what is shown of a room as the server describes it."""
-    return {"room": room.get("room"), "members": room.get("members"), "seq": room.get("head")}
+    """Return what is shown of a room as the server describes it: texts and numbers."""
+    keys = {"room": "room", "members": "members", "seq": "head"}
+    told = {column: room.get(key) for column, key in keys.items()}
+    return {key: value if isinstance(value, str | int) else None for key, value in told.items()}
 
 
 def _tabbed(rows: Iterable[tuple[str, ...]]) -> str:

@@ -77,6 +77,7 @@ class Membership(Lifetime):
                 made=self._talk.made,
                 replied=self._talk.replied,
                 rested=self._talk.rested,
+                drained=self._talk.drained,
                 lost=self._talk.lost,
                 max_payload=max_payload,
             ),

@@ -161,6 +161,10 @@ class Talk:
         """All that has come together was taken in."""
         self.readings.rest()
 
+    def drained(self) -> None:
+        """The transport takes more: what waited for that goes out."""
+        self._flush()
+
     def end(self, error: ClientError) -> None:
         """No connection will be tried any more: give every wait the reason."""
         self._error = error
@@ -242,8 +246,9 @@ class Talk:
             self.connection.write(data)
 
     def _flush(self) -> None:
-        """Send what may be on its way."""
-        if self.connection is not None and self.connection.error is None:
+        """Send what may be on its way, if the server reads: an `ACK` alone does not say so."""
+        connection = self.connection
+        if connection is not None and connection.error is None and not connection.full:
             self._write(self.outbox.take())
 
     def _settle(self, batches: Iterable[Batch[Waiter]]) -> None:

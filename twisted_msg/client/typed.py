@@ -1,7 +1,8 @@
 """The client side of one typed connection: introduction, heartbeat, end.
 
 Law of this file: nothing is sent before `WELCOME` but `HELLO`; whatever the server says
-after it goes to the owner, as a value.  A server that is silent for too long is gone.
+after it goes to the owner, as a value.  A server that is silent for too long is gone, and
+one that does not read fills no memory.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
 from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered
@@ -39,8 +41,19 @@ FAREWELL_SECONDS: Final = 10.0
 """How long a server that has said `BYE` may take to close: twice what it gives itself."""
 
 
+UNREAD_ANSWERS: Final = 512
+"""Answers to `PING` that may wait for a server that does not read: 64 KiB, as much as a
+server keeps for a client.  What waits is sign of life enough when it reads on."""
+
+
+@implementer(IPushProducer)
 class TypedConnection(ClientConnection):
-    """One connection to a server, in typed frames.  Made by `TypedFactory`."""
+    """One connection to a server, in typed frames.  Made by `TypedFactory`.
+
+    `full` says that the transport holds enough for now; the owner is told of its end.
+    """
+
+    transport: Any  # what Twisted says of transports lacks `registerProducer`
 
     unconfirmed = "the connection was cut off"
     hint = f"check the address; {ONLY_PLAIN} (and --header-size if it has another)"
@@ -48,6 +61,9 @@ class TypedConnection(ClientConnection):
     def __init__(self, told: TypedFactory) -> None:
         """Take the factory, which knows how to introduce oneself and whom to tell."""
         super().__init__(told.clock, max_payload=told.max_payload)
+        self.full = False
+        self._answers = 0  # to PING, since the transport was full
+        self._registered = False
         self._welcomed = False
         self._told = told
         self._heard = True
@@ -65,6 +81,8 @@ class TypedConnection(ClientConnection):
     def connectionMade(self) -> None:
         """Introduce oneself."""
         keep_alive(self.transport)
+        self.transport.registerProducer(self, True)
+        self._registered = True
         self._late = self._clock.callLater(WELCOME_SECONDS, self._no_welcome)
         self._beat.start(HEARTBEAT_SECONDS, now=False)
         self.write(self._told.hello.encode())
@@ -81,7 +99,7 @@ class TypedConnection(ClientConnection):
         if reply is None:
             return
         if isinstance(reply, Ping):
-            self.write(Pong(reply.token).encode())
+            self._answer(reply)
         elif isinstance(reply, Bye):
             self._server_goes(reply.reason)
         elif isinstance(reply, Welcome):
@@ -106,13 +124,40 @@ class TypedConnection(ClientConnection):
         super().connectionLost(reason)
         self._told.lost(self)
 
+    def pauseProducing(self) -> None:
+        """The transport has enough to send."""
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        """The transport has sent everything."""
+        self.full = False
+        self._answers = 0
+        if self._error is None:
+            self._told.drained()
+
+    def stopProducing(self) -> None:
+        """The transport will never take more: `connectionLost` follows."""
+
     # -- for the end ---------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the transport, whether or not the other side still reads."""
+        if self._registered:
+            self._registered = False
+            self.transport.unregisterProducer()  # a paused one would keep it open for ever
+        super().close()
 
     def say_goodbye(self) -> None:
         """Send `BYE`, and read on until the server closes."""
         self.write(Goodbye().encode())
 
     # -- within --------------------------------------------------------------
+
+    def _answer(self, asked: Ping) -> None:
+        """Say that one is here, unless the server leaves too many answers unread."""
+        self._answers += self.full
+        if self._answers <= UNREAD_ANSWERS:
+            self.write(Pong(asked.token).encode())
 
     def _server_goes(self, reason: str) -> None:
         """The server stops: let it, and read on, for it first flushes what it owes."""
@@ -153,8 +198,8 @@ class TypedFactory(Factory):
     """Builds typed connections that introduce themselves alike, and tells their owner.
 
     `made` is called with each one that was made welcome, `replied` with what comes on it
-    afterwards, `rested` behind all that came in one piece, and `lost` with each one that
-    is gone, welcome or not.
+    afterwards, `rested` behind all that came in one piece, `drained` when its transport was
+    full and takes more, and `lost` with each one that is gone, welcome or not.
     """
 
     noisy = False  # Twisted's own lines about factories tell a person nothing
@@ -167,6 +212,7 @@ class TypedFactory(Factory):
         made: Callable[[TypedConnection, Welcome], None],
         replied: Callable[[Reply], None],
         rested: Callable[[], None],
+        drained: Callable[[], None],
         lost: Callable[[TypedConnection], None],
         max_payload: int = MAX_RECEIVED,
     ) -> None:
@@ -176,6 +222,7 @@ class TypedFactory(Factory):
         self.made = made
         self.replied = replied
         self.rested = rested
+        self.drained = drained
         self.lost = lost
         self.max_payload = max_payload
 
