@@ -49,8 +49,11 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("target", nargs="?", default="")
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
@@ -76,7 +79,7 @@ def _bounded(arguments: argparse.Namespace) -> int:
             str(found), str(target.folder), f"-dict={words}", f"-max_len={target.longest}",
             f"-max_total_time={arguments.seconds}", f"-seed={arguments.seed}", "-timeout=20",
             "-rss_limit_mb=1500", f"-artifact_prefix=./finding-{target.name}-",
-            "-print_final_stats=1", "-close_fd_mask=1", "-reload=0", "-len_control=20",
+            "-print_final_stats=1", "-reload=0", "-len_control=20",
         ]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "tests.fuzz", target.name, *_inner(flags)],

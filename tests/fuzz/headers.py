@@ -87,6 +87,10 @@ def _near(source: random.Random, text: bytes) -> bytes:
         return text[:at] + bytes([text[at] ^ 1 << source.randrange(8)]) + text[at + 1 :]
     other = source.randrange(len(text) + 1)  # two places swapped
     low, high = sorted((at, other))
-    return text[:low] + text[high : high + 1] + text[low + 1 : high] + text[low : low + 1] + (
-        text[high + 1 :]
+    return (
+        text[:low]
+        + text[high : high + 1]
+        + text[low + 1 : high]
+        + text[low : low + 1]
+        + (text[high + 1 :])
     )

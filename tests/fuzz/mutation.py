@@ -59,7 +59,9 @@ def _changed(
     if kind == 5:  # lines of another
         others = source.choice(seeds).split(b"\n")
         begin = source.randrange(len(others))
-        return b"\n".join(lines[:line] + others[begin : begin + source.randint(1, 6)] + lines[line:])
+        return b"\n".join(
+            lines[:line] + others[begin : begin + source.randint(1, 6)] + lines[line:]
+        )
     if kind == 6:
         return b"\n".join(lines[:line] + lines[line + 1 :])
     other = source.randrange(len(lines))

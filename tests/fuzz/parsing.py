@@ -37,8 +37,8 @@ def decoder(data: bytes) -> None:
     stream = data[1:]
     limit = min(MAX_PAYLOAD, 10 ** min(width, 10) - 1)
     want = grammar.read_stream(stream, width, limit)
-    at = [byte for byte in stream[:4]] or [1]
-    cuts = ([stream], _pieces(stream, 1), _pieces(stream, 1 + at[0]), _pieces(stream, width))
+    first = stream[0] if stream else 1
+    cuts = ([stream], _pieces(stream, 1), _pieces(stream, 1 + first), _pieces(stream, width))
     for pieces in cuts:
         one = FrameDecoder(width, MAX_PAYLOAD)
         frames: list[tuple[tuple[str, ...], bytes]] = []

@@ -17,6 +17,7 @@ from tests.fuzz.script import Step, read
 from tests.unit.world import Pipe
 from twisted_msg.client import Client, ClientError, PlainClient
 from twisted_msg.client.subscription import UNREAD_BYTES
+from twisted_msg.client.typed import WELCOME_SECONDS
 from twisted_msg.client.waiting import UNREAD_LIMIT
 from twisted_msg.wire import FrameDecoder, ProtocolError
 from twisted_msg.wire.requests import parse_request
@@ -28,10 +29,12 @@ UNSENT = 192 * 1024
 """Bytes that may wait in a transport for a server that does not read, beside the program's own
 messages: a transport's 64 KiB, and as many answers as a server would keep for a client."""
 
+WELCOME = int(WELCOME_SECONDS)
+
 PUB_BYTES = 128 + 16
 """Bytes of each message that the program of this target sends, at the most."""
 
-UNREAD = 2 * (UNREAD_BYTES + MAX_PAYLOAD + 1024)
+UNREAD = UNREAD_BYTES + MAX_PAYLOAD + 1024
 """Bytes of one room that may wait for a program that does not read."""
 
 
@@ -213,10 +216,13 @@ class Visit:
         goes_on = bool(self.client.connected or self.reactor.getDelayedCalls())
         hold(self.client.closed or goes_on, "neither ended nor going on")
         self.run(self.client.abort() if not self.plain else self.close())
-        for _ in range(4):
+        left = self.waits
+        for second in range(WELCOME + 4):  # a server may not even take HELLO
             self.reactor.advance(1)
             self.turn()
-        left = [wait for wait in self.waits if not wait.called]
+            left = [wait for wait in left if not wait.called]
+            if not left and second > 3:
+                break
         hold(not left, "somebody waits for ever", left)
         for end in self.ends:
             if isinstance(end, Failure):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import re
 import selectors
 import socket
 import threading
@@ -17,6 +16,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.fuzz import grammar
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
 from tests.load import slow_member
@@ -109,10 +109,6 @@ def test_five_thousand_members_cost_less_than_6_kb_each(server: ServerProcess) -
 
 # -- hostile streams -------------------------------------------------------------
 
-PLAIN = re.compile(rb" *([0-9]+) *")
-TYPED = re.compile(rb" *([0-9]+) ([A-Z]+)(?: [\x21-\x7e]+)* *")
-MAX_PAYLOAD = 1 << 20
-
 NEAR_MISSES = [
     *(b"", b"+5", b"-1", b"5_0", b"0x10", b"1e3", b"5;", b"5 5", b"5\n", b"\t5", b"\xff"),
     *(b"5  PUB", b"5 pub", b"5 PUB\0", b"5 PUB  a", "٣".encode()),
@@ -123,30 +119,6 @@ NEAR_MISSES = [
 VERBS = (" PUB lobby", " PUB lobby 7", " SUB lobby last=2 presence=1", " SUB lobby from=x",
          " UNSUB lobby", " WHO no/room", " ROOMS", " PING x", " X")  # fmt: skip
 """Typed frames that leave a connection open, whatever they are answered."""
-
-
-def expected(stream: bytes) -> str | None:
-    """Return the code that ends a stream, or None, by the letter of docs/protocol.md.
-
-    Written from the page, not from the code: the two must agree.
-    """
-    typed = None
-    while len(stream) >= 128:
-        header, stream = stream[:128], stream[128:]
-        plain, words = PLAIN.fullmatch(header), TYPED.fullmatch(header)
-        match = plain or words
-        if match is None or int(match[1]) >= 10**10:
-            return "bad-header"
-        if typed is None:
-            typed = words is not None
-        elif words and not typed:
-            return "bad-header"
-        if int(match[1]) > MAX_PAYLOAD:
-            return "too-large"
-        if not typed and stream[: int(match[1])] == b"!DISCONNECT!":
-            return None
-        stream = stream[int(match[1]) :]
-    return None
 
 
 def hostile(random_: random.Random) -> bytes:
@@ -179,7 +151,7 @@ class Attack:
     """One hostile connection: sends its stream, closes its side, reads to the end."""
 
     def __init__(self, port: int, number: int, stream: bytes) -> None:
-        self.code = expected(stream)
+        self.code = grammar.ends_with(stream)  # by the letter of docs/protocol.md
         self.stream = stream
         self.heard = b""
         self.socket = socket.socket()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.test_client_typed import Case
+from twisted_msg.client import Disconnected
 from twisted_msg.client.typed import UNREAD_ANSWERS
 from twisted_msg.wire.replies import Ack, Err, Ping
 from twisted_msg.wire.requests import Pong, Pub
@@ -55,3 +56,19 @@ class UnreadingServerTests(Case):
         self.reactor.advance(5)
         self.lose()
         self.reactor.advance(0)
+
+
+class UnwelcomingServerTests(Case):
+    """The server asks before it makes this client welcome."""
+
+    def test_nothing_but_hello_is_said_before_welcome(self) -> None:
+        connected = self.connect()
+        self.accept()
+        self.assertEqual(self.say(*[Ping("x")] * 5000), [])
+        closing = self.run_to(self.client.abort())
+        self.reactor.advance(0)
+        self.assertTrue(self.transport.disconnecting)
+        self.lose()
+        self.reactor.advance(0)
+        self.successResultOf(closing)
+        self.failureResultOf(connected, Disconnected)

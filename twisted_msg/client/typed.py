@@ -81,8 +81,6 @@ class TypedConnection(ClientConnection):
     def connectionMade(self) -> None:
         """Introduce oneself."""
         keep_alive(self.transport)
-        self.transport.registerProducer(self, True)
-        self._registered = True
         self._late = self._clock.callLater(WELCOME_SECONDS, self._no_welcome)
         self._beat.start(HEARTBEAT_SECONDS, now=False)
         self.write(self._told.hello.encode())
@@ -99,13 +97,16 @@ class TypedConnection(ClientConnection):
         if reply is None:
             return
         if isinstance(reply, Ping):
-            self._answer(reply)
+            if self._welcomed:
+                self._answer(reply)
         elif isinstance(reply, Bye):
             self._server_goes(reply.reason)
         elif isinstance(reply, Welcome):
             if not self._welcomed and self._error is None:
                 self._welcomed = True
                 self._stop_waiting()
+                self.transport.registerProducer(self, True)
+                self._registered = True
                 self._told.made(self, reply)
         elif self._welcomed:
             self._told.replied(reply)
