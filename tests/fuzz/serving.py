@@ -15,11 +15,10 @@ from tests.unit.world import Pipe, World
 MAX_PAYLOAD = 4096
 STALL = 60
 
-BUFFERED = 384 * 1024
-"""Bytes that a server may hold for one connection that does not read: what a transport holds
-before it says stop, and what was written to it at once (64 KiB each); unread answers and unread
-notices (64 KiB each, docs/protocol.md, section 16); a piece of the input that waits (62 KiB), and
-an unfinished frame."""
+BUFFERED = 256 * 1024
+"""Bytes that a server may hold for one connection that does not read: 64 KiB that a transport holds
+before it says stop, 64 KiB of unread answers and as much of unread notices (docs/protocol.md,
+section 16); an unfinished frame, and what goes over each of these at once."""
 
 GONE = 45
 """Seconds after which nobody who left or stopped within a frame is still there: 31 for a frame of

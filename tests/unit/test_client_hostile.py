@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from tests.unit.test_client_typed import Case
-from twisted_msg.client import Disconnected
+from twisted_msg.client import Disconnected, NotUnderstood
 from twisted_msg.client.typed import UNREAD_ANSWERS
+from twisted_msg.wire import encode_frame
+from twisted_msg.wire.names import MAX_ID
+from twisted_msg.wire.payloads import MAX_JSON, encode_json
 from twisted_msg.wire.replies import Ack, Err, Ping
 from twisted_msg.wire.requests import Pong, Pub
 
@@ -56,6 +59,25 @@ class UnreadingServerTests(Case):
         self.reactor.advance(5)
         self.lose()
         self.reactor.advance(0)
+
+
+class EndlessListTests(Case):
+    """The server answers with JSON that would take gigabytes of memory once it is read."""
+
+    def test_json_over_its_limit_is_not_read(self) -> None:
+        self.start()
+        asked = self.run_to(self.client.rooms())
+        self.hear()
+        payload = b"[" + b"{}," * (MAX_JSON // 3) + b"{}]"
+        self.protocol.dataReceived(encode_frame(payload, ("ROOMS",)))
+        self.lose()
+        self.reactor.advance(0)
+        error = self.failureResultOf(asked, NotUnderstood).value
+        self.assertIn("16777216 are the most", str(error))
+
+    def test_the_longest_list_of_rooms_is_shorter(self) -> None:
+        longest = {"room": "r" * 32, "head": MAX_ID, "members": 100_000}
+        self.assertLess(100_000 * len(encode_json(longest) + b","), MAX_JSON)
 
 
 class UnwelcomingServerTests(Case):

@@ -10,6 +10,10 @@ from typing import Any, Final, NoReturn
 
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
 
+MAX_JSON: Final = 16 * 1024 * 1024
+"""Bytes of the longest JSON that is read: above the list of all rooms that a server may have.
+What is read takes up to 25 times as much memory, whatever the other side meant by it."""
+
 _ENCODER: Final = JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -28,6 +32,11 @@ def decode_json(payload: bytes) -> Any:
     nothing of the payload, which may hold secrets.
     """
     try:
+        if len(payload) > MAX_JSON:
+            raise ProtocolError(
+                ErrorCode.BAD_JSON,
+                f"JSON of {len(payload)} bytes is not read: {MAX_JSON} are the most",
+            )
         return _DECODER.decode(payload.decode("utf-8"))
     except RecursionError:
         fault = "it is nested too deeply"
