@@ -27,12 +27,14 @@ from twisted_msg import __version__
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
 from twisted_msg.deadlines import HEARTBEAT_SECONDS
+from twisted_msg.door import Door, places
 from twisted_msg.journal import Journal
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Retention, Store, StoreError
 from twisted_msg.log.views import PlainView
 from twisted_msg.log.worker import ThreadWorker, Worker
+from twisted_msg.pace import Rates
 from twisted_msg.rooms.registry import Rooms
 from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
@@ -119,6 +121,8 @@ def make_server(
         settings.room,
         settings.plain_reply,
     )
+    door = Door(settings.connections_per_address, loopback=settings.limit_loopback)
+    door.limit = settings.connections
     return Server(
         house,
         rules,
@@ -127,6 +131,8 @@ def make_server(
         header_size=settings.header_size,
         max_payload=settings.max_payload,
         stall_limit=settings.stall_limit,
+        door=door,
+        rates=Rates(settings.rate_bytes, settings.rate_messages, settings.rate_burst),
     )
 
 
@@ -153,7 +159,7 @@ class ServerService(Service):
         Raises `CannotStart` if one cannot be had.
         """
         super().privilegedStartService()
-        _raise_descriptor_limit()
+        self._bound(_raise_descriptor_limit())
         for endpoint in self._settings.listen:
             self._listen(endpoint)
 
@@ -194,6 +200,21 @@ class ServerService(Service):
             self._worker.join()
             self._storage.store.close()
         log.info("stopped cleanly")
+
+    def _bound(self, descriptors: int) -> None:
+        """Have no more connections than open files are allowed."""
+        door, wanted = self.server.door, self._settings.connections
+        door.limit, door.told_limit = places(descriptors)
+        if wanted is not None and wanted > door.limit:
+            log.warn(
+                "--connections {wanted}: the limit of open files, {descriptors}, leaves room for "
+                "{limit}; raise it with ulimit -n, or LimitNOFILE= of systemd",
+                wanted=wanted,
+                descriptors=descriptors,
+                limit=door.limit,
+            )
+        elif wanted is not None:
+            door.limit = wanted
 
     def _listen(self, endpoint: str) -> None:
         """Bind one address now, or raise `CannotStart`."""
@@ -247,11 +268,13 @@ def _cause(failure: Failure, endpoint: str) -> str:
     return f"cannot listen on {endpoint}: {text}{remedy}"
 
 
-def _raise_descriptor_limit() -> None:
-    """Allow as many connections as the system lets this process have."""
+def _raise_descriptor_limit() -> int:
+    """Allow as many open files as the system lets this process have; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
             pass  # some systems call the hard limit infinite and refuse it; the soft one stays
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

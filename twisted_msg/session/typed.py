@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import TypedView
+from twisted_msg.pace import LIST_PART, ROOM_COST, WATCHERS_PART
 from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
@@ -184,7 +185,7 @@ class TypedSession:
         if request.room.startswith(DIRECT):
             self._out.direct(request.room.removeprefix(DIRECT), request.payload, request.id)
             return
-        room = self._last_room = self._house.rooms.open(request.room)
+        room = self._last_room = self._open(request.room)
         if room.congested:
             self._last_words = None
             room.admit(self._line)
@@ -205,7 +206,7 @@ class TypedSession:
                 verb="SUB",
                 subject=request.room,
             )
-        room = self._house.rooms.open(request.room)
+        room = self._open(request.room)
         commits, since = self._house.commits, request.since
         if since is not None and room.durable and commits is not None:
             self._pause(
@@ -246,16 +247,20 @@ class TypedSession:
         if request.presence:
             room.watch(cursor)
         self._line.outlet.follow(cursor)
+        if before is None:
+            self._breathe(room.watched // WATCHERS_PART)
 
     def _unsub(self, request: requests.Unsub, words: tuple[str, ...]) -> None:
         cursor = self._cursors.pop(request.room, None)
         if cursor is not None:
             cursor.leave()
         self._line.outlet.answer(replies.Unsubbed(request.room).encode())
+        room = self._house.rooms.get(request.room)
+        if cursor is not None and room is not None:
+            self._breathe(room.watched // WATCHERS_PART)
 
     def _who(self, request: requests.Who, words: tuple[str, ...]) -> None:
-        self._line.outlet.answer(self._here(request.room))
-        self._breathe()
+        self._list(self._here(request.room))
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
         limit = self._house.max_payload
@@ -266,8 +271,7 @@ class TypedSession:
         ]
         answer = replies.RoomList.fitting(entries, limit)
         left_out = len(rooms) - len(answer.rooms)
-        self._line.outlet.answer(answer._replace(cut=left_out).encode())
-        self._breathe()
+        self._list(answer._replace(cut=left_out).encode())
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(replies.Pong(request.token).encode())
@@ -301,9 +305,28 @@ class TypedSession:
         self._line.hold()
         ask(answered)
 
-    def _breathe(self) -> None:
-        """Let all others have their turn before this peer's next frame: a list is costly."""
-        self._pause(self._house.soon, lambda: None)
+    def _open(self, name: str) -> Room:
+        """Return a room; one that begins with this counts as many messages."""
+        rooms = self._house.rooms
+        before = len(rooms)
+        room = rooms.open(name)
+        if len(rooms) > before:
+            self._line.charge(ROOM_COST)
+        return room
+
+    def _list(self, answer: bytes) -> None:
+        """Send a list, and let all others have their turn before this peer's next frame.
+
+        Lists are costly, so they count by their size, too.
+        """
+        self._line.outlet.answer(answer)
+        self._breathe(1 + len(answer) // LIST_PART)
+
+    def _breathe(self, cost: int) -> None:
+        """What was done cost as much as so many messages: let all others have their turn."""
+        if cost:
+            self._line.charge(cost)
+            self._pause(self._house.soon, lambda: None)
 
     def _go_on(self, then: Callable[..., None], answer: tuple[Any, ...]) -> None:
         try:
