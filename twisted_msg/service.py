@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_msg import __version__
+from twisted_msg.accepting import Accepting
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
 from twisted_msg.deadlines import HEARTBEAT_SECONDS
@@ -146,6 +147,7 @@ class ServerService(Service):
         self._settings = settings
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
+        self._accepting = Accepting(reactor)
         self._storage: Storage | None = None
         self._worker = ThreadWorker(reactor.callFromThread)
         if settings.store == "sqlite":
@@ -229,6 +231,7 @@ class ServerService(Service):
             self._close_ports()
             raise CannotStart(_cause(port, typed(endpoint)))
         self._ports.append(port)
+        self._accepting.watch(port)
         if not (self._settings.open or is_loopback(port.getHost())):
             self._close_ports()
             raise CannotStart(

@@ -8,10 +8,12 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet import tcp, unix
 from twisted.internet.error import ConnectionAborted
+from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure
 
 from twisted_msg.addresses import ip_of
@@ -92,6 +94,22 @@ def is_loopback(address: Any) -> bool:
 def relayed(transport: Any) -> bool:
     """Return whether a proxy will tell the peer's address, in front of its first bytes."""
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
+
+
+def observe_accepting(port: Any, failed: Callable[[str], None]) -> None:
+    """Have `failed` called when a port cannot accept, with the system's word for why.
+
+    It takes the place of Twisted's own lines, of which there is one for each attempt.
+    """
+
+    def observe(event: LogEvent) -> None:
+        if "acceptError" in event:
+            failed(str(event["acceptError"]))
+        elif str(event.get("log_format")).startswith("EMFILE encountered"):
+            failed("EMFILE")
+
+    if isinstance(port, tcp.Port):
+        port._logger = Logger(namespace="tcpmsg", observer=observe)  # type: ignore[arg-type]
 
 
 def drop(transport: Any) -> None:
