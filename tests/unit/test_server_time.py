@@ -44,6 +44,28 @@ class Deadlines(SynchronousTestCase):
         self.world.wait(3)
         self.assert_timeout()
 
+    def test_however_many_trickle_each_is_freed_and_others_are_served(self) -> None:
+        """`python -m tests.load.half_open` is the same with real time."""
+        alice, bob = self.world.member(), self.world.member()
+        hello = b"%-128s" % b"200 HELLO"
+        trickling = {self.world.peer(host=f"192.0.2.{at}"): b" " * 127 for at in range(100)}
+        for at in range(100, 200):
+            peer = self.world.peer(host=f"192.0.2.{at}")
+            peer.say(hello)
+            trickling[peer] = b" " * 199
+        for second in range(int(HEADER_SECONDS) + 2):
+            for peer, said in trickling.items():
+                if peer.reading and not peer.half_closed:
+                    peer.say(said[second : second + 1])
+            self.world.say(alice, b"%d" % second)
+            self.assertEqual(bob.payloads()[-1], b"%d" % second)
+            if second < HEADER_SECONDS - 1:
+                self.assertFalse(any(peer.received for peer in trickling))
+            self.world.wait(1)
+        self.assertTrue(all(peer.half_closed for peer in trickling))
+        self.world.wait(LINGER_SECONDS + 1)
+        self.assertEqual(self.world.server.connections, 3)
+
     def test_every_frame_has_its_own_time(self) -> None:
         for _ in range(4):
             self.peer.say(self.world.frame(b"x")[:100])
@@ -63,7 +85,7 @@ class Deadlines(SynchronousTestCase):
             self.world.say(self.peer, b"x" * 60_000)
             slow.take(1)
         for _ in range(int(HEADER_SECONDS * 2)):
-            slow.take(1)
+            slow.take(6000)
             self.world.wait(1)
         self.assertFalse(self.peer.reading)
         self.assertFalse(self.peer.half_closed)
