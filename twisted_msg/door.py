@@ -58,12 +58,12 @@ class Door:
         alone = relayed or not self.bounds(peer, relayed=relayed)
         reason = ""
         if self.limit is not None and self._inside >= self.limit:
-            reason = f"the server has {self.limit} connections, as many as it may: try again later"
+            reason = f"all {self.limit} places for connections are taken: try again later"
         elif not alone and self._per_address is not None:
             if self._networks.get(where, 0) >= self._per_address:
                 reason = (
-                    f"there are {self._per_address} connections from {where}, as many as may come "
-                    "from one address: close one, or try again later"
+                    f"all {self._per_address} places for connections from {where} are taken: close "
+                    "one, or try again later"
                 )
             else:
                 self._networks[where] = self._networks.get(where, 0) + 1

@@ -29,6 +29,10 @@ STOP_SECONDS: Final = 5.0
 STORE_SECONDS: Final = 1.0
 """How long it waits beyond that for a store that does not answer."""
 
+SLICE: Final = 200
+"""Connections that are seen to at once: ten thousand, many of which are asked whether they are
+there, would keep all others waiting for a tenth of a second."""
+
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
 laptop that sleeps for longer has to connect again."""
@@ -71,6 +75,7 @@ class Server(FrameFactory):
         self._journal = journal
         self._connections: dict[int, Connection] = {}
         self._count = 0
+        self._unswept: list[Connection] = []
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._gone: Deferred[None] | None = None
@@ -179,15 +184,27 @@ class Server(FrameFactory):
 
     def _sweep(self) -> None:
         """See to everything that time does."""
-        now = self.clock.seconds()
-        for connection in list(self._connections.values()):
-            try:
-                connection.sweep(now)
-            except Exception:  # time must go on for all the others
-                self._journal.failed(Failure())
-                connection.abort()
+        if not self._unswept:  # else the last time is not over yet
+            self._unswept = list(self._connections.values())
+            self._sweep_some()
         try:
             self.house.sweep()
         except Exception:
             self._journal.failed(Failure())
         self._journal.sweep()
+
+    def _sweep_some(self) -> None:
+        """See to some connections, then let all have their turn before the next ones."""
+        now = self.clock.seconds()
+        some = self._unswept[-SLICE:]
+        del self._unswept[-SLICE:]
+        for connection in some:
+            if connection.number not in self._connections:
+                continue  # gone meanwhile
+            try:
+                connection.sweep(now)
+            except Exception:  # time must go on for all the others
+                self._journal.failed(Failure())
+                connection.abort()
+        if self._unswept:
+            self.clock.callLater(0, self._sweep_some)

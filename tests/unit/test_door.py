@@ -31,7 +31,7 @@ class DoorTests(SynchronousTestCase):
         error = door.enter(3, IPv4Address("TCP", "192.0.2.3", 1), relayed=False)
         assert error is not None
         self.assertEqual(
-            str(error), "busy: the server has 2 connections, as many as it may: try again later"
+            str(error), "busy: all 2 places for connections are taken: try again later"
         )
         self.assertTrue(door.leave(1))
         self.assertTrue(self.enter(door, 4, "192.0.2.1"))
@@ -124,8 +124,7 @@ class TurnedAwayTests(SynchronousTestCase):
         third = world.peer()
         self.assert_told(
             third,
-            b"there are 2 connections from 192.0.2.1, as many as may come from one address: close "
-            b"one, or try again later",
+            b"all 2 places for connections from 192.0.2.1 are taken: close one, or try again later",
         )
         third.say(b"0 HELLO".ljust(128))  # which was on its way
         world.wait(LINGER_SECONDS + 1)
@@ -143,13 +142,13 @@ class TurnedAwayTests(SynchronousTestCase):
             world.peer(host=host)
         self.assert_told(
             world.peer(host="192.0.2.3"),
-            b"the server has 2 connections, as many as it may: try again later",
+            b"all 2 places for connections are taken: try again later",
         )
         self.assertEqual(
             [line for line in self.lines if "1002" in line],
             [
-                "192.0.2.3:1002 was turned away: the server has 2 connections, as many as it may: "
-                "try again later"
+                "192.0.2.3:1002 was turned away: all 2 places for connections are taken: try again "
+                "later"
             ],
         )
 
