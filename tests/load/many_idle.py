@@ -103,12 +103,20 @@ class Pairs:
     def __init__(self, port: int, pairs: int) -> None:
         self._waiting = selectors.DefaultSelector()
         self._talkers = []
+        self._listeners = []
         for number in range(pairs):
             listener = Reader(port)
+            self._listeners.append(listener)
             listener.socket.sendall(frame(f"SUB room-{number}"))
             listener.until(b"LIVE")
             self._waiting.register(listener.socket, selectors.EVENT_READ, (number, listener))
             self._talkers.append(Reader(port))
+
+    def close(self) -> None:
+        """Close all connections."""
+        for each in (*self._talkers, *self._listeners):
+            each.close()
+        self._waiting.close()
 
     def talk(self, seconds: float, rate: float) -> list[float]:
         """Send so many messages a second in all; return how long each took."""
@@ -155,6 +163,7 @@ def run(
         here.close()
         there.close()
         pairs.talk(2, rate)  # until the server has seen them off
+    pairs.close()
     return Outcome(alone, beside, costs[0], answered, lost)
 
 
