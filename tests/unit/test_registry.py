@@ -270,6 +270,23 @@ class StoredTests(SynchronousTestCase):
         self.house.work()
         self.assertEqual([peer.seqs for peer in peers], [[1, 2, 3]] * 10)
 
+    def test_nobody_falls_off_in_a_stored_room(self) -> None:
+        stored, first, second = (Peer(at, view=PLAIN, reads=False) for at in (1, 2, 3))
+        stored.join(self.rooms.open("lobby"))
+        ends = [peer.join(self.rooms.open("tmp-a")) for peer in (first, second)]
+        self.say("lobby")
+        self.say("tmp-a")
+        self.house.work()
+        with (
+            patch.object(first, "fallen", lambda cursor, missed: ends[1].leave()),
+            patch.object(registry, "MEMORY_COST", -1),
+            patch.object(registry, "READ_COST", -1),  # more than can be let go of
+        ):
+            self.rooms.sweep()
+        self.assertEqual([each.ended for each in ends], [True, True])
+        self.assertIsNone(second.missed)  # it had left by then
+        self.assertFalse(stored.cursor.ended)
+
     def test_an_unused_room_is_forgotten(self) -> None:
         self.rooms.open("lobby")
         self.rooms.sweep()
