@@ -499,6 +499,11 @@ class Dialogue:
         return not any(int(first) <= number <= int(last) for number in known)
 
 
+def spelled(key: str, value: Any) -> list[str]:
+    """Return an option as words of a command; one that takes no value has `true`."""
+    return [f"--{key}"] if value is True else [f"--{key}", value]
+
+
 class Running:
     """A server that somebody has started, with its default options."""
 
@@ -527,7 +532,7 @@ class Running:
         """Make ready for a vector; return why it is passed over, or what was wrong."""
         if "options" in vector:
             return "passed over: it wants a server with " + " ".join(
-                f"--{key} {value}" for key, value in vector["options"].items()
+                " ".join(spelled(key, value)) for key, value in vector["options"].items()
             )
         if vector.get("fresh"):
             return "passed over: it wants a server without a history"
@@ -561,7 +566,7 @@ class Started(Running):
         if not self._command:
             raise Unusable(f"--start {command!r} names no program")
         self._process: subprocess.Popen[bytes] | None = None
-        self._options: dict[str, str] = {}
+        self._options: dict[str, Any] = {}
         self._folder = ""
 
     def begin(self, vector: Json) -> str:
@@ -603,7 +608,7 @@ class Started(Running):
         for word in self._command:
             if word == "{options}":
                 for key, value in self._options.items():
-                    command += [f"--{key}", value]
+                    command += spelled(key, value)
             else:
                 command.append(
                     word.replace("{port}", str(self.address[1])).replace("{folder}", self._folder)

@@ -6,6 +6,7 @@ say.  The server's `--listen` and the client's `--server` are read here alike.
 
 import re
 from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 DEFAULT_PORT: Final = 5050
@@ -85,6 +86,27 @@ def connecting(address: str) -> str:
         return f"tcp:{_quoted(match['six'] or match['host'])}:{DEFAULT_PORT}"
     host, split = _split(address)
     return address if split is None else f"tcp:{_quoted(host or LOOPBACK)}:{split}"
+
+
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return a host as a number, or None for a name.
+
+    An IPv4 peer of a socket for both families has an IPv6 address, `::ffff:192.0.2.1`: it is
+    the IPv4 one that says who that is.
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def network(host: str) -> str:
+    """Return what one peer can draw addresses from: its IPv4 address, or the /64 of an IPv6 one."""
+    address = ip_of(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return host if address is None else str(address)
 
 
 def shown(host: str, port: int) -> str:

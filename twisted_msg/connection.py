@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionDone
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_msg.deadlines import Deadlines
 from twisted_msg.delivery import Outlet
+from twisted_msg.pace import Pace, Rates
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
 from twisted_msg.transports import keep_alive, read_by_the_piece
@@ -71,6 +73,7 @@ class Connection(FrameProtocol):
     factory: Any
     host: Host
     outlet: Outlet
+    _pace: Pace | None = None
 
     def __init__(self, header_size: int, max_payload: int) -> None:
         super().__init__(header_size, max_payload)
@@ -123,11 +126,17 @@ class Connection(FrameProtocol):
         if session is None:
             session = self.session = self.host.converse(self)
             self.frame_received = session.frame_received  # type: ignore[method-assign]
+            if self._pace is not None:
+                self.frame_received = partial(self._counted, session, self._pace)  # type: ignore[method-assign]
+                self.frame_received(frame)
+                return
         session.frame_received(frame)
 
     def run_received(self, run: Run) -> bool:
         """Hand many frames to the session at once, if it takes them so."""
-        return self.session is not None and self.session.run_received(run)
+        if self.session is None or self._pace is not None:
+            return False  # of messages that are counted none may be taken too many
+        return self.session.run_received(run)
 
     def refused(self, error: ProtocolError) -> None:
         """Answer an error and end."""
@@ -147,6 +156,8 @@ class Connection(FrameProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell session and server."""
         self.stop_receiving()
+        if self._pace is not None:
+            self._pace.stop()
         self.outlet.stopProducing()  # a wrapper may not have told it
         if self.session is not None:
             self.session.lost()
@@ -154,6 +165,26 @@ class Connection(FrameProtocol):
             clean = isinstance(reason.value, ConnectionDone)
             self._reason = "closed the connection" if clean else "the connection was lost"
         self.host.left(self, self._reason, refused=self._refused)
+
+    # -- no faster than it may -----------------------------------------------
+
+    def limit(self, rates: Rates) -> None:
+        """Read no faster than these rates allow, from now on; who has no limit pays nothing."""
+        pace = self._pace = Pace(rates, self.host.clock, self)
+        self.dataReceived = partial(self._paced, pace)  # type: ignore[method-assign]
+
+    def charge(self, messages: int) -> None:
+        """Count what a frame asks for as so many more; see `Line`."""
+        if self._pace is not None:
+            self._pace.count(messages)
+
+    def _paced(self, pace: Pace, data: bytes) -> None:
+        pace.read(len(data))
+        type(self).dataReceived(self, data)
+
+    def _counted(self, session: Session, pace: Pace, frame: Frame) -> None:
+        session.frame_received(frame)
+        pace.count(1)
 
     # -- for the session -----------------------------------------------------
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv6Network
 from typing import Final, TextIO
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import FileLogObserver, LogEvent, Logger, formatEvent, formatTime
 from twisted.python.failure import Failure
 
-from twisted_msg.addresses import shown
+from twisted_msg.addresses import network, shown
 
 log = Logger(namespace="tcpmsg")
 
@@ -29,6 +28,9 @@ RATE: Final = 2.0
 
 MAX_ADDRESSES: Final = 1024
 """Addresses whose budget is remembered, the latest ones: a bound on memory."""
+
+NEWCOMERS: Final = "newcomers"
+"""What the lines about those who are turned away are counted under."""
 
 
 def peer_name(address: IAddress | None) -> str:
@@ -62,13 +64,6 @@ def _json_line(event: LogEvent) -> str:
     if "log_failure" in event:
         row["traceback"] = event["log_failure"].getTraceback()
     return json.dumps(row) + "\n"
-
-
-def _network(host: str) -> str:
-    """Return what shares a budget with a host: of IPv6, the /64 that one peer can draw from."""
-    if ":" not in host:
-        return host
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False))
 
 
 class _Budget:
@@ -118,6 +113,11 @@ class Journal:
                 reason=reason,
             )
 
+    def turned_away(self, address: IAddress | None, reason: str) -> None:
+        """Note a connection that was not let in; all addresses share one budget for these."""
+        if self._spend(NEWCOMERS):
+            log.warn("{peer} was turned away: {reason}", peer=peer_name(address), reason=reason)
+
     def failed(self, failure: Failure) -> None:
         """Note a fault of the server's own, with its traceback."""
         log.failure("a fault in the server", failure=failure)
@@ -142,7 +142,10 @@ class Journal:
 
     def _may_write(self, address: IAddress | None) -> bool:
         """Take one line from an address's budget; local peers without a host share one."""
-        host = _network(str(getattr(address, "host", "local peers")))
+        return self._spend(network(str(getattr(address, "host", "local peers"))))
+
+    def _spend(self, host: str) -> bool:
+        """Take one line from a budget."""
         budget = self._budgets.get(host)
         if budget is None:
             budget = self._budgets[host] = _Budget(self._seconds())

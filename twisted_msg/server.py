@@ -14,9 +14,12 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
+from twisted_msg.door import Door
 from twisted_msg.journal import Journal
+from twisted_msg.pace import Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
+from twisted_msg.transports import drop, relayed
 from twisted_msg.wire import ProtocolError
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
@@ -25,6 +28,10 @@ STOP_SECONDS: Final = 5.0
 
 STORE_SECONDS: Final = 1.0
 """How long it waits beyond that for a store that does not answer."""
+
+SLICE: Final = 200
+"""Connections that are seen to at once: ten thousand, many of which are asked whether they are
+there, would keep all others waiting for a tenth of a second."""
 
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
@@ -47,8 +54,13 @@ class Server(FrameFactory):
         header_size: int = HEADER_SIZE,
         max_payload: int = MAX_PAYLOAD,
         stall_limit: float = STALL_LIMIT,
+        door: Door | None = None,
+        rates: Rates | None = None,
     ) -> None:
         """Take what conversations share, how to speak to plain peers, and a clock.
+
+        `door` says who may come in, everybody without one, and `rates` how fast those may
+        speak whom it bounds.
 
         `clock` is an `IReactorTime`; the header's width and the largest payload are in bytes,
         `stall_limit` is in seconds.
@@ -58,9 +70,12 @@ class Server(FrameFactory):
         self.rules = rules
         self.clock = clock
         self.stall_limit = stall_limit
+        self.door = Door(None, loopback=False) if door is None else door
+        self._rates = rates
         self._journal = journal
         self._connections: dict[int, Connection] = {}
         self._count = 0
+        self._unswept: list[Connection] = []
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._gone: Deferred[None] | None = None
@@ -68,11 +83,23 @@ class Server(FrameFactory):
     # -- for connections -----------------------------------------------------
 
     def joined(self, connection: Connection) -> None:
-        """Take in a new connection and give it its number."""
+        """Take in a new connection and give it its number, or tell it why it cannot stay."""
         self._count += 1
-        connection.number = self._count
-        self._connections[connection.number] = connection
-        self._journal.joined(connection.number, connection.transport.getPeer())
+        number = connection.number = self._count
+        self._connections[number] = connection
+        transport = connection.transport
+        peer, by_proxy = transport.getPeer(), relayed(transport)
+        error = self.door.enter(number, peer, relayed=by_proxy)
+        if error is not None:
+            self._journal.turned_away(peer, error.reason)
+            if self.door.crowded:
+                drop(transport)
+            else:
+                connection.refused(error)
+            return
+        self._journal.joined(number, peer)
+        if self._rates is not None and self.door.bounds(peer, relayed=by_proxy):
+            connection.limit(self._rates)
         if self._gone is not None:
             connection.close("came while the server stops")
         self.house.rooms.admit(connection)
@@ -95,9 +122,10 @@ class Server(FrameFactory):
         """Forget a connection that is gone."""
         self._connections.pop(connection.number, None)
         self.house.rooms.dismiss(connection)
-        self._journal.left(
-            connection.number, connection.transport.getPeer(), reason, refused=refused
-        )
+        if self.door.leave(connection.number):
+            self._journal.left(
+                connection.number, connection.transport.getPeer(), reason, refused=refused
+            )
         if self._gone is not None and not self._connections:
             self._gone.callback(None)
             self._gone = None
@@ -156,15 +184,27 @@ class Server(FrameFactory):
 
     def _sweep(self) -> None:
         """See to everything that time does."""
-        now = self.clock.seconds()
-        for connection in list(self._connections.values()):
-            try:
-                connection.sweep(now)
-            except Exception:  # time must go on for all the others
-                self._journal.failed(Failure())
-                connection.abort()
+        if not self._unswept:  # else the last time is not over yet
+            self._unswept = list(self._connections.values())
+            self._sweep_some()
         try:
             self.house.sweep()
         except Exception:
             self._journal.failed(Failure())
         self._journal.sweep()
+
+    def _sweep_some(self) -> None:
+        """See to some connections, then let all have their turn before the next ones."""
+        now = self.clock.seconds()
+        some = self._unswept[-SLICE:]
+        del self._unswept[-SLICE:]
+        for connection in some:
+            if connection.number not in self._connections:
+                continue  # gone meanwhile
+            try:
+                connection.sweep(now)
+            except Exception:  # time must go on for all the others
+                self._journal.failed(Failure())
+                connection.abort()
+        if self._unswept:
+            self.clock.callLater(0, self._sweep_some)

@@ -24,15 +24,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_msg import __version__
+from twisted_msg.accepting import Accepting
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
 from twisted_msg.deadlines import HEARTBEAT_SECONDS
+from twisted_msg.door import Door, places
 from twisted_msg.journal import Journal
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Retention, Store, StoreError
 from twisted_msg.log.views import PlainView
 from twisted_msg.log.worker import ThreadWorker, Worker
+from twisted_msg.pace import Rates
 from twisted_msg.rooms.registry import Rooms
 from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
@@ -119,6 +122,8 @@ def make_server(
         settings.room,
         settings.plain_reply,
     )
+    door = Door(settings.connections_per_address, loopback=settings.limit_loopback)
+    door.limit = settings.connections
     return Server(
         house,
         rules,
@@ -127,6 +132,8 @@ def make_server(
         header_size=settings.header_size,
         max_payload=settings.max_payload,
         stall_limit=settings.stall_limit,
+        door=door,
+        rates=Rates(settings.rate_bytes, settings.rate_messages, settings.rate_burst),
     )
 
 
@@ -140,6 +147,7 @@ class ServerService(Service):
         self._settings = settings
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
+        self._accepting = Accepting(reactor)
         self._storage: Storage | None = None
         self._worker = ThreadWorker(reactor.callFromThread)
         if settings.store == "sqlite":
@@ -153,7 +161,7 @@ class ServerService(Service):
         Raises `CannotStart` if one cannot be had.
         """
         super().privilegedStartService()
-        _raise_descriptor_limit()
+        self._bound(_raise_descriptor_limit())
         for endpoint in self._settings.listen:
             self._listen(endpoint)
 
@@ -195,6 +203,21 @@ class ServerService(Service):
             self._storage.store.close()
         log.info("stopped cleanly")
 
+    def _bound(self, descriptors: int) -> None:
+        """Have no more connections than open files are allowed."""
+        door, wanted = self.server.door, self._settings.connections
+        door.limit, door.told_limit = places(descriptors)
+        if wanted is not None and wanted > door.limit:
+            log.warn(
+                "--connections {wanted}: the limit of open files, {descriptors}, leaves room for "
+                "{limit}; raise it with ulimit -n, or LimitNOFILE= of systemd",
+                wanted=wanted,
+                descriptors=descriptors,
+                limit=door.limit,
+            )
+        elif wanted is not None:
+            door.limit = wanted
+
     def _listen(self, endpoint: str) -> None:
         """Bind one address now, or raise `CannotStart`."""
         outcome: list[IListeningPort | Failure] = []
@@ -208,6 +231,7 @@ class ServerService(Service):
             self._close_ports()
             raise CannotStart(_cause(port, typed(endpoint)))
         self._ports.append(port)
+        self._accepting.watch(port)
         if not (self._settings.open or is_loopback(port.getHost())):
             self._close_ports()
             raise CannotStart(
@@ -247,11 +271,13 @@ def _cause(failure: Failure, endpoint: str) -> str:
     return f"cannot listen on {endpoint}: {text}{remedy}"
 
 
-def _raise_descriptor_limit() -> None:
-    """Allow as many connections as the system lets this process have."""
+def _raise_descriptor_limit() -> int:
+    """Allow as many open files as the system lets this process have; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
             pass  # some systems call the hard limit infinite and refuse it; the soft one stays
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

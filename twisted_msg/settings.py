@@ -60,6 +60,12 @@ class Settings:
     plain_reply: bytes | None
     max_payload: int
     stall_limit: float
+    rate_bytes: int | None
+    rate_messages: int | None
+    rate_burst: float
+    connections: int | None
+    connections_per_address: int | None
+    limit_loopback: bool
     data_dir: str
     store: str
     memory_room: tuple[str, ...]

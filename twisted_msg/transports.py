@@ -5,13 +5,18 @@ and has an answer for transports that it does not know.
 """
 
 import fcntl
-import ipaddress
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet import tcp, unix
+from twisted.internet.error import ConnectionAborted
+from twisted.logger import LogEvent, Logger
+from twisted.python.failure import Failure
+
+from twisted_msg.addresses import ip_of
 
 KEEPALIVE_IDLE: Final = 60
 """Seconds of silence before the kernel asks whether the peer is still there."""
@@ -78,14 +83,44 @@ def read_by_the_piece(transport: Any) -> None:
 
 
 def is_loopback(address: Any) -> bool:
-    """Return whether only this machine reaches a listening address (Unix sockets included)."""
+    """Return whether an address is one that only this machine has (Unix sockets included)."""
     host = getattr(address, "host", None)
     if host is None:
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = ip_of(host)
+    return address is not None and address.is_loopback
+
+
+def relayed(transport: Any) -> bool:
+    """Return whether a proxy will tell the peer's address, in front of its first bytes."""
+    return type(transport).__module__.startswith("twisted.protocols.haproxy")
+
+
+def observe_accepting(port: Any, failed: Callable[[str], None]) -> None:
+    """Have `failed` called when a port cannot accept, with the system's word for why.
+
+    It takes the place of Twisted's own lines, of which there is one for each attempt.
+    """
+
+    def observe(event: LogEvent) -> None:
+        if "acceptError" in event:
+            failed(str(event["acceptError"]))
+        elif str(event.get("log_format")).startswith("EMFILE encountered"):
+            failed("EMFILE")
+
+    if isinstance(port, tcp.Port):
+        port._logger = Logger(namespace="tcpmsg", observer=observe)  # type: ignore[arg-type]
+
+
+def drop(transport: Any) -> None:
+    """Close a connection that was just made, at once if that can be, so that it takes no place.
+
+    `abortConnection` closes in the next turn, and one turn accepts hundreds.
+    """
+    if type(transport) in _DIRECT:
+        transport.connectionLost(Failure(ConnectionAborted()))
+    else:
+        transport.abortConnection()
 
 
 class Way:

@@ -25,6 +25,12 @@ SIZE_BOUND: Final = 2**63
 MIN_STALL: Final = 1
 """Seconds; less would close peers for a network's hiccup."""
 
+MIN_RATE: Final = 1024
+"""Bytes a second; below it a header alone would take part of a second."""
+
+NONE: Final = "none"
+"""The text that lifts a limit."""
+
 _UNITS: Final = {
     "": 1, "b": 1,
     "k": 1024, "kib": 1024, "kb": 1000,
@@ -152,6 +158,35 @@ def read_stall(text: str) -> float:
     if seconds is None or seconds < MIN_STALL:
         raise ValueError("a time is a whole number of seconds from 1, or as 90s, 10m or 1h")
     return seconds
+
+
+def read_rate(text: str) -> int:
+    """Return bytes a second."""
+    size = read_size(text)
+    if not MIN_RATE <= size < SIZE_BOUND:
+        raise ValueError("a rate is at least 1k, in bytes a second")
+    return size
+
+
+def read_count(text: str) -> int:
+    """Return how many of something there may be."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not int(text):
+        raise ValueError("a whole number from 1 is wanted")
+    return int(text)
+
+
+def or_none(read: Callable[[str], int]) -> Callable[[str], int | None]:
+    """Return a reader of a limit that `none` lifts."""
+
+    def read_limit_or_none(text: str) -> int | None:
+        if text == NONE:
+            return None
+        try:
+            return read(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; {NONE} lifts the limit") from None
+
+    return read_limit_or_none
 
 
 def read_store_limit(text: str) -> int:

@@ -60,8 +60,12 @@ class Translation:
         self.replays = self.lists_all = False
 
     def record(self, name: str) -> Record:
-        options = dict(zip(*[iter(self.dialogue.options)] * 2, strict=True))
-        options = {key.removeprefix("--"): value for key, value in options.items()}
+        options: dict[str, str | bool] = {}
+        for word in self.dialogue.options:
+            if word.startswith("--"):
+                options[word.removeprefix("--")] = True  # a flag, if no value follows
+            else:
+                options[next(reversed(options))] = word
         steps = [self.step(step) for step in self.dialogue.steps]
         plain = any(isinstance(step, Step) and begins_plain(step) for step in self.dialogue.steps)
         record: Record = {"name": name, "steps": steps}

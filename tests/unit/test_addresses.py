@@ -224,3 +224,19 @@ class ShownTests(SynchronousTestCase):
     @given(HOSTS, PORTS)
     def test_what_is_shown_can_be_typed(self, host: str, port: int) -> None:
         self.assertEqual(connected(shown(host, port)), (host, port))
+
+
+class NetworkTests(SynchronousTestCase):
+    """What one peer can draw addresses from."""
+
+    def test_network(self) -> None:
+        for host, expected in (
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::/64"),
+            ("2001:db8::ffff:ffff:ffff:ffff", "2001:db8::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("localhost", "localhost"),
+            ("", ""),
+        ):
+            self.assertEqual(addresses.network(host), expected)

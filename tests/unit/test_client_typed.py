@@ -34,7 +34,7 @@ from twisted_msg.client import (
 from twisted_msg.client.outbox import FLIGHT_BYTES, ROOM_BYTES
 from twisted_msg.client.subscription import UNREAD_BYTES
 from twisted_msg.client.typed import FAREWELL_SECONDS, HEARTBEAT_SECONDS, WELCOME_SECONDS
-from twisted_msg.wire import FrameDecoder
+from twisted_msg.wire import FrameDecoder, encode_frame
 from twisted_msg.wire.names import MAX_ID
 from twisted_msg.wire.replies import (
     Ack,
@@ -260,6 +260,18 @@ class ConnectingTests(Case):
         self.lose(ConnectionDone())
         self.reactor.advance(0)
         self.failureResultOf(connected, NotUnderstood)
+
+    def test_refused_before_it_is_known_to_be_typed(self) -> None:
+        """Too many connections, say: told in a plain frame, and taken for another protocol's."""
+        connected = self.connect(2)
+        for _ in range(2):
+            self.accept()
+            self.protocol.dataReceived(encode_frame(b"!ERROR! busy too many: try again later", ()))
+            self.lose(ConnectionDone())
+            self.reactor.advance(1)
+        failure = self.failureResultOf(connected, Refused)
+        self.assertIn("busy: too many: try again later", str(failure.value))
+        self.assertEqual(self.attempts(), 2)
 
     def test_a_server_that_does_not_answer_hello(self) -> None:
         connected = self.connect()

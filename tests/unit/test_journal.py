@@ -262,6 +262,21 @@ class NetworkTests(JournalTestCase):
         self.assertEqual(self.written(IPv6Address("TCP", "2001:db8:0:1::", 1), 1), 1)
         self.assertEqual(self.written(IPv6Address("TCP", "fe80::1%eth0", 1), 1), 1)
 
+    def test_ipv4_on_a_socket_for_both_families(self) -> None:
+        """All of it is one /64: each IPv4 address is somebody of its own all the same."""
+        self.assertEqual(self.written(IPv6Address("TCP", "::ffff:192.0.2.1", 1), 500), BURST)
+        self.assertEqual(self.written(IPv6Address("TCP", "::ffff:192.0.2.2", 1), 1), 1)
+        self.assertEqual(self.written(tcp("192.0.2.1"), 1), 0)
+
+    def test_those_turned_away_share_one_budget(self) -> None:
+        for number in range(500):
+            self.journal.turned_away(tcp(f"10.0.0.{number % 256}"), "no room")
+        lines = self.lines()
+        self.assertEqual(len(lines), BURST)
+        self.assertEqual(lines[0], "10.0.0.0:1234 was turned away: no room")
+        self.journal.close()
+        self.assertEqual(self.lines(), ["newcomers: 400 more lines left out"])
+
     def test_what_a_forgotten_address_was_not_given_is_told(self) -> None:
         self.written(tcp("192.0.2.1"), BURST + 5)
         for number in range(MAX_ADDRESSES):

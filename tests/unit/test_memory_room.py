@@ -6,7 +6,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import EPOCH, PLAIN, TYPED, Home, Peer, Speaker
 from twisted_msg.log.piece import View
-from twisted_msg.rooms.memory import RELIEF_COST, STALL_SECONDS, TAIL_COST, MemoryRoom
+from twisted_msg.rooms.memory import (
+    PROGRESS_SIZE,
+    RELIEF_COST,
+    STALL_SECONDS,
+    TAIL_COST,
+    MemoryRoom,
+)
 from twisted_msg.rooms.room import Room
 
 LUMP = b"x" * 60_000
@@ -71,14 +77,24 @@ class CongestionTests(MemoryRoomCase):
             slow.read(1)
         self.assertGreater(self.flood(), 10)
 
-    def test_a_trickle_is_progress(self) -> None:
+    def test_four_kilobytes_a_second_are_progress(self) -> None:
         slow = self.slow()
         self.flood()
         for _ in range(int(STALL_SECONDS) * 3):
-            slow.data += b"."  # a byte that its connection took
+            slow.data += bytes(4096)  # which its connection took
             self.house.wait(1)
         self.assertEqual(self.alice.held, 1)
         self.assertIsNone(slow.missed)
+
+    def test_a_trickle_is_none(self) -> None:
+        """It made those who publish wait for ever."""
+        slow = self.slow()
+        self.flood()
+        for _ in range(int(STALL_SECONDS) + 1):
+            slow.data += bytes(PROGRESS_SIZE // 11)
+            self.house.wait(1)
+        self.assertEqual(self.alice.held, 0)
+        self.assertEqual(slow.missed, self.sent)
 
     def test_progress_since_the_last_sweep_counts(self) -> None:
         slow = self.slow()
@@ -367,7 +383,7 @@ class StallTests(MemoryRoomCase):
         stalled, slow = self.slow(3), self.slow(4)
         self.flood(limit=20)
         self.house.wait(int(STALL_SECONDS) + 1)
-        slow.data += b"."
+        slow.data += bytes(PROGRESS_SIZE)
         self.flood()
         self.assertEqual(self.alice.held, 1)
         self.assertEqual((stalled.missed, slow.missed), (self.sent, None))

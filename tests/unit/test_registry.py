@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.crowd import EPOCH, FakeStore, Home, Peer, Speaker
+from tests.unit.crowd import EPOCH, PLAIN, FakeStore, Home, Peer, Speaker
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Kept, Retention
 from twisted_msg.rooms import registry
@@ -144,6 +144,35 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual([len(peer.seqs) for peer in peers], [1, 1, 1, 1, 1, 0, 1, 0, 1, 0])
         self.assertEqual([len(peer.gaps) for peer in peers], [0, 0, 0, 0, 0, 1, 0, 1, 0, 1])
 
+    def test_who_keeps_the_most_falls_off_first(self) -> None:
+        """One that reads a little everywhere pinned megabytes in each of a thousand rooms."""
+        hoarder, other = Peer(1, reads=False), Peer(2, reads=False)
+        plain = Peer(3, view=PLAIN, reads=False)
+        cursors = []
+        for at in range(20):
+            cursors.append(hoarder.join(self.rooms.open(f"r{at}"), 0))
+        mine, its = other.join(self.rooms.open("own"), 0), plain.join(self.rooms.open("r19"), 0)
+        for name in (*(f"r{at}" for at in range(20)), "own"):
+            self.say(name, bytes(60_000))
+        cost = self.rooms.open("own").tail.cost
+        with (
+            patch.object(registry, "MEMORY_COST", 0),
+            patch.object(registry, "READ_COST", 6 * cost),
+        ):
+            for _ in range(30):
+                self.house.clock.advance(1)
+                hoarder.data += bytes(50_000)  # of which it takes some all the time
+                other.data += bytes(50_000)
+                plain.data += bytes(50_000)
+                self.rooms.sweep()
+        self.assertLessEqual(sum(room.tail.cost for room in self.rooms._rooms.values()), 6 * cost)
+        self.assertEqual([each.fell for each in cursors], [True] * 15 + [False] * 5)
+        self.assertEqual((mine.fell, its.ended), (False, False))
+        with patch.object(registry, "MEMORY_COST", 0), patch.object(registry, "READ_COST", 0):
+            self.rooms.sweep()
+        self.assertEqual((mine.fell, plain.missed), (True, 1))
+        self.assertEqual(sum(room.tail.cost for room in self.rooms._rooms.values()), 0)
+
     def test_a_store_that_is_not_there_is_not_asked(self) -> None:
         self.rooms.kept(Kept("lobby", 1, 0, 0))
         self.rooms.relieved()
@@ -240,6 +269,23 @@ class StoredTests(SynchronousTestCase):
             peer.read()
         self.house.work()
         self.assertEqual([peer.seqs for peer in peers], [[1, 2, 3]] * 10)
+
+    def test_nobody_falls_off_in_a_stored_room(self) -> None:
+        stored, first, second = (Peer(at, view=PLAIN, reads=False) for at in (1, 2, 3))
+        stored.join(self.rooms.open("lobby"))
+        ends = [peer.join(self.rooms.open("tmp-a")) for peer in (first, second)]
+        self.say("lobby")
+        self.say("tmp-a")
+        self.house.work()
+        with (
+            patch.object(first, "fallen", lambda cursor, missed: ends[1].leave()),
+            patch.object(registry, "MEMORY_COST", -1),
+            patch.object(registry, "READ_COST", -1),  # more than can be let go of
+        ):
+            self.rooms.sweep()
+        self.assertEqual([each.ended for each in ends], [True, True])
+        self.assertIsNone(second.missed)  # it had left by then
+        self.assertFalse(stored.cursor.ended)
 
     def test_an_unused_room_is_forgotten(self) -> None:
         self.rooms.open("lobby")

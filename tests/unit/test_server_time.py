@@ -1,12 +1,14 @@
 """The passing of time, and its end: deadlines of plain connections, and a server that stops."""
 
+from functools import partial
+
 from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import World
 from twisted_msg.connection import LINGER_SECONDS
 from twisted_msg.deadlines import FIRST_FRAME_SECONDS, HEADER_SECONDS, PAYLOAD_RATE, PAYLOAD_SECONDS
-from twisted_msg.server import STOP_SECONDS
+from twisted_msg.server import SLICE, STOP_SECONDS
 
 
 class Deadlines(SynchronousTestCase):
@@ -44,6 +46,28 @@ class Deadlines(SynchronousTestCase):
         self.world.wait(3)
         self.assert_timeout()
 
+    def test_however_many_trickle_each_is_freed_and_others_are_served(self) -> None:
+        """`python -m tests.load.half_open` is the same with real time."""
+        alice, bob = self.world.member(), self.world.member()
+        hello = b"%-128s" % b"200 HELLO"
+        trickling = {self.world.peer(host=f"192.0.2.{at}"): b" " * 127 for at in range(100)}
+        for at in range(100, 200):
+            peer = self.world.peer(host=f"192.0.2.{at}")
+            peer.say(hello)
+            trickling[peer] = b" " * 199
+        for second in range(int(HEADER_SECONDS) + 2):
+            for peer, said in trickling.items():
+                if peer.reading and not peer.half_closed:
+                    peer.say(said[second : second + 1])
+            self.world.say(alice, b"%d" % second)
+            self.assertEqual(bob.payloads()[-1], b"%d" % second)
+            if second < HEADER_SECONDS - 1:
+                self.assertFalse(any(peer.received for peer in trickling))
+            self.world.wait(1)
+        self.assertTrue(all(peer.half_closed for peer in trickling))
+        self.world.wait(LINGER_SECONDS + 1)
+        self.assertEqual(self.world.server.connections, 3)
+
     def test_every_frame_has_its_own_time(self) -> None:
         for _ in range(4):
             self.peer.say(self.world.frame(b"x")[:100])
@@ -63,10 +87,52 @@ class Deadlines(SynchronousTestCase):
             self.world.say(self.peer, b"x" * 60_000)
             slow.take(1)
         for _ in range(int(HEADER_SECONDS * 2)):
-            slow.take(1)
+            slow.take(6000)
             self.world.wait(1)
         self.assertFalse(self.peer.reading)
         self.assertFalse(self.peer.half_closed)
+
+
+class Sweeps(SynchronousTestCase):
+    """Time is seen to for some connections at once, so that others have their turn between."""
+
+    def setUp(self) -> None:
+        self.world = World(connections_per_address="none")
+        self.peers = [self.world.member() for _ in range(2 * SLICE + 50)]
+        self.swept: list[int] = []
+        for peer in self.peers:
+            self.patch(peer.protocol, "sweep", partial(self.sweep, peer.protocol.number))
+        self.turns: list[int] = []
+
+    def sweep(self, number: int, now: float) -> None:
+        self.swept.append(number)
+
+    def test_all_of_them_a_slice_in_each_turn(self) -> None:
+        later = self.world.clock.callLater
+        self.patch(
+            self.world.clock,
+            "callLater",
+            lambda *args: self.turns.append(len(self.swept)) or later(*args),
+        )
+        self.world.clock.advance(1)
+        self.assertLessEqual({SLICE, 2 * SLICE}, set(self.turns))
+        self.assertEqual(sorted(self.swept), list(range(1, 2 * SLICE + 51)))
+
+    def test_who_is_gone_meanwhile_is_not_asked(self) -> None:
+        self.world.server._sweep()
+        self.assertEqual(len(self.swept), SLICE)
+        gone = [peer for peer in self.peers if peer.protocol.number not in self.swept][:5]
+        for peer in gone:
+            peer.vanish()
+        self.world.turn()
+        self.assertEqual(len(self.swept), len(self.peers) - 5)
+
+    def test_a_time_that_is_not_over_is_not_begun_again(self) -> None:
+        self.world.server._sweep()
+        self.world.server._sweep()
+        self.assertEqual(len(self.swept), SLICE)
+        self.world.turn()
+        self.assertEqual(sorted(self.swept), list(range(1, 2 * SLICE + 51)))
 
 
 class Stopping(SynchronousTestCase):

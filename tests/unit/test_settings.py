@@ -33,6 +33,12 @@ DEFAULTS: dict[str, Any] = {
     "plain-reply": None,
     "max-payload": 1024 * 1024,
     "stall-limit": 3600.0,
+    "rate-bytes": 8 * 1024**2,
+    "rate-messages": 2000,
+    "rate-burst": 10.0,
+    "connections": None,
+    "connections-per-address": 256,
+    "limit-loopback": False,
     "data-dir": "/home/.local/share/tcpmsg",
     "store": "sqlite",
     "memory-room": (),
@@ -54,6 +60,12 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "plain-reply": [("Msg received", b"Msg received"), (" ", b" "), ("ok\n", b"ok\n")],
     "max-payload": [("64k", 65536), ("12", 12), ("1MB", 1_000_000)],
     "stall-limit": [("1", 1.0), ("90s", 90.0), ("2h", 7200.0)],
+    "rate-bytes": [("1k", 1024), ("1MB", 1_000_000), ("none", None)],
+    "rate-messages": [("1", 1), ("999999999", 999_999_999), ("none", None)],
+    "rate-burst": [("1", 1.0), ("60s", 60.0), ("1m", 60.0)],
+    "connections": [("1", 1), ("100000", 100_000), ("07", 7)],
+    "connections-per-address": [("1", 1), ("64", 64), ("none", None)],
+    "limit-loopback": [("yes", True), ("1", True), ("ON", True)],
     "data-dir": [("/a", "/a"), ("~/b c", "/home/b c"), ("~", "/home")],
     "store": [("memory", "memory"), ("sqlite", "sqlite"), ("memory", "memory")],
     "memory-room": [("*", ("*",)), ("tmp.?", ("tmp.?",)), ("[!a-c]-x_", ("[!a-c]-x_",))],
@@ -76,6 +88,12 @@ BAD: dict[str, list[str]] = {
     "plain-reply": [""],
     "max-payload": ["", "0", "-1", "1.5M", "1TB", "k", "10000000000", "10GiB", "\u0665", "1 k b"],
     "stall-limit": ["", "0", "0h", "-1", "1.5", "1d", "1 2", "s", "forever", "\u0665", "1" * 10],
+    "rate-bytes": ["", "0", "1023", "-1", "1.5M", "x", "None", "9223372036854775808", "all"],
+    "rate-messages": ["", "0", "-1", "1.5", "1k", "1000000000", "\u0665", "None", "1 "],
+    "rate-burst": ["", "0", "none", "1.5", "1d"],
+    "connections": ["", "0", "none", "-5", "1k", "1000000000"],
+    "connections-per-address": ["", "0", "-1", "x", "unlimited"],
+    "limit-loopback": ["maybe", "2", ""],
     "data-dir": ["", "~bob", "~bob/x", "/a\0b"],
     "store": ["", "SQLite", "disk", "memory "],
     "memory-room": ["", "!", "@a", "é", "a/b", "!a", "[a", "a]", "[]", "[*]", "[!]", "a\\"],
@@ -164,7 +182,9 @@ class TableTests(SynchronousTestCase):
             self.assertTrue(option.flag or option.metavar.isupper(), option.name)
 
     def test_flags(self) -> None:
-        self.assertEqual([option.name for option in OPTIONS if option.flag], ["open"])
+        self.assertEqual(
+            [option.name for option in OPTIONS if option.flag], ["open", "limit-loopback"]
+        )
 
     def test_the_line_of_help_tells_the_default(self) -> None:
         for metavar, default, line in (

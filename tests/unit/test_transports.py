@@ -8,8 +8,9 @@ from typing import Any
 
 from twisted.internet import tcp, unix
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg import transports
@@ -194,6 +195,43 @@ class ReadSizeTests(SocketTestCase):
         read_by_the_piece(None)
 
 
+class DropTests(SocketTestCase):
+    """Connections that are closed as soon as they are made."""
+
+    def test_at_once_where_that_can_be(self) -> None:
+        transport, far = self.pair()
+        transports.drop(transport)
+        self.assertEqual(far.recv(1), b"")  # would raise if it were open still
+        self.assertEqual(transport.fileno(), -1)
+
+    def test_otherwise_in_the_next_turn(self) -> None:
+        aborted: list[bool] = []
+        transports.drop(SimpleNamespace(abortConnection=lambda: aborted.append(True)))
+        self.assertEqual(aborted, [True])
+
+
+class RelayedTests(SocketTestCase):
+    """Peers behind a proxy, whose address comes with their first bytes."""
+
+    def test_behind_haproxy(self) -> None:
+        direct, _ = self.tcp()
+        wrapped = behind_proxy()
+        self.assertIs(transports.relayed(direct), False)
+        self.assertIs(transports.relayed(StringTransport()), False)
+        self.assertIs(transports.relayed(wrapped), True)
+
+
+def behind_proxy() -> Any:
+    """Return what a connection of a `haproxy:` endpoint has for a transport."""
+    made: list[Any] = []
+    inner = Protocol()
+    inner.connectionMade = lambda: made.append(inner.transport)  # type: ignore[method-assign]
+    factory = Factory.forProtocol(lambda: inner)
+    outer = HAProxyWrappingFactory(factory).buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+    outer.makeConnection(StringTransport())
+    return made[0]
+
+
 class LoopbackTests(SynchronousTestCase):
     """Who may reach an address."""
 
@@ -203,6 +241,7 @@ class LoopbackTests(SynchronousTestCase):
             IPv4Address("TCP", "127.9.9.9", 1),
             IPv6Address("TCP", "::1", 1),
             IPv6Address("TCP", "::1%lo", 1),
+            IPv6Address("TCP", "::ffff:127.0.0.1", 1),  # on a socket for both families
             UNIXAddress("/run/a.sock"),
             None,
         ):
@@ -213,6 +252,7 @@ class LoopbackTests(SynchronousTestCase):
             IPv4Address("TCP", "0.0.0.0", 1),
             IPv4Address("TCP", "192.0.2.1", 1),
             IPv6Address("TCP", "::", 1),
+            IPv6Address("TCP", "::ffff:192.0.2.1", 1),
             IPv6Address("TCP", "fe80::1%eth0", 1),
             SimpleNamespace(host=""),
             SimpleNamespace(host="localhost"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -33,8 +33,9 @@ class Pipe:
     connection does not close.
     """
 
-    def __init__(self, number: int, *, stuck: bool = False) -> None:
-        self.address = IPv4Address("TCP", "192.0.2.1", 1000 + number)
+    def __init__(self, number: int, *, stuck: bool = False, host: str = "192.0.2.1") -> None:
+        kind = IPv6Address if ":" in host else IPv4Address
+        self.address = kind("TCP", host, 1000 + number)
         self.protocol: Any = None
         self.dataBuffer = bytearray()  # the names of Twisted's transports, which `unsent` reads
         self.offset = 0
@@ -87,7 +88,7 @@ class Pipe:
         self.aborted = True
         self._lose(ConnectionLost())
 
-    def getPeer(self) -> IPv4Address:
+    def getPeer(self) -> IPv4Address | IPv6Address:
         return self.address
 
     def setTcpNoDelay(self, on: bool) -> None:
@@ -209,9 +210,9 @@ class World:
         while self.worker.pump():
             self.turn()
 
-    def peer(self, *, stuck: bool = False) -> Pipe:
+    def peer(self, *, stuck: bool = False, host: str = "192.0.2.1") -> Pipe:
         """Connect a peer that has said nothing yet."""
-        pipe = Pipe(len(self.peers), stuck=stuck)
+        pipe = Pipe(len(self.peers), stuck=stuck, host=host)
         protocol = self.server.buildProtocol(pipe.address)
         assert isinstance(protocol, Connection)
         pipe.protocol = protocol

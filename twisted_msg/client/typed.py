@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
-from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered
+from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered, refusal
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import Frame
 from twisted_msg.wire.errors import ENDING
+from twisted_msg.wire.limits import ERROR_PREFIX
 from twisted_msg.wire.replies import Bye, Err, Ping, Pong, Reply, Welcome, parse_reply
 from twisted_msg.wire.requests import Bye as Goodbye
 from twisted_msg.wire.requests import Hello
@@ -93,6 +94,9 @@ class TypedConnection(ClientConnection):
 
     def frame_received(self, frame: Frame) -> None:
         """Answer what this floor answers, and hand on the rest."""
+        if not (frame.words or self._welcomed) and frame.payload.startswith(ERROR_PREFIX):
+            self._refused_early(frame.payload.removeprefix(ERROR_PREFIX))
+            return
         reply = parse_reply(frame)
         if reply is None:
             return
@@ -159,6 +163,12 @@ class TypedConnection(ClientConnection):
         self._answers += self.full
         if self._answers <= UNREAD_ANSWERS:
             self.write(Pong(asked.token).encode())
+
+    def _refused_early(self, text: bytes) -> None:
+        """Refused in a plain frame: the server did not know yet what kind of connection this is."""
+        told = refusal(text.decode(errors="backslashreplace"))
+        self.end(answered(told.code, told.reason, hello=True))
+        self.close()
 
     def _server_goes(self, reason: str) -> None:
         """The server stops: let it, and read on, for it first flushes what it owes."""

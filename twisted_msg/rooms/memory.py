@@ -28,6 +28,10 @@ STALL_SECONDS: Final = 10.0
 """How long a member may take nothing before the room goes on without it: longer than a
 network's hiccup, short enough for those who wait (docs/protocol.md, Slow readers)."""
 
+PROGRESS_SIZE: Final = 40 * 1024
+"""Bytes that are progress: 4 KiB a second, as of a payload.  Who takes a byte now and then
+could make those who publish wait for ever."""
+
 
 class MemoryRoom(Room):
     """A room whose messages are accepted at the end of the turn, and kept while memory lasts."""
@@ -169,6 +173,20 @@ class MemoryRoom(Room):
         for cursor in list(self._behind):
             if cursor in self._behind and self._stalls(cursor, now):
                 self._fall(cursor)
+        self._forget_read()
+
+    def behind(self) -> list[Cursor]:
+        """Return the cursors for which the room keeps something."""
+        return list(self._behind)
+
+    def shed(self, cursor: Cursor) -> None:
+        """Let a member fall off, though it makes progress, and forget what only it wanted."""
+        if cursor in self._behind:
+            self._fall(cursor)
+            self._forget_read()
+
+    def _forget_read(self) -> None:
+        """Forget what nobody reads any more."""
         oldest = self._oldest()
         while self.tail.pieces and self.tail.pieces[0].last < oldest:
             self.tail.drop_first()
@@ -203,12 +221,12 @@ class MemoryRoom(Room):
         cursor.mark, cursor.since = None, self._seconds()
 
     def _stalls(self, cursor: Cursor, now: float) -> bool:
-        """Return whether the room need not wait for a cursor, which takes nothing.
+        """Return whether the room need not wait for a cursor, which takes next to nothing.
 
         Asked at the moment of judging, so that what was taken since the last sweep counts.
         """
         taken = cursor.reader.taken()
-        if taken != cursor.mark:
+        if cursor.mark is None or taken - cursor.mark >= PROGRESS_SIZE:
             cursor.mark, cursor.since = taken, now
         return now - cursor.since >= STALL_SECONDS
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.store import Kept
+from twisted_msg.rooms.cursor import Cursor, Reader
 from twisted_msg.rooms.holds import Holds, Publisher
 from twisted_msg.rooms.memory import MemoryRoom
 from twisted_msg.rooms.room import Room
@@ -25,6 +26,11 @@ ROOMS_LIMIT: Final = 100_000
 MEMORY_COST: Final = 64 * 1024 * 1024
 """Bytes of memory that what was said takes in all rooms: the ones that were quiet for the
 longest lose first what they hold there and nobody is reading."""
+
+READ_COST: Final = 2 * MEMORY_COST
+"""Bytes of memory that all rooms may take for members who read, but slowly: the ones for whom
+the most is kept fall off first.  One that reads a little in a thousand memory rooms would have
+gigabytes kept."""
 
 
 class Rooms:
@@ -204,6 +210,26 @@ class Rooms:
             before = room.tail.cost
             room.shrink()
             cost -= before - room.tail.cost
+        if cost > READ_COST:
+            self._shed(cost)
+
+    def _shed(self, cost: int) -> None:
+        """Have those fall off in memory rooms for whom the most is kept, over all their rooms."""
+        kept: dict[Reader, list[tuple[MemoryRoom, Cursor]]] = {}
+        for room in self._rooms.values():
+            if isinstance(room, MemoryRoom):
+                for cursor in room.behind():
+                    kept.setdefault(cursor.reader, []).append((room, cursor))
+        readers = sorted(
+            kept.values(), key=lambda each: sum(room.tail.cost for room, _ in each), reverse=True
+        )
+        for reader in readers:
+            for room, cursor in reader:
+                if cost <= READ_COST:
+                    return
+                before = room.tail.cost
+                room.shed(cursor)
+                cost -= before - room.tail.cost
 
     def _congestion(self, room: MemoryRoom, on: bool) -> None:
         """A memory room makes those who publish wait, or no longer."""

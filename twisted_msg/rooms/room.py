@@ -88,6 +88,11 @@ class Room(ABC):
         """Tell a member who comes and goes from now on."""
         self._watchers[cursor] = None
 
+    @property
+    def watched(self) -> int:
+        """How many members are told who comes and goes."""
+        return len(self._watchers)
+
     def names(self) -> Iterator[str]:
         """Return the members' names, in the order of their coming."""
         return (cursor.member.name for cursor in self.members)

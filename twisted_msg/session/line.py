@@ -30,6 +30,10 @@ class Line(Protocol):
         """Read again."""
         ...
 
+    def charge(self, messages: int) -> None:
+        """Count what a frame asks for as so many messages more, where peers have a limit."""
+        ...
+
     def guard(self, call: Callable[[], None]) -> None:
         """Make a call that the session comes back to later; what it raises ends the connection.
 

@@ -13,6 +13,7 @@ from twisted_msg.log.views import TypedView
 from twisted_msg.rooms.cursor import Cursor
 from twisted_msg.rooms.room import Room
 from twisted_msg.session import lists
+from twisted_msg.session.costs import Costs
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line, Pause
 from twisted_msg.wire import ErrorCode, ProtocolError, replies, requests
@@ -27,14 +28,20 @@ VIEW: Final = TypedView()
 class Subscriptions:
     """One connection's membership of rooms: their `Member`, whose `name` its session gives."""
 
-    __slots__ = ("_cursors", "_house", "_line", "_pause", "_refuse", "name", "number")
+    __slots__ = ("_costs", "_cursors", "_house", "_line", "_pause", "_refuse", "name", "number")
 
     def __init__(
-        self, line: Line, house: House, pause: Pause, refuse: Callable[[ProtocolError], None]
+        self,
+        line: Line,
+        house: House,
+        costs: Costs,
+        pause: Pause,
+        refuse: Callable[[ProtocolError], None],
     ) -> None:
-        """Take the line, the house, and the session's ways to wait and to refuse."""
+        """Take the line, the house, what counts costs, and how the session waits and refuses."""
         self._line = line
         self._house = house
+        self._costs = costs
         self._pause = pause
         self._refuse = refuse
         self._cursors: dict[str, Cursor] = {}
@@ -56,7 +63,7 @@ class Subscriptions:
                 verb="SUB",
                 subject=request.room,
             )
-        room = self._house.rooms.open(request.room)
+        room = self._costs.open(request.room)
         commits, since = self._house.commits, request.since
         if since is not None and room.durable and commits is not None:
             ask = commits.archive.since
@@ -75,6 +82,9 @@ class Subscriptions:
         if cursor is not None:
             cursor.leave()
         self._line.outlet.answer(replies.Unsubbed(request.room).encode())
+        room = self._house.rooms.get(request.room)
+        if cursor is not None and room is not None:
+            self._costs.told(room)
 
     def leave(self) -> None:
         """Leave every room, for the connection is gone."""
@@ -115,6 +125,8 @@ class Subscriptions:
         if request.presence:
             room.watch(cursor)
         self._line.outlet.follow(cursor)
+        if before is None:
+            self._costs.told(room)
 
     @staticmethod
     def _beginning(room: Room, request: requests.Sub, since: int | None) -> int:

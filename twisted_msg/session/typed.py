@@ -14,6 +14,7 @@ from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.room import Room
 from twisted_msg.session import lists
 from twisted_msg.session.clients import Mark, key_of
+from twisted_msg.session.costs import Costs
 from twisted_msg.session.house import House
 from twisted_msg.session.line import Line
 from twisted_msg.session.publishing import Publishing
@@ -27,7 +28,7 @@ class TypedSession:
     """One typed connection."""
 
     __slots__ = (
-        "_house", "_last_room", "_last_words", "_line", "_lost", "_out", "_subscriptions",
+        "_costs", "_house", "_last_room", "_last_words", "_line", "_lost", "_out", "_subscriptions",
         "_superseded", "name",
     )  # fmt: skip
 
@@ -35,7 +36,8 @@ class TypedSession:
         self._line = line
         self._house = house
         self._out = Publishing(line, house, self._pause, self._turned_away)
-        self._subscriptions = Subscriptions(line, house, self._pause, self.refuse)
+        self._costs = Costs(line, house, self._pause)
+        self._subscriptions = Subscriptions(line, house, self._costs, self._pause, self.refuse)
         self._last_words: tuple[str, ...] | None = None
         self._last_room: Room | None = None
         self._lost = self._superseded = False
@@ -170,7 +172,7 @@ class TypedSession:
         if request.room.startswith(DIRECT):
             self._out.direct(request.room.removeprefix(DIRECT), request.payload, request.id)
             return
-        room = self._last_room = self._house.rooms.open(request.room)
+        room = self._last_room = self._costs.open(request.room)
         if room.congested:
             self._last_words = None
             room.admit(self._line)
@@ -189,12 +191,10 @@ class TypedSession:
         self._subscriptions.unsub(request)
 
     def _who(self, request: requests.Who, words: tuple[str, ...]) -> None:
-        self._line.outlet.answer(lists.here(self._house, request.room))
-        self._breathe()
+        self._costs.list(lists.here(self._house, request.room))
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
-        self._line.outlet.answer(lists.rooms(self._house))
-        self._breathe()
+        self._costs.list(lists.rooms(self._house))
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(replies.Pong(request.token).encode())
@@ -228,10 +228,6 @@ class TypedSession:
 
         self._line.hold()
         ask(answered)
-
-    def _breathe(self) -> None:
-        """Let all others have their turn before this peer's next frame: a list is costly."""
-        self._pause(self._house.soon, lambda: None)
 
     def _go_on(self, then: Callable[..., None], answer: tuple[Any, ...]) -> None:
         try:

@@ -1,0 +1,116 @@
+"""Too much, too many, too slow: real servers under load, in small sizes.
+
+The same in full size are the programs of tests/load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.integration.conftest import ServerProcess
+from tests.integration.sockets import Peer
+from tests.load import descriptors, many_idle, slow_member
+from tests.load.measuring import Probe, allow_descriptors
+from tests.load.slow_member import Reader, frame
+
+Start = Callable[..., ServerProcess]
+
+
+def acknowledged(port: int, count: int, before: bytes = b"") -> float:
+    """Publish so many messages in one go; return how many seconds passed until the last ack."""
+    publisher = Reader(port)
+    begun = time.monotonic()
+    publisher.socket.sendall(
+        before + b"".join(frame(f"PUB lobby {each + 1}", b"%d" % each) for each in range(count))
+    )
+    last = 0
+    while last < count:
+        last = max([last, *(int(words[1]) for words, _ in publisher.frames())])
+    publisher.close()
+    return time.monotonic() - begun
+
+
+def test_who_is_too_fast_is_slowed_down_and_loses_nothing(start: Start) -> None:
+    server = start("--limit-loopback", "--rate-messages", "500", "--rate-burst", "1")
+    with Peer(server) as member:
+        member.say(b"")
+        with Probe(server.port) as probe:  # fifty a second: not its concern
+            took = acknowledged(server.port, 1500)
+        # 500 at once, 1000 at 500 a second; sent in one go, so only the server can have waited
+        assert 1.9 < took < 10
+        assert max(probe.seconds) < 1.5
+        heard: list[bytes] = []
+        while len(heard) < 1500:
+            heard.append(member.hear())
+        assert heard == [b"%d" % each for each in range(1500)]
+
+
+def test_behind_a_proxy_everybody_is_held_to_the_rates(start: Start) -> None:
+    """The proxy is on this machine, and says in its first line who the peer is."""
+    server = start(
+        *("--listen", "haproxy:tcp:0:interface=127.0.0.1"),
+        *("--rate-messages", "100", "--rate-burst", "1", "--connections-per-address", "1"),
+    )
+    line = b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n"
+    with Peer(server) as other:
+        other.send(line + b"0 PING".ljust(128))
+        assert other.read(128).split() == [b"0", b"PONG"]
+        assert acknowledged(server.port, 300, before=line) > 1.9
+
+
+def test_by_default_this_machine_is_not_limited(server: ServerProcess) -> None:
+    allow_descriptors()
+    assert acknowledged(server.port, 60_000) < 20  # 20,000 at once, and 2,000 a second else
+    peers = [Peer(server) for _ in range(300)]
+    for peer in peers:
+        peer.send(b"0 PING".ljust(128))
+        assert peer.read(128).split() == [b"0", b"PONG"]
+    for peer in peers:
+        peer.socket.close()
+
+
+def test_a_client_is_told_that_there_is_no_room(start: Start, tmp_path: Path) -> None:
+    from tests.integration.test_process import run
+
+    server = start("--connections", "1")
+    with Peer(server) as inside:
+        inside.say(b"")
+        result = run(
+            "tcpmsg", "send", "lobby", "x", "--server", server.address, "--timeout", "1",
+            cwd=tmp_path,
+        )  # fmt: skip
+        assert result.returncode in (6, 75)
+        assert "all 1 places for connections are taken: try again later" in result.stderr
+        assert result.stderr.count("\n") <= 3
+
+
+def test_out_of_places_and_out_of_descriptors(tmp_path: Path) -> None:
+    with descriptors.limited(tmp_path, 256) as server:
+        outcome = descriptors.run(server, newcomers=300, places=128, seconds=3)
+    print(outcome)
+    assert outcome.faults(newcomers=302, places=128) == []
+
+
+def test_more_connections_than_descriptors_cannot_be_asked_for(start: Start) -> None:
+    server = start("--connections", "100000000")
+    assert "--connections 100000000: the limit of open files, " in server.output
+
+
+def test_a_thousand_idle_connections_cost_the_others_nothing_much(server: ServerProcess) -> None:
+    """`python -m tests.load.many_idle` is the same with 10,000, and compares."""
+    outcome = many_idle.run(server, idle=1000, active=20, seconds=2, rounds=1, rate=200)
+    print(f"p99 {outcome.ratio:.1f} times, {outcome.each:.0f} bytes each")
+    assert outcome.lost == 0
+    assert outcome.each < 6000
+    assert outcome.beside[0].p99 < 0.5
+
+
+def test_the_others_are_served_beside_a_member_that_stops_reading(server: ServerProcess) -> None:
+    """`python -m tests.load.slow_member --rate 2000 ...` is the same with 100 members."""
+    outcome = slow_member.run(server, members=30, total=6 * 1024**2, size=1024, rate=2000)
+    print(f"p99 {slow_member.percentile(outcome.seconds, 0.99) * 1000:.1f} ms")
+    assert outcome.faults(gaps=0) == []
+    assert len(outcome.seconds) == 6 * 1024
+    assert slow_member.percentile(outcome.seconds, 0.99) < 1

@@ -1,0 +1,55 @@
+"""What happens when connections cannot be accepted: the system is out of something.
+
+Law of this file: those who are connected notice nothing; the reactor does not turn in
+circles round a socket that it cannot serve, and the log says so once a minute at the most.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from twisted_msg.transports import observe_accepting
+
+log = Logger(namespace="tcpmsg")
+
+PAUSE_SECONDS: Final = 1.0
+"""How long nothing is accepted after a failure: a listening socket stays readable, so that
+asking again at once takes all of a processor and a line of the log each time."""
+
+TELL_SECONDS: Final = 60.0
+"""How often the log says that it goes on."""
+
+
+class Accepting:
+    """Looks after listening ports."""
+
+    def __init__(self, clock: Any) -> None:
+        """Take a clock: `IReactorTime`."""
+        self._clock = clock
+        self._paused: set[Any] = set()
+        self._told = float("-inf")
+
+    def watch(self, port: Any) -> None:
+        """Look after a port from now on."""
+        observe_accepting(port, lambda cause: self._failed(port, cause))
+
+    def _failed(self, port: Any, cause: str) -> None:
+        now = self._clock.seconds()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            log.warn(
+                "connections cannot be accepted ({cause}): those that are there are served, others "
+                "wait or are closed; for more open files use ulimit -n, or LimitNOFILE= of systemd",
+                cause=cause,
+            )
+        if port not in self._paused:
+            self._paused.add(port)
+            port.stopReading()
+            self._clock.callLater(PAUSE_SECONDS, self._go_on, port)
+
+    def _go_on(self, port: Any) -> None:
+        self._paused.remove(port)
+        if port.connected and not port.disconnecting:
+            port.startReading()

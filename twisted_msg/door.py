@@ -1,0 +1,93 @@
+"""Who may come in: how many connections there may be, in all and from one address.
+
+Law of this file: it counts connections by their numbers and says why one cannot stay; it
+opens and closes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted_msg.addresses import network
+from twisted_msg.transports import is_loopback
+from twisted_msg.wire import ErrorCode, ProtocolError
+
+DESCRIPTORS_KEPT: Final = 128
+"""Open files that are no connections: the store's, listening sockets, the log, and those who
+are being told that there is no room."""
+
+TOLD_LIMIT: Final = 64
+"""Connections that are being told, at the same time, that there is no room: each takes a place
+for up to two seconds.  Those beyond are closed without a word."""
+
+
+def places(descriptors: int) -> tuple[int, int]:
+    """Return how many connections a limit of open files leaves room for, and how many are told.
+
+    Small limits are shared out: half, a quarter, and a quarter for the rest.
+    """
+    inside = max(descriptors - DESCRIPTORS_KEPT, descriptors // 2, 1)
+    return inside, max(1, min(TOLD_LIMIT, descriptors // 4))
+
+
+class Door:
+    """Counts the connections that are in, and those that are on their way out again."""
+
+    def __init__(self, per_address: int | None, *, loopback: bool) -> None:
+        """Take how many may come from one address; of this machine, too, if `loopback`."""
+        self.limit: int | None = None
+        """How many may be in, None for no limit."""
+        self.told_limit = TOLD_LIMIT
+        self._per_address = per_address
+        self._loopback = loopback
+        self._inside = 0
+        self._counted: dict[int, str] = {}
+        self._networks: dict[str, int] = {}
+        self._told: set[int] = set()
+
+    def bounds(self, peer: Any, *, relayed: bool) -> bool:
+        """Return whether a peer at this address is held to limits of its own.
+
+        Of one that is `relayed` by a proxy the address is still to come.
+        """
+        return self._loopback or relayed or not is_loopback(peer)
+
+    def enter(self, number: int, peer: Any, *, relayed: bool) -> ProtocolError | None:
+        """Let a connection in, or return what to tell it."""
+        where = network(str(getattr(peer, "host", "")))
+        alone = relayed or not self.bounds(peer, relayed=relayed)
+        reason = ""
+        if self.limit is not None and self._inside >= self.limit:
+            reason = f"all {self.limit} places for connections are taken: try again later"
+        elif not alone and self._per_address is not None:
+            if self._networks.get(where, 0) >= self._per_address:
+                reason = (
+                    f"all {self._per_address} places for connections from {where} are taken: close "
+                    "one, or try again later"
+                )
+            else:
+                self._networks[where] = self._networks.get(where, 0) + 1
+                self._counted[number] = where
+        if reason:
+            self._told.add(number)
+            return ProtocolError(ErrorCode.BUSY, reason)
+        self._inside += 1
+        return None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether too many are being told for one more."""
+        return len(self._told) > self.told_limit
+
+    def leave(self, number: int) -> bool:
+        """Forget a connection that is gone; return whether it had been let in."""
+        if number in self._told:
+            self._told.remove(number)
+            return False
+        self._inside -= 1
+        where = self._counted.pop(number, None)
+        if where is not None:
+            self._networks[where] -= 1
+            if not self._networks[where]:
+                del self._networks[where]
+        return True

@@ -1,0 +1,129 @@
+"""How fast one connection may speak: what it saved up by being quiet, in bytes and in messages.
+
+Law of this file: who is too fast is not read from for a while, so nothing is ever refused for
+its speed; what it may not yet send waits in its own system.  Time is in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, Protocol
+
+PAUSE_SECONDS: Final = 0.1
+"""For how long reading stops at the least: a connection at its limit costs ten wakeups a
+second, and not one for each message."""
+
+ROOM_COST: Final = 10
+"""Messages that beginning a room counts as: a room outlives its connection, and there may be
+100,000 of them, which take one connection minutes, while a thousand at once are no flood."""
+
+LIST_PART: Final = 1024
+"""Bytes of a list of rooms or members that count as one message: making them costs as much."""
+
+WATCHERS_PART: Final = 4
+"""Members told of a coming or going that count as one message: each is told by itself."""
+
+
+class Rates(NamedTuple):
+    """What one connection may send: `bytes` and `messages` a second, None for no limit.
+
+    `burst` is for how many seconds both may be saved up.
+    """
+
+    bytes: float | None
+    messages: float | None
+    burst: float
+
+
+class Bucket:
+    """One thing that is counted.  `level` is what is left of it: below zero, it is owed."""
+
+    __slots__ = ("_burst", "_rate", "_since", "level")
+
+    def __init__(self, rate: float, seconds: float, now: float) -> None:
+        """Begin with everything that can be saved up: what `seconds` bring."""
+        self._rate = rate
+        self._burst = self.level = rate * seconds
+        self._since = now
+
+    def refill(self, now: float) -> None:
+        """Add what time brought."""
+        self.level = min(self._burst, self.level + (now - self._since) * self._rate)
+        self._since = now
+
+    @property
+    def wait(self) -> float:
+        """Seconds until nothing is owed."""
+        return max(0.0, -self.level / self._rate)
+
+
+class Paced(Protocol):
+    """Whose input is counted."""
+
+    def hold(self) -> None:
+        """Stop reading, until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Read again."""
+        ...
+
+
+class Pace:
+    """Has a connection read no more than it may: it holds, and goes on by itself."""
+
+    __slots__ = ("_bytes", "_clock", "_messages", "_paced", "_pause")
+
+    def __init__(self, rates: Rates, clock: Any, paced: Paced) -> None:
+        """Take the rates, a clock (`IReactorTime`), and whom to hold."""
+        now = clock.seconds()
+        self._clock = clock
+        self._paced = paced
+        self._bytes, self._messages = (
+            None if rate is None else Bucket(rate, rates.burst, now)
+            for rate in (rates.bytes, rates.messages)
+        )
+        self._pause: Any = None
+
+    def read(self, size: int) -> None:
+        """Count bytes that came; may hold."""
+        self._refill()
+        if self._bytes is not None:
+            self._bytes.level -= size
+            if self._bytes.level < 0:
+                self._hold()
+
+    def count(self, messages: int) -> None:
+        """Count messages, or what costs as much; may hold."""
+        if self._messages is not None:
+            self._messages.level -= messages
+            if self._messages.level < 0:
+                self._hold()
+
+    def stop(self) -> None:
+        """The connection is gone."""
+        if self._pause is not None:
+            self._pause.cancel()
+
+    def _refill(self) -> None:
+        now = self._clock.seconds()
+        for bucket in (self._bytes, self._messages):
+            if bucket is not None:
+                bucket.refill(now)
+
+    def _hold(self) -> None:
+        """Have nothing read until nothing is owed."""
+        if self._pause is None:
+            self._paced.hold()
+            self._wait(PAUSE_SECONDS)
+
+    def _wait(self, least: float) -> None:
+        waits = (bucket.wait for bucket in (self._bytes, self._messages) if bucket is not None)
+        self._pause = self._clock.callLater(max(least, *waits), self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._refill()
+        if any(bucket is not None and bucket.level < 0 for bucket in (self._bytes, self._messages)):
+            self._wait(0.0)  # more was counted meanwhile
+        else:
+            self._paced.release()
