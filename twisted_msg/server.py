@@ -33,6 +33,10 @@ SLICE: Final = 200
 """Connections that are seen to at once: ten thousand, many of which are asked whether they are
 there, would keep all others waiting for a tenth of a second."""
 
+SLICE_SECONDS: Final = 0.01
+"""How long the others have for themselves in between: what those who are asked answer comes
+spread out as well."""
+
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
 laptop that sleeps for longer has to connect again."""
@@ -207,4 +211,4 @@ class Server(FrameFactory):
                 self._journal.failed(Failure())
                 connection.abort()
         if self._unswept:
-            self.clock.callLater(0, self._sweep_some)
+            self.clock.callLater(SLICE_SECONDS, self._sweep_some)

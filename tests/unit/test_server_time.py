@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.world import World
 from twisted_msg.connection import LINGER_SECONDS
 from twisted_msg.deadlines import FIRST_FRAME_SECONDS, HEADER_SECONDS, PAYLOAD_RATE, PAYLOAD_SECONDS
-from twisted_msg.server import SLICE, STOP_SECONDS
+from twisted_msg.server import SLICE, SLICE_SECONDS, STOP_SECONDS
 
 
 class Deadlines(SynchronousTestCase):
@@ -102,20 +102,17 @@ class Sweeps(SynchronousTestCase):
         self.swept: list[int] = []
         for peer in self.peers:
             self.patch(peer.protocol, "sweep", partial(self.sweep, peer.protocol.number))
-        self.turns: list[int] = []
 
     def sweep(self, number: int, now: float) -> None:
         self.swept.append(number)
 
-    def test_all_of_them_a_slice_in_each_turn(self) -> None:
-        later = self.world.clock.callLater
-        self.patch(
-            self.world.clock,
-            "callLater",
-            lambda *args: self.turns.append(len(self.swept)) or later(*args),
-        )
+    def test_all_of_them_a_slice_at_a_time(self) -> None:
+        seen = []
         self.world.clock.advance(1)
-        self.assertLessEqual({SLICE, 2 * SLICE}, set(self.turns))
+        for _ in range(3):
+            seen.append(len(self.swept))
+            self.world.clock.advance(SLICE_SECONDS)
+        self.assertEqual(seen, [SLICE, 2 * SLICE, 2 * SLICE + 50])
         self.assertEqual(sorted(self.swept), list(range(1, 2 * SLICE + 51)))
 
     def test_who_is_gone_meanwhile_is_not_asked(self) -> None:
@@ -124,14 +121,16 @@ class Sweeps(SynchronousTestCase):
         gone = [peer for peer in self.peers if peer.protocol.number not in self.swept][:5]
         for peer in gone:
             peer.vanish()
-        self.world.turn()
+        for _ in range(3):
+            self.world.clock.advance(SLICE_SECONDS)
         self.assertEqual(len(self.swept), len(self.peers) - 5)
 
     def test_a_time_that_is_not_over_is_not_begun_again(self) -> None:
         self.world.server._sweep()
         self.world.server._sweep()
         self.assertEqual(len(self.swept), SLICE)
-        self.world.turn()
+        for _ in range(3):
+            self.world.clock.advance(SLICE_SECONDS)
         self.assertEqual(sorted(self.swept), list(range(1, 2 * SLICE + 51)))
 
 
