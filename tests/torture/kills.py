@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.torture.servers import Server, everything, talking
+from tests.torture.servers import Server, everything
 from tests.torture.stage import Stage, Verdict
 from twisted_msg.log.piece import Author, Piece
 from twisted_msg.log.sqlite import SqliteStore
@@ -80,7 +80,7 @@ def fill(folder: Path, room: str, messages: int, size: int) -> None:
 def stored(folder: Path, seed: int, *, messages: int = 1_000_000, size: int = 40) -> Verdict:
     """Kill a server that has stored so many messages; see how soon it serves again."""
     verdict = Verdict("stored", seed)
-    fill(folder / "data", "full", messages, size)
+    fill(folder / "home" / "data", "full", messages, size)
     stage = Stage(Server(folder), ROOMS, verdict)
     server = stage.server
     back = []
@@ -93,13 +93,11 @@ def stored(folder: Path, seed: int, *, messages: int = 1_000_000, size: int = 40
             server.start()
             back.append(server.answered() - began)
         stage.finish()
-        with talking(server.port) as line:
-            line.close()
         if len(everything(server.port, "full")) != messages:
             verdict.faults.append("the messages that were there before are not")
     finally:
         stage.end()
-    megabytes = (folder / "data" / "log.sqlite3").stat().st_size / 1024**2
+    megabytes = (server.data / "log.sqlite3").stat().st_size / 1024**2
     verdict.figures.append(
         f"{messages} messages of {size} bytes stored, {megabytes:.0f} MiB: serving again after "
         + ", ".join(f"{seconds:.2f}" for seconds in back)

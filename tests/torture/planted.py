@@ -109,11 +109,16 @@ def undrained() -> None:
     service.ServerService.stopService = lambda self: os._exit(0)  # type: ignore
 
 
+def unbounded() -> None:
+    """Read from publishers however much is not stored yet."""
+    Commits.full = property(lambda self: False)  # type: ignore[assignment]
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__.replace("_", "-"): each
     for each in (
         early_ack, no_marks, resume_off, no_sync, no_sync_at_start, carry_on, full_is_stored,
-        undrained,
+        undrained, unbounded,
     )
 }  # fmt: skip
 

@@ -43,13 +43,17 @@ def traced(path: Path, *more: str) -> list[str]:
 
 
 class Server(ServerProcess):
-    """A server with its store in `folder`/data, and maybe programs round it."""
+    """A server with its store in `folder`/home/data, and maybe programs round it.
+
+    It makes `home` itself, so that a power cut can take that back, too.
+    """
 
     def __init__(
         self, folder: Path, *options: str, fault: str = "", before: list[str] | None = None
     ) -> None:
         """Start; `before` are the words that stand before twistd."""
-        self.data = folder / "data"
+        self.home = folder / "home"
+        self.data = self.home / "data"
         self.fault = fault
         self.before = before or []
         root = Path(__file__).parents[2]
