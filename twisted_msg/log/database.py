@@ -177,9 +177,7 @@ class Database:
         return self._connection
 
     def _take_folder(self) -> None:
-        if not os.path.isdir(self.folder):
-            os.makedirs(self.folder, 0o700)
-            _sync(os.path.dirname(os.path.abspath(self.folder)))
+        os.makedirs(self.folder, 0o700, exist_ok=True)
         self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -224,6 +222,7 @@ class Database:
     def _begun(self) -> None:
         """Note beside the file that there is one, so that its loss is not taken for a beginning."""
         if self._lock is not None and not os.fstat(self._lock).st_size:
+            _sync_way(self.folder)
             os.write(self._lock, b"A store was begun here; without its file it is not the same.\n")
             os.fsync(self._lock)
 
@@ -296,3 +295,16 @@ def _sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_way(folder: str) -> None:
+    """Sync the names of a folder and of those above it: they may be as new as what is in it.
+
+    It ends at what another file system holds or others keep to themselves: that was there.
+    """
+    folder = os.path.abspath(folder)
+    device = os.stat(folder).st_dev
+    above = os.path.dirname(folder)
+    while above != folder and os.access(above, os.R_OK) and os.stat(above).st_dev == device:
+        _sync(above)
+        folder, above = above, os.path.dirname(above)
