@@ -23,7 +23,9 @@ STORED_AT_ONCE = 1000
 """Messages of one piece, where a store is filled."""
 
 
-def run(folder: Path, seed: int, *, kills: int = 10, pause: float = 0.02, fault: str = "") -> Verdict:
+def run(
+    folder: Path, seed: int, *, kills: int = 10, pause: float = 0.02, fault: str = ""
+) -> Verdict:
     """Kill so many times; `pause` is the mean of seconds behind each publisher's bursts."""
     chance = random.Random(seed)
     verdict = Verdict("kills", seed)

@@ -263,9 +263,7 @@ def loss(
     return verdict
 
 
-def twice(
-    folder: Path, seed: int, *, rounds: int = 3, cuts: int = 60, fault: str = ""
-) -> Verdict:
+def twice(folder: Path, seed: int, *, rounds: int = 3, cuts: int = 60, fault: str = "") -> Verdict:
     """Kill a server between a commit's write and its sync; start it; then cut the power.
 
     What is readable after the kill was perhaps never synced; what was then delivered, or
