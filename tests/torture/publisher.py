@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import LoopingCall, deferLater, react
 from twisted.python.failure import Failure
 
 from tests.history import Said
@@ -38,7 +38,7 @@ class Publisher:
         self.options = options
         self.notes = Notes(options.notes)
         self.random = random.Random(f"{options.seed} {options.name}")
-        self.stopping = False
+        self.stopping = self.refused = False
         self._acked: list[tuple[str, int, int | None]] = []
         self.client = Client(
             reactor,
@@ -52,6 +52,7 @@ class Publisher:
     async def run(self) -> None:
         """Send until told to stop, then wait until all of it is settled."""
         signal.signal(signal.SIGUSR1, self._stop)
+        LoopingCall(self._watch).start(0.05)
         await self.client.connect(None)
         last = self.client.server["last_id"]
         self.notes.add(stored=last)
@@ -78,6 +79,13 @@ class Publisher:
 
     def _stop(self, signum: int, frame: object) -> None:
         self.stopping = True
+
+    def _watch(self) -> None:
+        """Note whether the server takes no messages for now."""
+        refusal = self.client.refusal
+        if refusal is not None and not self.refused:
+            self.notes.add(busy=str(refusal))
+        self.refused = refusal is not None
 
     def _send(self, room: str, id_: int) -> Deferred[None]:
         """Send one message; what becomes of it is noted when this turn is over."""

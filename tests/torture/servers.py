@@ -49,17 +49,22 @@ class Server(ServerProcess):
     """
 
     def __init__(
-        self, folder: Path, *options: str, fault: str = "", before: list[str] | None = None
+        self,
+        folder: Path,
+        *options: str,
+        fault: str = "",
+        before: list[str] | None = None,
+        disk: Path | None = None,
     ) -> None:
-        """Start; `before` are the words that stand before twistd."""
-        self.home = folder / "home"
+        """Start; `before` are the words that stand before twistd, `disk` is another `folder`."""
+        self.home = (disk or folder) / "home"
         self.data = self.home / "data"
         self.fault = fault
         self.before = before or []
         root = Path(__file__).parents[2]
         super().__init__(
             folder,
-            "--data-dir", str(self.data), *options,
+            "--data-dir", str(self.data), "--retain", "all", *options,
             command=self._words(),
             variables={"PYTHONPATH": str(root)},
         )  # fmt: skip

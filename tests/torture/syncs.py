@@ -92,7 +92,7 @@ def failing(folder: Path, seed: int, *, when: int = 40, fault: str = "") -> Verd
         stage.publish(3, *_BUSY)
         stage.follow(2)
         try:
-            server.process.wait(5)
+            server.process.wait(3 * ENDING)
         except subprocess.TimeoutExpired:
             verdict.faults.append("it carried on after a failed sync")
             server.kill()
