@@ -37,7 +37,7 @@ RUNS: Final = {
     "full-disk": Run(disks.full, ("fills",), "full-is-stored"),
     "refusals": Run(disks.refusals, ("alterations",), ""),
     "fsync-order": Run(syncs.order, ("messages",), "no-sync"),
-    "fsync-error": Run(syncs.failing, ("when",), "carry-on"),
+    "fsync-error": Run(syncs.failing, ("when", "call"), "carry-on"),
     "slow-disk": Run(syncs.slow, ("messages", "delay"), "unbounded"),
     "power-loss": Run(power.loss, ("cuts", "messages"), "no-sync"),
     "crash-then-power-loss": Run(power.twice, ("rounds", "cuts"), "no-sync-at-start"),

@@ -208,22 +208,27 @@ def opened(files: dict[str, bytes | None], folder: Path, told: Told) -> list[str
 
 def cut_at_random(
     verdict: Verdict, disk: Disk, told: Told, trace: Sequence[Event], cuts: int
-) -> int:
-    """Cut the power at so many moments of a trace; return how often there was doubt."""
+) -> tuple[int, int]:
+    """Cut the power at so many moments of a trace, and all through its beginning.
+
+    Returns how often in all, and how often there were writes that were not synced.
+    """
     chance = random.Random(verdict.seed)
     speaking = [n for n, event in enumerate(trace, 1) if isinstance(event, Acked | Delivered)]
-    # half of them anywhere, half right behind something that was told
-    moments = [chance.randint(0, len(trace)) for _ in range(cuts - cuts // 2)]
-    moments += chance.choices(speaking, k=cuts // 2) if speaking else []
+    # half of them anywhere, half right behind something that was told; and what a start does
+    # is cut everywhere, in every way
+    anywhere = [chance.randint(0, len(trace)) for _ in range(cuts - cuts // 2)]
+    moments = anywhere + chance.choices(speaking, k=cuts // 2)
+    planned = [(moment, chance.choice(WAYS)) for moment in moments]
+    planned += [(moment, way) for moment in range(speaking[0]) for way in WAYS]
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as at:
         done = doubts = 0
-        for moment in sorted(moments):
+        for moment, way in sorted(planned):
             for event in trace[done:moment]:
                 disk.take(event)
                 told.take(event)
             done = moment
             doubts += any(file is not None and file.pending for file in disk.files.values())
-            way = chance.choice(WAYS)
             faults = opened(disk.left(chance, way), Path(at) / "home", told)
             verdict.faults += [f"cut behind event {moment}, {way}: {fault}" for fault in faults]
         for event in trace[done:]:
@@ -231,7 +236,7 @@ def cut_at_random(
             told.take(event)
     if not doubts:
         verdict.faults.append("there was no moment with unsynced writes: nothing is shown")
-    return doubts
+    return len(planned), doubts
 
 
 def loss(
@@ -254,37 +259,42 @@ def loss(
         stage.end()
     trace = events(first, server.home) + events(second, server.home)
     began = time.monotonic()
-    doubts = cut_at_random(verdict, Disk(server.home), Told(), trace, cuts)
+    made, doubts = cut_at_random(verdict, Disk(server.home), Told(), trace, cuts)
     copied = sum(isinstance(e, Wrote) and e.path.endswith("log.sqlite3") for e in trace)
     verdict.figures.append(
-        f"{cuts} power cuts in {len(trace)} events, {doubts} with writes that were not synced, "
+        f"{made} power cuts in {len(trace)} events, {doubts} with writes that were not synced, "
         f"took {time.monotonic() - began:.0f} s; {copied} writes were to the file itself"
     )
     return verdict
 
 
-def twice(folder: Path, seed: int, *, rounds: int = 3, cuts: int = 60, fault: str = "") -> Verdict:
+def twice(folder: Path, seed: int, *, rounds: int = 4, cuts: int = 60, fault: str = "") -> Verdict:
     """Kill a server between a commit's write and its sync; start it; then cut the power.
 
     What is readable after the kill was perhaps never synced; what was then delivered, or
-    counted in a `WELCOME`, must survive the cut.
+    counted in a `WELCOME`, must survive the cut.  Every second start is killed as well, in
+    the midst of its recovery, and another one follows.
     """
     verdict = Verdict("crash-then-power-loss", seed)
     chance = random.Random(seed)
-    doubts = found = 0
+    cut = doubts = found = halved = 0
     for number in range(rounds):
         place = folder / str(number)
         place.mkdir()
-        first, second = place / "first", place / "second"
+        traces = [place / "first", place / "second", place / "third"]
         inject = f"--inject=fdatasync:error=EIO:signal=SIGKILL:when={chance.randint(20, 120)}"
-        stage = Stage(Server(place, fault=fault, before=traced(first, inject)), ROOMS, verdict)
+        stage = Stage(Server(place, fault=fault, before=traced(traces[0], inject)), ROOMS, verdict)
         server = stage.server
         try:
             stage.publish(3, *_SMALL)
             server.stop(0)
             for each in stage.publishers:
                 each.kill()
-            server.before = traced(second)
+            if number % 2:
+                inject = f"--inject=pwrite64:error=EIO:signal=SIGKILL:when={chance.randint(1, 9)}"
+                server.before = traced(traces[1], inject)
+                halved += not server.try_to_start()
+            server.before = traced(traces[2])
             server.start()
             # what was recovered is read before anything new is written
             found += sum(len(everything(server.port, room)) for room in ROOMS)
@@ -295,12 +305,15 @@ def twice(folder: Path, seed: int, *, rounds: int = 3, cuts: int = 60, fault: st
         finally:
             stage.end()
         disk, told = Disk(server.home), Told()
-        for event in events(first, server.home):
-            disk.take(event)
-            told.take(event)
-        doubts += cut_at_random(verdict, disk, told, events(second, server.home), cuts)
+        for path in filter(Path.exists, traces[:2]):
+            for event in events(path, server.home):
+                disk.take(event)
+                told.take(event)
+        made = cut_at_random(verdict, disk, told, events(traces[2], server.home), cuts)
+        cut, doubts = cut + made[0], doubts + made[1]
     verdict.figures.append(
-        f"{rounds} kills between write and sync, {found} messages recovered and read; "
-        f"{rounds * cuts} power cuts, {doubts} with writes that were not synced"
+        f"{rounds} kills between write and sync, {halved} in the recovery; "
+        f"{found} messages recovered and read; "
+        f"{cut} power cuts, {doubts} with writes that were not synced"
     )
     return verdict

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.integration.conftest import PATIENCE, ServerProcess, environment
@@ -77,17 +78,30 @@ class Server(ServerProcess):
         self.command = self._words()
         super().start()
 
+    def try_to_start(self) -> bool:
+        """Start it where it may be killed before it serves; return whether it served."""
+        try:
+            self.start()
+        except AssertionError:
+            return False
+        finally:
+            self.stop(signal.SIGKILL)
+        return True
+
     @property
     def pid(self) -> int:
         """The server's own number, whatever runs it."""
         if not self.before:
             return self.process.pid
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        if not children:
+            raise ProcessLookupError("the server has ended, and what traces it soon will")
         return int(children.split()[0])
 
     def send_signal(self, how: int) -> None:
-        """Send a signal to the server itself."""
-        os.kill(self.pid, how)
+        """Send a signal to the server itself, if it has not ended meanwhile."""
+        with suppress(ProcessLookupError, FileNotFoundError):
+            os.kill(self.pid, how)
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Ask it to stop, unless `how` is 0; return its exit status (negative: a signal)."""

@@ -6,6 +6,7 @@ write to the disk shows which messages it holds.
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import time
@@ -15,11 +16,14 @@ from pathlib import Path
 from tests.history import Said
 from tests.torture.notes import MARK, read
 from tests.torture.servers import Server, traced
-from tests.torture.stage import Stage, Verdict
+from tests.torture.stage import WAIT, Stage, Verdict
 from tests.torture.trace import Acked, Delivered, Ended, Event, Failed, Synced, Wrote, events
 from twisted_msg.service import BROKEN_STORE
 
 ROOMS = "a", "b"
+CALLS = {"fdatasync": (15, 150), "pwrite64": (150, 1500)}
+"""Which calls may fail, and between which of them, so that none of them is a start's."""
+
 ENDING = 1.0
 """Seconds in which a server must be gone after a failed sync."""
 
@@ -81,16 +85,23 @@ def order(folder: Path, seed: int, *, messages: int = 600, fault: str = "") -> V
     return verdict
 
 
-def failing(folder: Path, seed: int, *, when: int = 40, fault: str = "") -> Verdict:
-    """Have a commit's sync fail; see that the server tells nobody anything more, and ends."""
+def failing(
+    folder: Path, seed: int, *, when: int = 0, call: str = "fdatasync", fault: str = ""
+) -> Verdict:
+    """Have a commit's sync fail; see that the server tells nobody anything more, and ends.
+
+    `when` says which one of the store's thread, drawn if 0; `call` may be `pwrite64`, too.
+    """
     verdict = Verdict("fsync-error", seed)
+    when = when or random.Random(seed).randint(*CALLS[call])
     path = folder / "trace"
-    inject = f"--inject=fdatasync:error=EIO:when={when}"
+    inject = f"--inject={call}:error=EIO:when={when}"
     stage = Stage(Server(folder, fault=fault, before=traced(path, inject)), ROOMS, verdict)
     server = stage.server
     try:
         stage.publish(3, *_BUSY)
         stage.follow(2)
+        _until_failed(path, server)
         try:
             server.process.wait(3 * ENDING)
         except subprocess.TimeoutExpired:
@@ -115,9 +126,21 @@ def failing(folder: Path, seed: int, *, when: int = 40, fault: str = "") -> Verd
     else:
         took = ended[-1].at - failed[0]
         verdict.figures.append(
-            f"ended {took * 1000:.0f} ms after the sync failed, with exit code {ended[-1].code}"
+            f"ended {took * 1000:.0f} ms after {call} {when} failed, with code {ended[-1].code}"
         )
     return verdict
+
+
+def _until_failed(path: Path, server: Server) -> None:
+    """Wait until a call has failed as it was to, or the server is gone."""
+    deadline = time.monotonic() + WAIT
+    with path.open("rb") as trace:
+        tail = b""
+        while server.process.poll() is None and time.monotonic() < deadline:
+            tail = tail[-20:] + trace.read()
+            if b"(INJECTED)" in tail:
+                return
+            time.sleep(0.05)
 
 
 def slow(

@@ -58,7 +58,7 @@ class Synced(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A sync has failed, at this time."""
+    """A sync or a write has failed, at this time."""
 
     path: str
     at: float
@@ -194,7 +194,7 @@ class _Files:
         elif name in _UNKNOWN:
             raise AssertionError(f"the trace has a call that nobody reads: {name!r} of {path}")
         elif result.startswith(b"-1"):
-            return
+            yield Failed(path, call.at)
         elif name == b"pwrite64":
             data = _texts(words)[0][: int(result.split()[0])]
             yield Wrote(path, int(words.rpartition(b", ")[2].rstrip(b")")), data)

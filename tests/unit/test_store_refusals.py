@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -177,6 +178,18 @@ class RefusalTests(StoreCase):
         self.assertIn("empty or gone", self.refused(self.store(), Damaged))
         path.unlink()
         self.refused(self.store(), Damaged)
+
+    def test_a_log_that_cannot_be_kept(self) -> None:
+        # Found by failing each sync of a first start in turn: SQLite kept the journal that it
+        # had, said so only to who asked, and the server served.
+        class Failing(sqlite3.Connection):
+            def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+                return super().execute(statement.replace("= WAL", "= DELETE"), *values)
+
+        connect = sqlite3.connect
+        with patch.object(sqlite3, "connect", partial(connect, factory=Failing)):
+            self.assertIn("cannot keep a log", self.refused(self.store()))
+        self.opened()
 
     def test_a_failed_read(self) -> None:
         store = self.opened()

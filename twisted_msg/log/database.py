@@ -209,7 +209,13 @@ class Database:
                     f"{self.path} is not a store of this server; give it a folder of its own"
                 )
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        # Where that fails SQLite says so in its answer only, and goes on with a journal whose
+        # end it does not sync: a power cut would take back the last commit.
+        ((mode,),) = self.read("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise StoreError(
+                f"the store in {self.folder} cannot keep a log there; see that its disk is sound"
+            )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if os.path.getsize(self.path) < CHECKED_SIZE:
             found = self.read("PRAGMA quick_check(1)")[0][0]
