@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import tests.torture
-from tests.torture import disks, kills, lines, power, retries, syncs
+from tests.torture import disks, kills, lines, power, retries, starts, syncs
 from tests.torture.planted import FAULTS
 from tests.torture.servers import STRACE
 from tests.torture.stage import Verdict
@@ -36,6 +36,7 @@ RUNS: Final = {
     "stop": Run(lines.stop, ("stops",), "undrained"),
     "full-disk": Run(disks.full, ("fills",), "full-is-stored"),
     "refusals": Run(disks.refusals, ("alterations",), ""),
+    "failing-starts": Run(starts.run, ("most",), ""),
     "fsync-order": Run(syncs.order, ("messages",), "no-sync"),
     "fsync-error": Run(syncs.failing, ("when", "call"), "carry-on"),
     "slow-disk": Run(syncs.slow, ("messages", "delay"), "unbounded"),
