@@ -63,3 +63,20 @@ def test_a_planted_fault_is_found(
 ) -> None:
     verdict = RUNS[name].run(tmp_path, SEED, fault=fault, **bounds)
     assert any(word in each for each in verdict.faults), verdict.words
+
+
+class _Believed(int):
+    """A checksum that equals every other."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = int.__hash__
+
+
+def test_altered_messages_that_are_believed_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twisted_msg.log.sqlite.checksum", lambda *place: _Believed(1))
+    verdict = RUNS["refusals"].run(tmp_path, SEED, alterations=20)
+    assert any("altered messages were delivered" in each for each in verdict.faults), verdict.words
