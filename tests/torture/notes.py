@@ -1,7 +1,7 @@
 """What the programs of a run write down, and the messages that tell what they are.
 
 Law of this file: a note is one line, handed to the system in one write, so that killing its
-writer leaves all earlier ones whole; what is not noted is not claimed.
+writer leaves all earlier ones whole; half a line is no note, and what is not noted is not claimed.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Notes:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # a kill may have left half a line, the last one, of a writer before this one
+        os.ftruncate(self._file, path.read_bytes().rfind(b"\n") + 1)
 
     def add(self, **note: Any) -> None:
         """Write one line."""

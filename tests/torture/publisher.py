@@ -2,16 +2,15 @@
 
     python -m tests.torture.publisher SERVER NOTES --name p1 --rooms a,b --in-flight 256
 
-It ends when all it was to send is acknowledged, or, told so by SIGUSR1, when what it has sent
-is.  Killed and started again with the same notes, it goes on where the server stands: an id
-always names the same message.
+It ends when all it was to send is acknowledged, or, once there is a file p1.stop beside its
+notes, when what it has sent is.  Killed and started again with the same notes, it
+goes on where the server stands: an id always names the same message.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import signal
 import sys
 from collections import deque
 from pathlib import Path
@@ -24,6 +23,10 @@ from twisted.python.failure import Failure
 from tests.history import Said
 from tests.torture.notes import Notes, payload
 from twisted_msg.client import Client, Receipt, Refused, service
+
+STOP = ".stop"
+"""What the file is called, in place of the notes' own suffix, that makes a publisher stop.  A
+signal would end one that has only just been started."""
 
 QUICK_RETRY = 0.3
 """Seconds that a client waits at most before it tries again: with the library's own
@@ -39,6 +42,7 @@ class Publisher:
         self.notes = Notes(options.notes)
         self.random = random.Random(f"{options.seed} {options.name}")
         self.stopping = self.refused = False
+        self._stop = options.notes.with_suffix(STOP)
         self._acked: list[tuple[str, int, int | None]] = []
         self.client = Client(
             reactor,
@@ -51,7 +55,6 @@ class Publisher:
 
     async def run(self) -> None:
         """Send until told to stop, then wait until all of it is settled."""
-        signal.signal(signal.SIGUSR1, self._stop)
         LoopingCall(self._watch).start(0.05)
         await self.client.connect(None)
         last = self.client.server["last_id"]
@@ -77,11 +80,9 @@ class Publisher:
         await self.client.close(60)
         self.notes.add(done=True)
 
-    def _stop(self, signum: int, frame: object) -> None:
-        self.stopping = True
-
     def _watch(self) -> None:
-        """Note whether the server takes no messages for now."""
+        """See whether to stop, and note whether the server takes no messages for now."""
+        self.stopping = self._stop.exists()
         refusal = self.client.refusal
         if refusal is not None and not self.refused:
             self.notes.add(busy=str(refusal))

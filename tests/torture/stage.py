@@ -6,7 +6,6 @@ killed and started again after the last acknowledgement, never of what a program
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 from tests.history import KINDS, History, Said, judge, tally
 from tests.torture.member import END
 from tests.torture.notes import add_publisher, payload, read, readings_of, said_in
+from tests.torture.publisher import STOP
 from tests.torture.servers import Program, Server, everything, say
 
 WAIT = 60.0
@@ -141,8 +141,7 @@ class Stage:
         verdict = self.verdict
         if settle:
             for each in self.publishers:
-                if each.running:
-                    each.send_signal(signal.SIGUSR1)
+                each.notes.with_suffix(STOP).touch()
         verdict.faults += filter(None, [each.ended(patience) for each in self.publishers])
         history = verdict.history
         for each in self.publishers:
