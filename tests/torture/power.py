@@ -120,7 +120,7 @@ def twice(folder: Path, seed: int, *, rounds: int = 4, cuts: int = 60, fault: st
             for each in stage.publishers:
                 each.kill()
             if number % 2:
-                inject = f"--inject=pwrite64:error=EIO:signal=SIGKILL:when={chance.randint(1, 9)}"
+                inject = f"--inject=pwrite64:error=EIO:signal=SIGKILL:when={chance.randint(1, 5)}"
                 server.before = traced(traces[1], inject)
                 halved += not server.try_to_start()
             server.before = traced(traces[2])
