@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -178,6 +179,18 @@ class RefusalTests(StoreCase):
         path.unlink()
         self.refused(self.store(), Damaged)
 
+    def test_a_log_that_cannot_be_kept(self) -> None:
+        # Found by failing each sync of a first start in turn: SQLite kept the journal that it
+        # had, said so only to who asked, and the server served.
+        class Failing(sqlite3.Connection):
+            def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+                return super().execute(statement.replace("= WAL", "= DELETE"), *values)
+
+        connect = sqlite3.connect
+        with patch.object(sqlite3, "connect", partial(connect, factory=Failing)):
+            self.assertIn("cannot keep a log", self.refused(self.store()))
+        self.opened()
+
     def test_a_failed_read(self) -> None:
         store = self.opened()
         store._database.read("DROP TABLE marks")
@@ -237,3 +250,30 @@ class MigrationTests(StoreCase):
         store.open()
         self.assertEqual(store._database.read("SELECT x FROM more"), [])
         self.assertEqual(sorted(os.listdir(self.folder))[:2], ["lock", "log.sqlite3"])
+
+
+class FolderTests(StoreCase):
+    def synced(self, folder: str) -> list[str]:
+        """Open a store in a folder and close it; return what folders were synced for that."""
+        found = []
+
+        def sync(descriptor: int) -> None:
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+        with patch.object(os, "fsync", sync):
+            store = self.store(folder=folder)
+            store.open()
+            store.close()
+        return [path for path in found if os.path.isdir(path)]
+
+    def test_a_power_cut_takes_back_no_folder_that_was_made_for_a_store(self) -> None:
+        # Found by `python -m tests.torture power-loss`: with two new folders, one inside the
+        # other, only the inner one's name was synced.
+        inner = os.path.join(os.path.realpath(self.folder), "new", "store")
+        synced = self.synced(inner)
+        for each in (inner, os.path.dirname(inner), os.path.realpath(self.folder)):
+            self.assertIn(os.path.dirname(each), synced)
+
+    def test_a_store_that_was_begun_syncs_only_its_own_folder(self) -> None:
+        self.opened().close()
+        self.assertEqual(self.synced(self.folder), [os.path.realpath(self.folder)])

@@ -177,9 +177,7 @@ class Database:
         return self._connection
 
     def _take_folder(self) -> None:
-        if not os.path.isdir(self.folder):
-            os.makedirs(self.folder, 0o700)
-            _sync(os.path.dirname(os.path.abspath(self.folder)))
+        os.makedirs(self.folder, 0o700, exist_ok=True)
         self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,7 +209,13 @@ class Database:
                     f"{self.path} is not a store of this server; give it a folder of its own"
                 )
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        # Where that fails SQLite says so in its answer only, and goes on with a journal whose
+        # end it does not sync: a power cut would take back the last commit.
+        ((mode,),) = self.read("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise StoreError(
+                f"the store in {self.folder} cannot keep a log there; see that its disk is sound"
+            )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if os.path.getsize(self.path) < CHECKED_SIZE:
             found = self.read("PRAGMA quick_check(1)")[0][0]
@@ -224,6 +228,7 @@ class Database:
     def _begun(self) -> None:
         """Note beside the file that there is one, so that its loss is not taken for a beginning."""
         if self._lock is not None and not os.fstat(self._lock).st_size:
+            _sync_way(self.folder)
             os.write(self._lock, b"A store was begun here; without its file it is not the same.\n")
             os.fsync(self._lock)
 
@@ -296,3 +301,16 @@ def _sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_way(folder: str) -> None:
+    """Sync the names of a folder and of those above it: they may be as new as what is in it.
+
+    It ends at what another file system holds or others keep to themselves: that was there.
+    """
+    folder = os.path.abspath(folder)
+    device = os.stat(folder).st_dev
+    above = os.path.dirname(folder)
+    while above != folder and os.access(above, os.R_OK) and os.stat(above).st_dev == device:
+        _sync(above)
+        folder, above = above, os.path.dirname(above)
