@@ -63,6 +63,7 @@ class Publishing:
         if number <= mark.id:
             return  # of several memory rooms, one that was later accepted first
         mark.id, mark.seq = number, seq
+        mark.received = max(mark.received, number)  # what stands behind it may be turned away
         outlet.owing = number < mark.received
         outlet.acknowledge((b"0 ACK %d %d" % (number, seq)).ljust(HEADER_SIZE))
 
