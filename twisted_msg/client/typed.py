@@ -15,10 +15,18 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
-from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered
+from twisted_msg.client.errors import (
+    ONLY_PLAIN,
+    PASSING,
+    Disconnected,
+    TimedOut,
+    answered,
+    refusal,
+)
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import Frame
 from twisted_msg.wire.errors import ENDING
+from twisted_msg.wire.limits import ERROR_PREFIX
 from twisted_msg.wire.replies import Bye, Err, Ping, Pong, Reply, Welcome, parse_reply
 from twisted_msg.wire.requests import Bye as Goodbye
 from twisted_msg.wire.requests import Hello
@@ -77,6 +85,8 @@ class TypedConnection(ClientConnection):
 
     def frame_received(self, frame: Frame) -> None:
         """Answer what this floor answers, and hand on the rest."""
+        if self._turned_away(frame):
+            return
         reply = parse_reply(frame)
         if reply is None:
             return
@@ -113,6 +123,21 @@ class TypedConnection(ClientConnection):
         self.write(Goodbye().encode())
 
     # -- within --------------------------------------------------------------
+
+    def _turned_away(self, frame: Frame) -> bool:
+        """Return whether the server wants no connection now.
+
+        Before the first frame is there, it does not know a typed one from a plain one, and so
+        tells every peer in a plain frame.
+        """
+        if self._welcomed or frame.words or not frame.payload.startswith(ERROR_PREFIX):
+            return False
+        error = refusal(frame.payload[len(ERROR_PREFIX) :].decode(errors="backslashreplace"))
+        if error.code not in PASSING:
+            return False  # it speaks in another way: whoever takes the frame says so
+        self.end(error)
+        self.close()
+        return True
 
     def _server_goes(self, reason: str) -> None:
         """The server stops: let it, and read on, for it first flushes what it owes."""
