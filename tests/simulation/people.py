@@ -1,0 +1,313 @@
+"""Programs that use the client library: publishers that keep a journal, members that read.
+
+Law of this file: real clients only; what a program must keep over its own crashes it keeps
+in plain values here, and everything else is lost with its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from tests.history import Reading, Said
+from tests.simulation.clocks import ProcessClock
+from tests.simulation.machine import MEMORY
+from twisted_msg.wire import ErrorCode
+from twisted_msg.client import Client, Gap, PlainClient, Refused, Superseded
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+def written(said: Said, size: int) -> bytes:
+    """Return the payload that stands for a message."""
+    return b"%b %d %b" % (said.client.encode(), said.id, b"x" * size)
+
+
+def read(payload: bytes) -> Said:
+    """Return which message a payload stands for."""
+    client, number, _ = payload.split(b" ", 2)
+    return Said(client.decode(), int(number))
+
+
+class Attempt:
+    """A connection that somebody asks for."""
+
+    def __init__(self, person: Person, factory: Any) -> None:
+        self.person = person
+        self.clock = person.clock
+        self.factory = factory
+        self.made: Deferred[Any] = Deferred(self._cancelled)
+        self.cancelled = False
+
+    def _cancelled(self, _: object) -> None:
+        self.cancelled = True
+
+
+@implementer(IStreamClientEndpoint)
+class Road:
+    """The way to the server: whether and when it leads there, the scheduler decides."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        attempt = Attempt(self._person, factory)
+        self._person.world.attempts.append(attempt)
+        return attempt.made
+
+
+class Person:
+    """Somebody with a program that may die and be started again."""
+
+    typed = True
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.clock = ProcessClock(world.time)
+        self.clock.alive = False
+        self.runs = 0
+        self.ready = False
+        self.client: Any = None
+
+    @property
+    def alive(self) -> bool:
+        return self.clock.alive
+
+    def start(self) -> None:
+        """Start the program anew."""
+        self.runs += 1
+        self.ready = False
+        self.clock = clock = ProcessClock(self.world.time)
+        clock.alive = True
+        self.world.clocks.append(clock)
+        self.client = self.make(Random(f"{self.world.seed} {self.name} {self.runs}"))
+        self.world.kept.append(self.client)  # until the end: it must not go in its own time
+        connected = Deferred.fromCoroutine(self.client.connect(None))
+        connected.addCallback(lambda _: self.connected(self.client, clock))
+        connected.addErrback(self.ended, clock)
+
+    def kill(self) -> None:
+        """End the program at once."""
+        self.world.kill(self.clock)
+        self.client = None
+        self.ready = False
+
+    def make(self, random: Random) -> Any:
+        """Return a new client."""
+        return Client(
+            self.clock,
+            Road(self),
+            self.name,
+            client_id=self.secret,
+            jitter=random.random,
+            entropy=lambda size: "%0*x" % (2 * size, random.getrandbits(8 * size)),
+        )
+
+    @property
+    def secret(self) -> str | None:
+        return None
+
+    def connected(self, client: Any, clock: ProcessClock) -> None:
+        """The program has its first connection."""
+
+    def ended(self, failure: Failure, clock: ProcessClock) -> None:
+        """The client has ended for good: nobody else may have caused that."""
+        self.world.note("ended", self.name, failure.value)
+        if clock is self.clock:
+            self.kill()
+        else:
+            self.world.kill(clock)
+        if not failure.check(Superseded):
+            self.world.trouble(f"{self.name} ended: {failure.value}")
+
+
+class Publisher(Person):
+    """Sends to rooms, each message with an id that it keeps until it is acknowledged.
+
+    `journal` outlives its program: what is not known to be stored, by id.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.journal: dict[int, tuple[str, bytes]] = {}
+        self.next = 1
+        self._given = -1
+
+    @property
+    def secret(self) -> str:
+        return f"secret-of-{self.name}-0123456789"
+
+    def connected(self, client: Client, clock: ProcessClock) -> None:
+        """Settle what the server has received, and send the rest again."""
+        if clock is not self.clock:
+            return
+        self.ready = True
+        self._given = -1  # this program has begun no ids yet
+        last = client.server["last_id"]
+        if last >= self.next:
+            self.world.trouble(f"{self.name} is told of {last}, and has sent {self.next - 1}")
+        for number in [each for each in self.journal if each <= last]:
+            self.settled(number, None)
+        for number, (room, payload) in list(self.journal.items()):
+            self.world.counts["retries"] += 1
+            self._send(client, clock, number, room, payload)
+
+    def say(self, room: str, size: int) -> None:
+        """Send a new message."""
+        number, self.next = self.next, self.next + 1
+        payload = written(Said(self.name, number), size)
+        self.journal[number] = room, payload
+        self.world.said(room, Said(self.name, number), "unknown", None)
+        self._send(self.client, self.clock, number, room, payload)
+
+    def settled(self, number: int, seq: int | None) -> None:
+        """A message is known to be stored."""
+        entry = self.journal.pop(number, None)
+        if entry is not None:
+            self.world.said(entry[0], Said(self.name, number), "ok", seq)
+
+    def _send(
+        self, client: Client, clock: ProcessClock, number: int, room: str, payload: bytes
+    ) -> None:
+        if number != self._given + 1:
+            client.begin_ids(number)
+        self._given = number
+        client.send(room, payload).addCallbacks(
+            lambda receipt: self.settled(number, receipt.seq),
+            self._failed,
+            errbackArgs=(number, clock),
+        )
+
+    def _failed(self, failure: Failure, number: int, clock: ProcessClock) -> None:
+        if failure.check(Superseded):
+            if self.clock is clock and clock.alive:
+                self.world.counts["superseded"] += 1
+                self.kill()
+        elif failure.check(Refused):
+            entry = self.journal.pop(number, None)
+            if entry is not None:
+                self.world.counts["refusals"] += 1
+                self.world.said(entry[0], Said(self.name, number), "refused", None)
+        elif self.clock is clock and clock.alive:
+            self.world.trouble(f"{self.name} could not send {number}: {failure.value}")
+
+
+class Member(Person):
+    """Reads rooms, and remembers in each how far it has come."""
+
+    def __init__(
+        self, world: World, name: str, rooms: list[str], how: list[dict[str, int]]
+    ) -> None:
+        super().__init__(world, name)
+        self.how = dict(zip(rooms, how, strict=True))
+        self.readings = {
+            room: world.reading(name, room, way.get("start")) for room, way in self.how.items()
+        }
+        self.places: dict[str, int] = {}
+        self.appetite = 0
+        self._hungry: list[Deferred[None]] = []
+        self.unread_bytes = 2048
+
+    def connected(self, client: Client, clock: ProcessClock) -> None:
+        self.ready = True
+        for room in self.how:
+            reading = Deferred.fromCoroutine(self._read(client, clock, room))
+            reading.addErrback(self.ended, clock)
+
+    def eat(self, count: int) -> None:
+        """Read on, so many messages in all."""
+        self.appetite += count
+        hungry, self._hungry = self._hungry, []
+        for waiting in hungry:
+            waiting.callback(None)
+
+    def at(self, room: str) -> int | None:
+        """Return the last number that it was handed, or was told of as missed."""
+        return self.places.get(room)
+
+    def kill(self) -> None:
+        super().kill()
+        self._hungry.clear()
+
+    async def _read(self, client: Client, clock: ProcessClock, room: str) -> None:
+        try:
+            await self._read_on(client, clock, room)
+        except Refused as error:
+            # A process that is gone took its memory room along, and the wall's clock was set back.
+            if error.code != ErrorCode.BAD_ARGS or room != MEMORY:
+                raise
+            self.world.note("another history", self.name, room)
+            del self.places[room]
+            self.how[room] = {"start": 0}
+            await self._read_on(client, clock, room)
+
+    async def _read_on(self, client: Client, clock: ProcessClock, room: str) -> None:
+        reading = self.readings[room]
+        at = self.at(room)
+
+        def missed(gap: Gap) -> None:
+            self.world.note("missed", self.name, room, gap.first, gap.last)
+            reading.missed.append((gap.first, gap.last))
+            self.places[room] = gap.last
+
+        messages = client.messages(
+            room, on_missed=missed, **(self.how[room] if at is None else {"start": at + 1})
+        )
+        messages._reading.core._limit = self.unread_bytes  # type: ignore[union-attr]
+        self.world.kept.append(messages)
+        while True:
+            while not self.appetite:
+                waiting: Deferred[None] = Deferred()
+                self._hungry.append(waiting)
+                await waiting
+            message = await messages.__anext__()
+            if not clock.alive:
+                return
+            self.appetite -= 1
+            reading.got.append((message.seq, read(message.payload)))
+            self.places[room] = message.seq
+            self.world.note("got", self.name, room, message.seq, message.payload[:12])
+
+
+class PlainPerson(Person):
+    """Talks and listens as the original scripts do; each connection is a membership of its own."""
+
+    typed = False
+
+    def __init__(self, world: World, name: str, hears: Callable[[str], list[Said]]) -> None:
+        super().__init__(world, name)
+        self._hears = hears
+        self.heard: list[Said] = []
+        self.count = 0
+
+    def make(self, random: Random) -> PlainClient:
+        return PlainClient(self.clock, Road(self), on_connected=self._begin, jitter=random.random)
+
+    def _begin(self) -> None:
+        self.heard = self._hears(self.name)
+
+    def connected(self, client: PlainClient, clock: ProcessClock) -> None:
+        self.ready = True
+        Deferred.fromCoroutine(self._listen(client, clock)).addErrback(self.ended, clock)
+
+    async def _listen(self, client: PlainClient, clock: ProcessClock) -> None:
+        async for payload in client:
+            if not clock.alive:
+                return
+            self.heard.append(read(payload))
+            self.world.note("heard", self.name, payload[:12])
+
+    def say(self, room: str, size: int) -> None:
+        """Say something; nobody tells whether it arrived."""
+        self.count += 1
+        said = Said(self.name, self.count)
+        self.world.said(room, said, "unknown", None)
+        self.client.send(written(said, size)).addErrback(lambda _: None)
