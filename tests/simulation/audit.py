@@ -96,15 +96,14 @@ def finish(world: World, audited: list[Reading]) -> None:
 
 def _plain(world: World) -> None:
     """Find the numbers of what plain peers have heard."""
-    numbers = {said: seq for seq, said in history_of(world, PLAIN)}
-    for name, heard in [each for each in world.kept if isinstance(each, tuple)]:
-        got = [(numbers.get(said, -1), said) for said in heard]
-        reading = Reading(name, PLAIN, skips=frozenset({name}), got=got)
+    numbers = {said: seq for seq, said in world.history.kept.get(PLAIN, [])}
+    for voice, heard in world.plain_readings.items():
+        for said in heard:
+            if said not in numbers:
+                world.trouble(f"PHANTOM {voice} heard {said}, which is not kept")
+        got = [(numbers[said], said) for said in heard if said in numbers]
+        reading = Reading(voice, PLAIN, skips=frozenset({voice}), got=got)
         world.history.readings.append(reading)
-
-
-def history_of(world: World, room: str) -> list[tuple[int, Said]]:
-    return world.history.kept.get(room, [])
 
 
 def _memory(world: World) -> None:

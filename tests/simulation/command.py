@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         outcome = run(options.seed, options.fault, full_trace=True)
         if options.trace:
             print("\n".join(outcome.trace))
-        print(told(outcome))
+        print(told(outcome, options.fault))
         return int(bool(outcome.found))
     began = time.monotonic()
     counts: Counter[str] = Counter()
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         counts += outcome.counts
         if outcome.found:
             failed += 1
-            print(told(outcome), flush=True)
+            print(told(outcome, options.fault), flush=True)
         if number % 1000 == 0:
             print(f"{number} seeds, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
     print(f"{len(seeds)} seeds from {options.first}: {failed} failed, "
@@ -44,10 +44,11 @@ def main(arguments: list[str]) -> int:
     return int(failed > 0)
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: Outcome, fault: str = "") -> str:
     """Return what a person needs of a run."""
     if not outcome.found:
         return f"seed {outcome.seed}: all zero, trace {outcome.digest}"
+    planted = f" --fault {fault}" if fault else ""
     return "\n".join(
         [
             "--- the tail of the trace:",
@@ -56,7 +57,7 @@ def told(outcome: Outcome) -> str:
             *outcome.happened,
             f"--- seed {outcome.seed} FAILED:",
             *outcome.found[:20],
-            f"replay: python -m tests.simulation --seed {outcome.seed} --trace",
+            f"replay: python -m tests.simulation --seed {outcome.seed}{planted} --trace",
         ]
     )
 

@@ -87,7 +87,7 @@ def no_duplicate_check_in_a_group() -> Iterator[None]:
 
 @planted
 def refusal_passed_over() -> Iterator[None]:
-    """After a full disk the connection goes on, and its next acknowledgement covers what is lost."""
+    """After a full disk the connection goes on, and its next acknowledgement covers the loss."""
     with instead(Publishing, turned_away=lambda self: None):
         yield
 

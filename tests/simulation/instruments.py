@@ -15,6 +15,8 @@ from unittest import mock
 from twisted.logger import globalLogPublisher
 
 from twisted_msg import delivery, transports
+from twisted_msg.client import outbox
+from twisted_msg.client.subscription import Subscription
 from twisted_msg.log import commits, piece
 from twisted_msg.rooms import cursor, memory, registry, stored
 from twisted_msg.rooms.holds import Holds
@@ -22,8 +24,6 @@ from twisted_msg.rooms.memory import MemoryRoom
 from twisted_msg.session.clients import Clients
 from twisted_msg.session.publishing import Publishing
 from twisted_msg.session.typed import TypedSession
-from twisted_msg.client import outbox
-from twisted_msg.client.subscription import Subscription
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -76,6 +76,11 @@ def counting(world: World) -> Iterator[None]:
 
         return add
 
+    def fetched(_: Any, reader: Any, piece: Any) -> None:
+        room = reader._room
+        if piece is not None and room is not None and piece.last + 1 == room.tail.first:
+            counts["steps from the store to memory"] += 1
+
     def accepted(pieces: Any, _: Any) -> None:
         log = world.in_memory.setdefault(world.machine.incarnation, [])
         for each in pieces:
@@ -94,6 +99,7 @@ def counting(world: World) -> Iterator[None]:
         around(patches, Clients, "_settle", settling)
         around(patches, Publishing, "turned_away", count("publishers turned away"))
         around(patches, cursor.Cursor, "_missed", count("MISSED"))
+        around(patches, cursor.Cursor, "fetched", fetched)
         around(patches, stored.StoredRoom, "fetch", count("pieces asked of the store"))
         around(patches, Holds, "hold", count("publishers held"))
         around(patches, MemoryRoom, "cut", accepted)

@@ -96,6 +96,12 @@ class Machine:
         """Whether a process runs."""
         return self.clock.alive
 
+    @property
+    def committing(self) -> bool:
+        """Whether the worker's job is a group of messages, and not a question."""
+        commits = self.server.house.commits
+        return commits is not None and commits._group is not None
+
     def start(self) -> bool:
         """Start a process; return whether it came to serve."""
         self.powered = True

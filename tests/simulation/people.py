@@ -6,20 +6,19 @@ in plain values here, and everything else is lost with its process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
-from twisted.internet.interfaces import IStreamClientEndpoint
 
-from tests.history import Reading, Said
+from tests.history import Said
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.machine import MEMORY
-from twisted_msg.wire import ErrorCode
 from twisted_msg.client import Client, Gap, PlainClient, Refused, Superseded
+from twisted_msg.wire import ErrorCode
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -108,7 +107,7 @@ class Person:
             self.name,
             client_id=self.secret,
             jitter=random.random,
-            entropy=lambda size: "%0*x" % (2 * size, random.getrandbits(8 * size)),
+            entropy=lambda size: random.randbytes(size).hex(),
         )
 
     @property
@@ -153,7 +152,7 @@ class Publisher(Person):
         self._given = -1  # this program has begun no ids yet
         last = client.server["last_id"]
         if last >= self.next:
-            self.world.trouble(f"{self.name} is told of {last}, and has sent {self.next - 1}")
+            self.world.trouble(f"PHANTOM {self.name} is told of {last}, sent {self.next - 1}")
         for number in [each for each in self.journal if each <= last]:
             self.settled(number, None)
         for number, (room, payload) in list(self.journal.items()):
@@ -278,21 +277,26 @@ class Member(Person):
 
 
 class PlainPerson(Person):
-    """Talks and listens as the original scripts do; each connection is a membership of its own."""
+    """Talks and listens as the original scripts do.
+
+    Each connection is a membership, and a sender, of its own: nothing is promised over two.
+    """
 
     typed = False
 
-    def __init__(self, world: World, name: str, hears: Callable[[str], list[Said]]) -> None:
+    def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
-        self._hears = hears
+        self.voice = name
+        self.voices = self.count = 0
         self.heard: list[Said] = []
-        self.count = 0
 
     def make(self, random: Random) -> PlainClient:
         return PlainClient(self.clock, Road(self), on_connected=self._begin, jitter=random.random)
 
     def _begin(self) -> None:
-        self.heard = self._hears(self.name)
+        self.voices += 1
+        self.voice = f"{self.name}.{self.voices}"
+        self.heard = self.world.plain_readings.setdefault(self.voice, [])
 
     def connected(self, client: PlainClient, clock: ProcessClock) -> None:
         self.ready = True
@@ -303,11 +307,12 @@ class PlainPerson(Person):
             if not clock.alive:
                 return
             self.heard.append(read(payload))
-            self.world.note("heard", self.name, payload[:12])
+            self.world.note("heard", self.voice, payload[:12])
 
     def say(self, room: str, size: int) -> None:
-        """Say something; nobody tells whether it arrived."""
-        self.count += 1
-        said = Said(self.name, self.count)
-        self.world.said(room, said, "unknown", None)
-        self.client.send(written(said, size)).addErrback(lambda _: None)
+        """Say something, if there is a connection; nobody tells whether it arrived."""
+        if self.client.connected:
+            self.count += 1
+            said = Said(self.voice, self.count)
+            self.world.said(room, said, "unknown", None)
+            self.client.send(written(said, size)).addErrback(lambda _: None)

@@ -1,4 +1,4 @@
-"""A script that says everything more than once, as `examples/publisher.sh` does when it is run again.
+"""A script that repeats itself, as `examples/publisher.sh` does when it is run again.
 
 Law of this file: it keeps to section 20 of docs/protocol.md and uses no client library: the
 same ids, in order, until they are acknowledged, and some of them again behind that.
@@ -101,7 +101,7 @@ class Repeater(Person):
         """Settle what is stored, and say the rest again."""
         self.script = script
         if last >= self.next:
-            self.world.trouble(f"the repeater is told of {last}, and has said {self.next - 1}")
+            self.world.trouble(f"PHANTOM r is told of id {last}, and said {self.next - 1}")
         self.acknowledged(last, None)
         for number in list(self.journal):
             self._repeat(number)

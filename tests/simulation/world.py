@@ -11,7 +11,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from twisted.internet.error import ConnectionLost, ConnectionRefusedError, TimeoutError
+from twisted.internet import error
 from twisted.python.failure import Failure
 
 from tests.history import History, Outcome, Reading, Said
@@ -45,6 +45,8 @@ class World:
         self.links: list[Link] = []
         self.attempts: list[Attempt] = []
         self.kept: list[Any] = []
+        self.plain_readings: dict[str, list[Said]] = {}
+        """What was heard on each connection of a plain peer."""
         self.in_memory: dict[int, list[tuple[int, bytes]]] = {}
         self.memory_first: dict[int, int] = {}
         self.said_in_memory: dict[Said, tuple[Outcome, int | None]] = {}
@@ -58,7 +60,7 @@ class World:
             Member(self, "m1", ["one", PLAIN], [self.random.choice([start, {"last": 3}]), start]),
             Member(self, "m2", [MEMORY, "two"], [live, start]),
         ]
-        self.plain = [PlainPerson(self, f"q{n}", self.hears) for n in range(2)]
+        self.plain = [PlainPerson(self, f"q{n}") for n in range(2)]
         self.people: list[Person] = [
             *self.publishers, self.repeater, *self.members, *self.plain
         ]  # fmt: skip
@@ -104,12 +106,6 @@ class World:
             self.history.readings.append(reading)
         return reading
 
-    def hears(self, name: str) -> list[Said]:
-        """Begin what a plain peer hears on one connection; numbers are found at the end."""
-        heard: list[Said] = []
-        self.kept.append((name, heard))
-        return heard
-
     # -- processes and connections -------------------------------------------
 
     def kill(self, clock: ProcessClock) -> None:
@@ -128,8 +124,8 @@ class World:
             return
         if not self.machine.up or self.machine.stopping:
             self.note("refused", name)
-            error = ConnectionRefusedError() if self.machine.powered else TimeoutError()
-            attempt.made.errback(Failure(error))
+            refused = error.ConnectionRefusedError if self.machine.powered else error.TimeoutError
+            attempt.made.errback(Failure(refused()))
             return
         self._connections += 1
         link = Link(
@@ -162,7 +158,7 @@ class World:
         """Let a reset arrive."""
         end.reset = False
         self.note("reset", end.link.number)
-        end.lose(ConnectionLost())
+        end.lose(error.ConnectionLost())
 
     # -- what may be done now ------------------------------------------------
 
