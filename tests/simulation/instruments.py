@@ -104,7 +104,7 @@ def counting(world: World) -> Iterator[None]:
         around(patches, Holds, "hold", count("publishers held"))
         around(patches, MemoryRoom, "cut", accepted)
         around(patches, TypedSession, "supersede", count("connections taken over"))
-        around(patches, Subscription, "_drain", count("readers that were full"))
+        around(patches, Subscription, "unsubbed", count("readers that were full"))
         around(patches, outbox.Outbox, "resume", count("resumptions"))
         patches.callback(globalLogPublisher.removeObserver, logged)
         globalLogPublisher.addObserver(logged)

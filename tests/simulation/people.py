@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+OWED = 60
+"""Messages that are not acknowledged, after which nothing new is said."""
+
+
 def written(said: Said, size: int) -> bytes:
     """Return the payload that stands for a message."""
     return b"%b %d %b" % (said.client.encode(), said.id, b"x" * size)
@@ -93,6 +97,15 @@ class Person:
         connected.addCallback(lambda _: self.connected(self.client, clock))
         connected.addErrback(self.ended, clock)
 
+    @property
+    def can_say(self) -> bool:
+        """Whether something can be said now."""
+        return self.ready
+
+    def say(self, room: str, size: int) -> None:
+        """Say something."""
+        raise NotImplementedError
+
     def kill(self) -> None:
         """End the program at once."""
         self.world.kill(self.clock)
@@ -139,6 +152,10 @@ class Publisher(Person):
         self.journal: dict[int, tuple[str, bytes]] = {}
         self.next = 1
         self._given = -1
+
+    @property
+    def can_say(self) -> bool:
+        return self.ready and len(self.journal) < OWED
 
     @property
     def secret(self) -> str:

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from tests.history import Said
-from tests.simulation.people import Person, Road, written
+from tests.simulation.people import OWED, Person, Road, written
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.replies import Ack, Err, Ping, Welcome, parse_reply
 from twisted_msg.wire.requests import Hello, Pong, Pub
@@ -74,6 +74,10 @@ class Repeater(Person):
     @property
     def secret(self) -> str:
         return "secret-of-the-repeater"
+
+    @property
+    def can_say(self) -> bool:
+        return self.alive and len(self.journal) < OWED
 
     def start(self) -> None:
         self.runs += 1

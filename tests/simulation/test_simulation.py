@@ -73,6 +73,7 @@ class PlantedFaults(SynchronousTestCase):
 
     def find(self, fault: str) -> None:
         outcome = first_found(fault, range(FOUND_WITHIN))
+        self.flushLoggedErrors()
         assert outcome is not None, f"{fault} was not found within {FOUND_WITHIN} seeds"
         self.assertIn(outcome.found[0].split()[0].rstrip(":"), (*KINDS, "STUCK"), outcome.found[0])
         self.assertIn(f"--seed {outcome.seed} --fault {fault}", told(outcome, fault))

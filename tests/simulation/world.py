@@ -61,6 +61,12 @@ class World:
             Member(self, "m2", [MEMORY, "two"], [live, start]),
         ]
         self.plain = [PlainPerson(self, f"q{n}") for n in range(2)]
+        self.speakers: list[Person] = [
+            *self.publishers,
+            *self.publishers,
+            self.repeater,
+            *self.plain,
+        ]
         self.people: list[Person] = [
             *self.publishers, self.repeater, *self.members, *self.plain
         ]  # fmt: skip
