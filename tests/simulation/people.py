@@ -17,12 +17,24 @@ from zope.interface import implementer
 from tests.history import Said
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.machine import MEMORY
-from twisted_msg.client import Client, Gap, PlainClient, Refused, Superseded
+from twisted_msg.client import (
+    Client,
+    Gap,
+    Joined,
+    Parted,
+    PlainClient,
+    Presence,
+    Refused,
+    Superseded,
+)
 from twisted_msg.wire import ErrorCode
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+
+WATCHED = "one"
+"""The room whose members are told who comes and goes."""
 
 OWED = 60
 """Messages that are not acknowledged, after which nothing new is said."""
@@ -42,9 +54,9 @@ def read(payload: bytes) -> Said:
 class Attempt:
     """A connection that somebody asks for."""
 
-    def __init__(self, person: Person, factory: Any) -> None:
+    def __init__(self, person: Person, clock: ProcessClock, factory: Any) -> None:
         self.person = person
-        self.clock = person.clock
+        self.clock = clock
         self.factory = factory
         self.made: Deferred[Any] = Deferred(self._cancelled)
         self.cancelled = False
@@ -59,9 +71,10 @@ class Road:
 
     def __init__(self, person: Person) -> None:
         self._person = person
+        self._clock = person.clock  # this program's, though another one may take its place
 
     def connect(self, factory: Any) -> Deferred[Any]:
-        attempt = Attempt(self._person, factory)
+        attempt = Attempt(self._person, self._clock, factory)
         self._person.world.attempts.append(attempt)
         return attempt.made
 
@@ -78,6 +91,8 @@ class Person:
         self.clock.alive = False
         self.runs = 0
         self.ready = False
+        self.going = False
+        """Whether the program is about to end well; it is not killed then."""
         self.client: Any = None
 
     @property
@@ -110,7 +125,7 @@ class Person:
         """End the program at once."""
         self.world.kill(self.clock)
         self.client = None
-        self.ready = False
+        self.ready = self.going = False
 
     def make(self, random: Random) -> Any:
         """Return a new client."""
@@ -184,6 +199,29 @@ class Publisher(Person):
         self.world.said(room, Said(self.name, number), "unknown", None)
         self._send(self.client, self.clock, number, room, payload)
 
+    def look(self) -> None:
+        """Notice that another program of this client has taken over, though nothing was owed."""
+        if self.ready and not self.going and self.client.closed:
+            self.world.counts["superseded"] += 1
+            self.kill()
+
+    def leave(self) -> None:
+        """End the program well: when that is done, all it said is stored."""
+        self.ready = False
+        self.going = True
+
+        def left(_: object) -> None:
+            if self.journal:
+                self.world.trouble(f"LOST {self.name} has left, owing {list(self.journal)}")
+            self.world.counts["programs ended well"] += 1
+            self.kill()
+
+        def failed(failure: Failure) -> None:
+            self.world.note("could not leave", self.name, failure.value)
+            self.kill()
+
+        Deferred.fromCoroutine(self.client.close()).addCallbacks(left, failed)
+
     def settled(self, number: int, seq: int | None) -> None:
         """A message is known to be stored."""
         entry = self.journal.pop(number, None)
@@ -212,7 +250,7 @@ class Publisher(Person):
             if entry is not None:
                 self.world.counts["refusals"] += 1
                 self.world.said(entry[0], Said(self.name, number), "refused", None)
-        elif self.clock is clock and clock.alive:
+        elif self.clock is clock and clock.alive and not self.going:
             self.world.trouble(f"{self.name} could not send {number}: {failure.value}")
 
 
@@ -228,6 +266,9 @@ class Member(Person):
             room: world.reading(name, room, way.get("start")) for room, way in self.how.items()
         }
         self.places: dict[str, int] = {}
+        self.leaving: set[str] = set()
+        self.present: dict[str, set[str]] = {}
+        """Who is in a room, as far as it was told."""
         self.appetite = 0
         self._hungry: list[Deferred[None]] = []
         self.unread_bytes = 2048
@@ -274,11 +315,27 @@ class Member(Person):
             reading.missed.append((gap.first, gap.last))
             self.places[room] = gap.last
 
+        present = self.present[room] = set()
+
+        def told(event: Presence) -> None:
+            if isinstance(event, Joined):
+                present.add(event.name)
+            elif isinstance(event, Parted):
+                present.discard(event.name)
+            else:
+                present.clear()
+                present.update(event.names)
+
         messages = client.messages(
-            room, on_missed=missed, **(self.how[room] if at is None else {"start": at + 1})
+            room,
+            on_missed=missed,
+            presence=told if room == WATCHED else None,
+            **(self.how[room] if at is None else {"start": at + 1}),
         )
         messages._reading.core._limit = self.unread_bytes  # type: ignore[union-attr]
         self.world.kept.append(messages)
+        if room == WATCHED:
+            Deferred.fromCoroutine(client.who(room)).addErrback(lambda _: None)
         while True:
             while not self.appetite:
                 waiting: Deferred[None] = Deferred()
@@ -291,6 +348,12 @@ class Member(Person):
             reading.got.append((message.seq, read(message.payload)))
             self.places[room] = message.seq
             self.world.note("got", self.name, room, message.seq, message.payload[:12])
+            if room in self.leaving:
+                self.leaving.discard(room)
+                self.world.counts["rooms left and entered again"] += 1
+                await messages.aclose()
+                await self._read_on(client, clock, room)
+                return
 
 
 class PlainPerson(Person):

@@ -15,6 +15,7 @@ from tests.history import Fault, judge
 from tests.simulation import faults, instruments
 from tests.simulation.audit import audit, finish
 from tests.simulation.machine import MEMORY, PLAIN
+from tests.simulation.people import WATCHED, Member, Publisher
 from tests.simulation.world import ROOMS, World
 
 STEPS = 800
@@ -33,7 +34,7 @@ PIECES = (1, 7, 100, 128, 500, 4096, 4096)
 
 ACTS = {
     "deliver": 40, "flush": 25, "turn": 20, "work": 9, "report": 9, "answer": 8, "reset": 5,
-    "say": 9, "eat": 9, "wait": 4, "begin": 5,
+    "say": 9, "eat": 9, "wait": 4, "begin": 5, "move": 2,
 }  # fmt: skip
 
 FAULTS = {
@@ -190,6 +191,16 @@ class Run:
         self.random.choice(self.world.members).eat(self.random.choice([1, 5, 30]))
         return True
 
+    def do_move(self) -> bool:
+        """Somebody leaves a room, or the server, and comes back."""
+        world, random = self.world, self.random
+        member = random.choice(world.members)
+        member.leaving.add(random.choice(list(member.how)))
+        publisher = random.choice(world.publishers)
+        if publisher.ready and random.random() < 0.1:
+            publisher.leave()
+        return True
+
     def do_wait(self) -> bool:
         world = self.world
         until = world.next_time()
@@ -212,6 +223,8 @@ class Run:
             world.machine.disk.full = False
             return True
         person = random.choice(world.people)
+        if isinstance(person, Publisher):
+            person.look()
         if not person.alive:
             person.start()
             return True
@@ -289,7 +302,7 @@ class Run:
 
     def fault_kill_person(self) -> None:
         person = self.random.choice(self.world.people)
-        if person.alive:
+        if person.alive and not person.going:
             self.world.fault("program kills", person.name)
             person.kill()
 
@@ -311,11 +324,13 @@ class Run:
         world.note("heals")
         disk = world.machine.disk
         disk.full, disk.fail_sync, disk.die = False, 0, ""
+        silent = [person.clock for person in (world.repeater, *world.plain)]
         for link in world.links:
             link.frozen = False
             link.window = 1 << 16
-            if link.client.clock is world.repeater.clock and not link.server.connected:
-                link.client.reset = link.client.connected  # TCP's keep-alive: it asks for nothing
+            if link.client.clock in silent and link.client.connected != link.server.connected:
+                for end in link.ends:
+                    end.reset = end.connected  # by TCP's keep-alive: they have no heartbeat
         world.windows = [1 << 16]
         current = [person.clock for person in world.people]
         for clock in world.clocks:
@@ -328,9 +343,18 @@ class Run:
             for room, reading in member.readings.items():
                 if reading.start is not None or reading.got:
                     reading.end = self.head(room)
+            self.check_presence(member)
         room = world.machine.server.house.rooms.get(MEMORY)
         if room is not None:
             world.memory_first[world.machine.incarnation] = room.first
+
+    def check_presence(self, member: Member) -> None:
+        """Compare who is there with what a member that watches was told."""
+        room = self.world.machine.server.house.rooms.get(WATCHED)
+        if room is not None and WATCHED in member.readings:
+            there, told = sorted(room.names()), sorted(member.present[WATCHED])
+            if there != told:
+                self.world.trouble(f"PHANTOM {member.name} sees {told} where {there} are")
 
     def settle(self, done: object) -> None:
         """Let everything happen that can, in turn, until `done()` says so."""
@@ -346,17 +370,21 @@ class Run:
         raise Stuck
 
     def quiet(self) -> bool:
-        """Whether all that was said is settled, and all members have it."""
+        """Whether everybody is there, all that was said is settled, and all members have it."""
         world = self.world
+        for person in world.people:
+            if person is not world.repeater and not (person.ready and person.client.connected):
+                return False
+        if any(link.client.connected != link.server.connected for link in world.links):
+            return False
         if any(person.journal for person in (*world.publishers, world.repeater)):
             return False
-        return all(
-            (member.at(room) or 0) >= self.head(room)
-            or self.head(room) == 0
-            or (reading.start is None and not reading.got)
-            for member in world.members
-            for room, reading in member.readings.items()
-        ) and all(member.ready for member in world.members)
+        for member in world.members:
+            for room, reading in member.readings.items():
+                due = reading.start is not None or reading.got  # else it came to nothing new
+                if due and (member.at(room) or 0) < self.head(room):
+                    return False
+        return True
 
     def head(self, room: str) -> int:
         found = self.world.machine.server.house.rooms.get(room)
@@ -372,6 +400,8 @@ class Run:
             machine.start()
             acted = True
         for person in world.people:
+            if isinstance(person, Publisher):
+                person.look()
             if not person.alive:
                 person.start()
                 acted = True

@@ -15,7 +15,7 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 
 from tests.history import History, Outcome, Reading, Said
-from tests.simulation.clocks import ProcessClock, Time
+from tests.simulation.clocks import EPOCH, ProcessClock, Time
 from tests.simulation.links import End, Link
 from tests.simulation.machine import MEMORY, PLAIN, Machine
 from tests.simulation.people import Attempt, Member, Person, PlainPerson, Publisher
@@ -55,9 +55,11 @@ class World:
         self.publishers = [Publisher(self, f"p{n}") for n in range(2)]
         self.repeater = Repeater(self, "r")
         start, live = {"start": 1}, dict[str, int]()
+        since = {"since": EPOCH // 1000 + self.random.choice([0, 3000])}
+        late = self.random.choice([start, {"last": 3}, since])
         self.members = [
             Member(self, "m0", ["one", "two"], [start, live]),
-            Member(self, "m1", ["one", PLAIN], [self.random.choice([start, {"last": 3}]), start]),
+            Member(self, "m1", ["one", PLAIN], [late, start]),
             Member(self, "m2", [MEMORY, "two"], [live, start]),
         ]
         self.plain = [PlainPerson(self, f"q{n}") for n in range(2)]
