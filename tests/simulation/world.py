@@ -18,7 +18,10 @@ from tests.history import History, Outcome, Reading, Said
 from tests.simulation.clocks import EPOCH, ProcessClock, Time
 from tests.simulation.links import End, Link
 from tests.simulation.machine import MEMORY, PLAIN, Machine
-from tests.simulation.people import Attempt, Member, Person, PlainPerson, Publisher
+from tests.simulation.member import Member
+from tests.simulation.people import Attempt, Person
+from tests.simulation.plain import PlainPerson
+from tests.simulation.publisher import Publisher
 from tests.simulation.repeater import Repeater
 
 ROOMS = ("one", "two", PLAIN)
