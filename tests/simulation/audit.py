@@ -7,7 +7,6 @@ expired before, which the disk remembers; nobody is asked what he believes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -120,23 +119,14 @@ def _memory(world: World) -> None:
             history.said(room, said, outcome if here or outcome == "refused" else "unknown")
             if here and seq is not None:
                 history.numbers.setdefault(room, {})[said] = seq
-        for member in world.members:
-            whole = member.readings.get(MEMORY)
-            if whole is None:
-                continue
-            reading = Reading(member.name, room)
-            reading.missed = [pair for pair in whole.missed if pair[0] <= pair[1]]
-            reading.got = [entry for entry in whole.got if known.get(entry[0]) == entry[1]]
-            for begun, last in whole.missed:
-                if last < begun and kept[0][0] - 1 <= last <= kept[-1][0]:
-                    reading.start = last + 1  # another history: it goes on behind its newest
-            history.readings.append(reading)
+        for whole in world.memory_readings:
+            part = Reading(whole.member, room, missed=whole.missed)
+            part.got = [entry for entry in whole.got if known.get(entry[0]) == entry[1]]
+            if whole.start is not None and kept[0][0] <= whole.start <= kept[-1][0] + 1:
+                part.start = whole.start
+            history.readings.append(part)
     everywhere = {(seq, read(payload)) for log in world.in_memory.values() for seq, payload in log}
-    for member in world.members:
-        whole = member.readings.get(MEMORY)
-        for entry in whole.got if whole is not None else ():
+    for whole in world.memory_readings:
+        for entry in whole.got:
             if entry not in everywhere:
-                world.trouble(f"PHANTOM {member.name}: {entry} never was in {MEMORY}")
-
-
-__all__ = ["Auditor", "ProcessClock", "Random", "audit", "finish"]
+                world.trouble(f"PHANTOM {whole.member}: {entry} never was in {MEMORY}")

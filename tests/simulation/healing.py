@@ -33,9 +33,10 @@ class Healing:
         disk.full, disk.fail_sync, disk.die = False, 0, ""
         silent = [person.clock for person in (world.repeater, *world.plain)]
         for link in world.links:
-            link.frozen = False
+            link.frozen = link.lossy = False
             link.window = 1 << 16
-            if link.client.clock in silent and link.client.connected != link.server.connected:
+            deaf = not link.typed or link.client.clock in silent
+            if deaf and link.client.connected != link.server.connected:
                 for end in link.ends:
                     end.reset = end.connected  # by TCP's keep-alive: they have no heartbeat
         world.windows = [1 << 16]

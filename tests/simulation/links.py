@@ -212,7 +212,7 @@ class Link:
         self.ends = (self.client, self.server)
         self.powered = True
         """Whether the server's machine can answer for a process that is gone."""
-        self._typed = typed
+        self.typed = typed
         self._heard = FrameDecoder()
         self._first = True
 
@@ -241,5 +241,5 @@ class Link:
             for frame in self._heard.feed(data):
                 early = self._first and frame.payload.startswith(ERROR_PREFIX)
                 self._first = False  # an error before a first frame is told in a plain one
-                if bool(frame.words) != self._typed and not early:
+                if bool(frame.words) != self.typed and not early:
                     self.mixed = f"{frame.words} {frame.payload[:40]!r}"

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from tests.simulation.clocks import ProcessClock
-from tests.simulation.machine import MEMORY
 from twisted_msg.client import (
     Client,
     Gap,
     Joined,
     Parted,
     Presence,
-    Refused,
 )
-from twisted_msg.wire import ErrorCode
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -73,29 +70,19 @@ class Member(Person):
         self._hungry.clear()
 
     async def _read(self, client: Client, clock: ProcessClock, room: str) -> None:
-        try:
-            await self._read_on(client, clock, room)
-        except Refused as error:
-            # A process that is gone took its memory room along, and the wall's clock was set back.
-            if error.code != ErrorCode.BAD_ARGS or room != MEMORY:
-                raise
-            self.world.note("another history", self.name, room)
-            del self.places[room]
-            self.how[room] = {"start": 0}
-            await self._read_on(client, clock, room)
-
-    async def _read_on(self, client: Client, clock: ProcessClock, room: str) -> None:
-        reading = self.readings[room]
         at = self.at(room)
 
         def missed(gap: Gap) -> None:
             self.world.note("missed", self.name, room, gap.first, gap.last)
-            reading.missed.append((gap.first, gap.last))
             self.places[room] = gap.last
+            self.readings[room].missed.append((gap.first, gap.last))
+            if gap.last < gap.first:
+                self.world.trouble(f"GAP {self.name} finds another history in {room}")
 
         present = self.present[room] = set()
 
         def told(event: Presence) -> None:
+            self.world.note("told", self.name, *event)
             if isinstance(event, Joined):
                 present.add(event.name)
             elif isinstance(event, Parted):
@@ -123,12 +110,12 @@ class Member(Person):
             if not clock.alive:
                 return
             self.appetite -= 1
-            reading.got.append((message.seq, read(message.payload)))
+            self.readings[room].got.append((message.seq, read(message.payload)))
             self.places[room] = message.seq
             self.world.note("got", self.name, room, message.seq, message.payload[:12])
             if room in self.leaving:
                 self.leaving.discard(room)
                 self.world.counts["rooms left and entered again"] += 1
                 await messages.aclose()
-                await self._read_on(client, clock, room)
+                await self._read(client, clock, room)
                 return

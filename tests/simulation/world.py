@@ -51,6 +51,7 @@ class World:
         self.plain_readings: dict[str, list[Said]] = {}
         """What was heard on each connection of a plain peer."""
         self.in_memory: dict[int, list[tuple[int, bytes]]] = {}
+        self.memory_readings: list[Reading] = []
         self.memory_first: dict[int, int] = {}
         self.said_in_memory: dict[Said, tuple[Outcome, int | None]] = {}
         self.windows = [200, 4096, 60_000]
@@ -115,6 +116,8 @@ class World:
         reading = Reading(member, room, start)
         if room != MEMORY:
             self.history.readings.append(reading)
+        else:
+            self.memory_readings.append(reading)
         return reading
 
     # -- processes and connections -------------------------------------------
