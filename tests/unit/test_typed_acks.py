@@ -236,8 +236,11 @@ class FullDisk(StoredCase):
         said = ("PUB quick 2: heard", "PUB lobby 3: refused")
         self.begin_to_say(alice, *said)
         self.world.worker.pump()  # the disk is full, before the memory room's turn has ended
+        early = self.world.peer()
+        self.begin_to_say(early, f"HELLO {SECRET}")
         self.settle()
-        self.assert_ended(alice, by="ERR busy PUB")
+        self.assertEqual(early.frames()[0].words[2], "2")
+        self.assert_ended(alice)
         self.mended.restore()
         known = self.world.server.house.clients._clients[key_of(SECRET.removeprefix("client="))]
         self.assertEqual((known.mark.id, known.mark.received), (2, 2))  # type: ignore[union-attr]

@@ -27,7 +27,17 @@ class Publishing:
     store knows its client by.
     """
 
-    __slots__ = ("_house", "_line", "_pause", "_refuse", "_refused", "author", "key", "mark")
+    __slots__ = (
+        "_heard",
+        "_house",
+        "_line",
+        "_pause",
+        "_refuse",
+        "_refused",
+        "author",
+        "key",
+        "mark",
+    )
 
     def __init__(
         self, line: Line, house: House, pause: Pause, refuse: Callable[[ProtocolError], None]
@@ -38,6 +48,7 @@ class Publishing:
         self._pause = pause
         self._refuse = refuse
         self._refused = False
+        self._heard = 0  # the last id that went to a memory room, which turns nothing away
         self.author = Author(line.number, b"")
         self.mark = Mark()
         self.key: bytes | None = None
@@ -63,14 +74,13 @@ class Publishing:
         if number <= mark.id:
             return  # of several memory rooms, one that was later accepted first
         mark.id, mark.seq = number, seq
-        mark.received = max(mark.received, number)  # what stands behind it may be turned away
         outlet.owing = number < mark.received
         outlet.acknowledge((b"0 ACK %d %d" % (number, seq)).ljust(HEADER_SIZE))
 
     def turned_away(self) -> None:
         """What was published last could not be stored: it was never received."""
         self._refused = True
-        self.mark.received = self.mark.id
+        self.mark.received = max(self.mark.id, self._heard)
         self._line.hold()  # until then, lest the refusal of others lets it go on
         self._house.soon(self._turn_away)
 
@@ -118,6 +128,8 @@ class Publishing:
                 return
         seq = room.publish(self._line, self.author, payload)
         self.mark.received = number
+        if not room.durable:
+            self._heard = number
         self._line.outlet.owing = True
         room.owe(self, number, seq)
 
