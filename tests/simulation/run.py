@@ -74,9 +74,9 @@ class Run:
         for key, value in world.machine.disk.counts.items():
             world.counts[key] += value
         found = judge(world.history) if complete else []
-        return Outcome(
-            world.seed, world.digest, found, world.troubles, world.faults, list(world.trace),
-            world.counts,
+        return Outcome(  # copies: what is collected as garbage later is not of this run
+            world.seed, world.digest, found, list(world.troubles), list(world.faults),
+            list(world.trace), Counter(world.counts),
         )  # fmt: skip
 
 
