@@ -121,6 +121,7 @@ def judge(history: History) -> list[Fault]:
         faults += _repeated(reading.got, where)
         faults += _swapped(reading.got, where)
         faults += _gaps(reading, kept, where)
+        faults += _wrongly_missed(history, reading, kept, where)
         faults += _invented(history, reading.room, reading.got, where)
         faults += _absent(history, reading, kept, where)
     return sorted(faults, key=lambda fault: KINDS.index(fault.kind))
@@ -177,6 +178,20 @@ def _gaps(reading: Reading, kept: list[tuple[int, Said]], where: str) -> Iterabl
         told = seq in got or any(first <= seq <= last for first, last in reading.missed)
         if due and not told:
             yield Fault("GAP", where, f"never got {seq}, {said}")
+
+
+def _wrongly_missed(
+    history: History, reading: Reading, kept: list[tuple[int, Said]], where: str
+) -> Iterable[Fault]:
+    """Find what a member was told that it missed, though it is still kept, or though it came."""
+    first = history.first.get(reading.room, 1)
+    got = {seq for seq, _ in reading.got}
+    for begin, end in reading.missed:
+        for seq in sorted(each for each in got if begin <= each <= end):
+            yield Fault("GAP", where, f"was told that {seq} is missed, which it got")
+        for seq, said in kept:
+            if max(begin, first) <= seq <= end and seq not in got:
+                yield Fault("GAP", where, f"was told that {seq} is missed, and it is kept: {said}")
 
 
 def _invented(

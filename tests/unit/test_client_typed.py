@@ -175,6 +175,20 @@ class ConnectingTests(Case):
         self.failureResultOf(self.next(self.client.messages("lobby")), CannotConnect)
         self.failureResultOf(self.run_to(self.client.connect()), CannotConnect)
 
+    def test_turned_away_before_the_first_frame_it_comes_back(self) -> None:
+        connected = self.connect(None)
+        self.accept()
+        text = b"!ERROR! timeout a header was not finished within 30 s"
+        self.protocol.dataReceived(b"%-128d%b" % (len(text), text))
+        self.assertTrue(self.transport.disconnecting)
+        self.lose(ConnectionDone())
+        self.assertNoResult(connected)
+        self.assertIn("timeout: a header was not finished", self.told[0])
+        self.reactor.advance(1)
+        self.accept()
+        self.say(Welcome("alice", 0, {}))
+        self.successResultOf(connected)
+
     def test_attempts_are_counted_whatever_ends_them(self) -> None:
         connected = self.connect(3)
         self.refuse()

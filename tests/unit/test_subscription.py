@@ -89,6 +89,13 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual(self.again(core), Sub("lobby", start=13))
         self.assertEqual(self.seqs(core), [4, (5, 7)])
 
+    def test_presence_is_asked_for_again_also_before_it_was_let_in(self) -> None:
+        core = self.begin(None, None, None, True)
+        core.connected()
+        self.assertEqual(self.said, [Sub("lobby", presence=True)])
+        self.again(core)  # who asked WHO besides may have been answered before the loss
+        self.assertEqual(self.said, [Sub("lobby", presence=True), Who("lobby")])
+
     def test_presence_is_asked_for_again(self) -> None:
         core = self.joined(1, None, None, None, True)
         self.assertEqual(self.said, [Sub("lobby", presence=True)])

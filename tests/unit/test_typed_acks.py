@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from twisted_msg.log.store import StoreBroken, StoreFull
 from twisted_msg.rooms import registry
+from twisted_msg.session.clients import key_of
 
 
 class Acknowledgements:
@@ -221,6 +222,32 @@ class FullDisk(StoredCase):
         self.assertEqual(self.heard(again)[-1], "ACK 4 1")
         self.assertEqual(self.heard(member), ["MSG quick 1 alice: behind"])
         self.assertEqual(self.heard(bob)[1:], ["MSG @bob 1 alice: behind"])
+
+    def test_what_a_memory_room_took_before_the_refusal_is_received(self) -> None:
+        self.close_store()
+        self.world = self.begin(memory_room=["quick"])
+        member = self.peer("SUB quick")
+        alice = self.peer(f"HELLO {SECRET} name=alice")
+        bob = self.peer()
+        self.heard(member)
+        self.break_store(lambda: StoreFull("full"))
+        self.begin_to_say(bob, "PUB lobby 1: on its way to the disk")
+        self.world.turn()
+        said = ("PUB quick 2: heard", "PUB lobby 3: refused")
+        self.begin_to_say(alice, *said)
+        self.world.worker.pump()  # the disk is full, before the memory room's turn has ended
+        early = self.world.peer()
+        self.begin_to_say(early, f"HELLO {SECRET}")
+        self.settle()
+        self.assertEqual(early.frames()[0].words[2], "2")
+        self.assert_ended(alice)
+        self.mended.restore()
+        known = self.world.server.house.clients._clients[key_of(SECRET.removeprefix("client="))]
+        self.assertEqual((known.mark.id, known.mark.received), (2, 2))  # type: ignore[union-attr]
+        again = self.peer(f"HELLO {SECRET} name=alice")  # for whom the server would wait for ever
+        self.assertEqual(again.frames()[0].words[2], "2")
+        self.assertEqual(self.answers(again, *said)[-1], "ACK 3 2")
+        self.assertEqual(self.heard(member), ["MSG quick 1 alice: heard"])
 
     def test_no_room_any_more_for_what_waited_refuses_the_id(self) -> None:
         self.close_store()

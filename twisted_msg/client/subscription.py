@@ -113,6 +113,7 @@ class Subscription:
         self._until_end = until_end
         self._limit = unread_bytes
         self._size = 0
+        self._asked = False
         self._next: int | None = None  # the sequence to go on from, once it is known
         self._seen = -1  # the highest sequence that was kept
         self._last_head: int | None = None  # where it ends, with `until_end`
@@ -233,10 +234,14 @@ class Subscription:
 
     def _ask(self) -> None:
         """Ask to be let in, where it left off."""
-        if self._next is None:
-            self._say(self._request)
+        request = self._request
+        if self._next is not None:
+            request = Sub(self.room, start=self._next, presence=request.presence)
+        if self._asked:
+            self._come_back(request)
         else:
-            self._come_back(Sub(self.room, start=self._next, presence=self._request.presence))
+            self._asked = True
+            self._say(request)
 
     def _come_back(self, request: Sub) -> None:
         """Ask to be let in again, and who is there now: nobody told who came and went meanwhile."""

@@ -17,7 +17,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
-from twisted_msg.client.errors import ONLY_PLAIN, Disconnected, TimedOut, answered, refusal
+from twisted_msg.client.errors import (
+    ONLY_PLAIN,
+    PASSING,
+    Disconnected,
+    TimedOut,
+    answered,
+    refusal,
+)
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import Frame
 from twisted_msg.wire.errors import ENDING
@@ -94,8 +101,7 @@ class TypedConnection(ClientConnection):
 
     def frame_received(self, frame: Frame) -> None:
         """Answer what this floor answers, and hand on the rest."""
-        if not (frame.words or self._welcomed) and frame.payload.startswith(ERROR_PREFIX):
-            self._refused_early(frame.payload.removeprefix(ERROR_PREFIX))
+        if self._turned_away(frame):
             return
         reply = parse_reply(frame)
         if reply is None:
@@ -164,11 +170,20 @@ class TypedConnection(ClientConnection):
         if self._answers <= UNREAD_ANSWERS:
             self.write(Pong(asked.token).encode())
 
-    def _refused_early(self, text: bytes) -> None:
-        """Refused in a plain frame: the server did not know yet what kind of connection this is."""
-        told = refusal(text.decode(errors="backslashreplace"))
-        self.end(answered(told.code, told.reason, hello=True))
+    def _turned_away(self, frame: Frame) -> bool:
+        """Return whether the server wants no connection now.
+
+        Before the first frame is there, it does not know a typed one from a plain one, and so
+        tells every peer in a plain frame.
+        """
+        if self._welcomed or frame.words or not frame.payload.startswith(ERROR_PREFIX):
+            return False
+        error = refusal(frame.payload[len(ERROR_PREFIX) :].decode(errors="backslashreplace"))
+        if error.code not in PASSING:
+            return False  # it speaks in another way: whoever takes the frame says so
+        self.end(error)
         self.close()
+        return True
 
     def _server_goes(self, reason: str) -> None:
         """The server stops: let it, and read on, for it first flushes what it owes."""

@@ -24,7 +24,9 @@ class Publishing:
     store knows its client by.
     """
 
-    __slots__ = ("_house", "_line", "_pause", "_refuse", "_refused", "author", "key", "mark")
+    __slots__ = (
+        "_heard", "_house", "_line", "_pause", "_refuse", "_refused", "author", "key", "mark",
+    )  # fmt: skip
 
     def __init__(
         self, line: Line, house: House, pause: Pause, refuse: Callable[[ProtocolError], None]
@@ -35,6 +37,7 @@ class Publishing:
         self._pause = pause
         self._refuse = refuse
         self._refused = False
+        self._heard = 0  # the last id that went to a memory room, which turns nothing away
         self.author = Author(line.number, b"")
         self.mark = Mark()
         self.key: bytes | None = None
@@ -79,7 +82,7 @@ class Publishing:
     def turned_away(self) -> None:
         """What was published last could not be stored: it was never received."""
         self._refused = True
-        self.mark.received = self.mark.id
+        self.mark.received = max(self.mark.id, self._heard)
         self._line.hold()  # until then, lest the refusal of others lets it go on
         self._house.soon(self._turn_away)
 
@@ -130,6 +133,8 @@ class Publishing:
     def _received(self, room: Room, number: int, seq: int) -> None:
         """An id and all before it were received, the last as this number of the room."""
         self.mark.received = number
+        if not room.durable:
+            self._heard = number
         self._line.outlet.owing = True
         room.owe(self, number, seq)
 

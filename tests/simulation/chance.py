@@ -1,0 +1,165 @@
+"""What happens next, by chance: one act of many, or a mishap.
+
+Law of this file: all chance comes from the one source that it is given.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.simulation.machine import MEMORY, PLAIN
+from tests.simulation.mishaps import FAULTS, Mishaps
+from tests.simulation.publisher import Publisher
+from tests.simulation.world import ROOMS, World
+
+SIZES = (0, 0, 10, 100, 700, 3000)
+TOO_LARGE = 20_000
+"""Bytes of a message that the server refuses; see `Machine.start`."""
+
+SLOW = 0.15
+"""How many of the seeds have a slow store, so that much is on its way, and who comes back finds
+what it said before not yet stored."""
+
+PIECES = (1, 7, 100, 128, 500, 4096, 4096)
+
+ACTS = {
+    "deliver": 40, "flush": 25, "turn": 20, "work": 9, "report": 9, "answer": 8, "reset": 5,
+    "say": 9, "eat": 9, "wait": 4, "begin": 5, "move": 2,
+}  # fmt: skip
+
+
+class Chance(Mishaps):
+    """The scheduler: each seed has habits of its own."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        super().__init__(world, random)
+        # Each seed has faults of its own: with all of them at once nothing would get far.
+        names = [name for name in FAULTS if random.random() < 0.6]
+        self.fault_names = names
+        self.fault_weights = [FAULTS[name] for name in names]
+        self.fault_rate = random.choice([0.01, 0.02, 0.04]) if names else 0.0
+        self.act_names = list(ACTS)
+        self.act_weights = [ACTS[name] * random.choice([0.1, 0.3, 1, 1, 3]) for name in ACTS]
+        self.slow = random.random() < SLOW
+        if self.slow:
+            self.fault_names = ["half open", "takeover", "kill server", "full", "die at work"]
+            self.fault_weights = [8, 8, 3, 3, 3]
+            self.fault_rate = 0.03
+        self.pieces = random.choice([PIECES, (4096,), (1, 128, 1000)])
+
+    def step(self) -> None:
+        """Do one thing."""
+        random = self.random
+        if random.random() < self.fault_rate:
+            (name,) = random.choices(self.fault_names, self.fault_weights)
+            getattr(self, "fault_" + name.replace(" ", "_"))()
+            return
+        for _ in range(20):
+            (name,) = random.choices(self.act_names, self.act_weights)
+            if getattr(self, "do_" + name)():
+                return
+        self.do_wait()
+
+    def do_deliver(self) -> bool:
+        ends = self.world.readable()
+        if ends:
+            self.world.deliver(self.random.choice(ends), self.random.choice(self.pieces))
+        return bool(ends)
+
+    def do_flush(self) -> bool:
+        ends = self.world.writable()
+        if ends:
+            self.random.choice(ends).flush()
+        return bool(ends)
+
+    def do_turn(self) -> bool:
+        clocks = self.world.due()
+        if clocks:
+            self.random.choice(clocks).turn()
+        return bool(clocks)
+
+    def do_work(self) -> bool:
+        machine = self.world.machine
+        if machine.up and machine.worker.waiting:
+            if not (self.slow and machine.committing and self.random.random() < 0.85):
+                machine.work()
+            return True
+        return False
+
+    def do_report(self) -> bool:
+        machine = self.world.machine
+        if machine.up and machine.worker.finished:
+            machine.report()
+            return True
+        return False
+
+    def do_answer(self) -> bool:
+        attempts = self.world.attempts
+        if attempts:
+            self.world.answer(self.random.choice(attempts))
+            return True
+        return False
+
+    def do_reset(self) -> bool:
+        ends = self.world.resets()
+        if ends:
+            self.world.reset(self.random.choice(ends))
+        return bool(ends)
+
+    def do_say(self) -> bool:
+        random, world = self.random, self.world
+        speaker = random.choice(world.speakers)
+        for _ in range(random.choice([1, 1, 3, 8])):
+            if not speaker.can_say:
+                return False
+            plain = not speaker.typed
+            large = not plain and random.random() < 0.02
+            room = PLAIN if plain else random.choice((*ROOMS, MEMORY))
+            speaker.say(room, TOO_LARGE if large else random.choice(SIZES))
+        return True
+
+    def do_eat(self) -> bool:
+        self.random.choice(self.world.members).eat(self.random.choice([1, 5, 30]))
+        return True
+
+    def do_move(self) -> bool:
+        """Somebody leaves a room, or the server, and comes back."""
+        world, random = self.world, self.random
+        member = random.choice(world.members)
+        member.leaving.add(random.choice(list(member.how)))
+        publisher = random.choice(world.publishers)
+        if publisher.ready and random.random() < 0.1:
+            publisher.leave()
+        return True
+
+    def do_wait(self) -> bool:
+        world = self.world
+        until = world.next_time()
+        if until is not None and self.random.random() < 0.5:
+            world.time.now = max(world.time.now, until)
+        else:
+            world.time.now += self.random.choice([0.01, 0.3, 1.0, 2.5])
+        return True
+
+    def do_begin(self) -> bool:
+        """Start what is down."""
+        world, random = self.world, self.random
+        if not world.machine.up and random.random() < 0.7:
+            world.machine.start()
+            return True
+        for link in world.links:
+            if link.frozen and random.random() < 0.2:
+                link.frozen = False
+        if world.machine.disk.full and random.random() < 0.5:
+            world.machine.disk.full = False
+            return True
+        person = random.choice(world.people)
+        if isinstance(person, Publisher):
+            person.look()
+        if not person.alive:
+            person.start()
+            return True
+        if person is world.repeater and not world.repeater.line:
+            world.repeater.connect()
+            return True
+        return False

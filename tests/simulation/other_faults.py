@@ -1,0 +1,147 @@
+"""Faults of the store and of the client library.
+
+Law of this file: each undoes one protection and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tests.simulation.disk import Group, SimulatedStore
+from tests.simulation.machine import Machine
+from tests.simulation.planting import instead, planted
+from twisted_msg.client.outbox import Outbox
+from twisted_msg.client.subscription import Subscription
+from twisted_msg.log.piece import Piece
+from twisted_msg.log.store import Kept, Mark
+from twisted_msg.wire.requests import Sub
+
+
+def store(**names: Any) -> AbstractContextManager[None]:
+    """Have the machine use a store that does some things in another way."""
+    made = type("FaultyStore", (SimulatedStore,), names)
+    return instead(Machine, store_class=made)
+
+
+@planted
+def recovered_but_not_synced() -> Iterator[None]:
+    """What a crash left readable is served without a sync."""
+    with store(recover=lambda self: None):
+        yield
+
+
+@planted
+def marks_apart() -> Iterator[None]:
+    """How far a client has come is written in a transaction of its own, behind the messages."""
+
+    def commit(
+        self: SimulatedStore, pieces: Sequence[Piece], marks: Sequence[tuple[bytes, int, int]]
+    ) -> list[Kept]:
+        kept = SimulatedStore.commit(self, pieces, ())
+        self.store(Group(marks={key: Mark(*mark) for key, *mark in marks}))
+        return kept
+
+    with store(commit=commit):
+        yield
+
+
+@planted
+def marks_forgotten() -> Iterator[None]:
+    """A restarted server knows no client."""
+    with store(mark=lambda self, key: None):
+        yield
+
+
+@planted
+def numbers_given_twice() -> Iterator[None]:
+    """After a restart a room goes on behind what it still holds, and not behind what it gave."""
+
+    def open_(self: SimulatedStore) -> list[Kept]:
+        SimulatedStore.open(self)
+        for room, rows in self.rooms.items():
+            if not rows:
+                self.heads[room], self.firsts[room] = 0, 1
+        return [self.kept(room) for room in self.heads]
+
+    with store(open=open_):
+        yield
+
+
+@planted
+def marks_before_messages() -> Iterator[None]:
+    """How far a client has come is written before the messages, in a transaction of its own."""
+
+    def commit(
+        self: SimulatedStore, pieces: Sequence[Piece], marks: Sequence[tuple[bytes, int, int]]
+    ) -> list[Kept]:
+        self.store(Group(marks={key: Mark(*mark) for key, *mark in marks}))
+        return SimulatedStore.commit(self, pieces, ())
+
+    with store(commit=commit):
+        yield
+
+
+# -- the client --------------------------------------------------------------
+
+
+@planted
+def resume_off_by_one() -> Iterator[None]:
+    """A reader that comes back asks for one message too late."""
+
+    def come_back(self: Subscription, request: Sub) -> None:
+        if request.start is not None:
+            request = request._replace(start=request.start + 1)
+        original(self, request)
+
+    original = Subscription._come_back
+    with instead(Subscription, _come_back=come_back):
+        yield
+
+
+@planted
+def resume_one_too_early() -> Iterator[None]:
+    """A reader that comes back is handed its last message again."""
+
+    def lost(self: Subscription) -> None:
+        original(self)
+        if self._next is not None and self._next > 1:
+            self._next -= 1
+            self._seen -= 1
+
+    original = Subscription.lost
+    with instead(Subscription, lost=lost):
+        yield
+
+
+@planted
+def new_ids_on_retry() -> Iterator[None]:
+    """A client that comes back sends what is not acknowledged under new ids."""
+
+    def resume(self: Outbox[Any], last_id: int) -> list[Any]:
+        begun = self._begun
+        done = original(self, last_id)
+        if begun:
+            for batch in self._batches:
+                batch.first = self._next
+                self._next += len(batch.payloads)
+        return done
+
+    original = Outbox.resume
+    with instead(Outbox, resume=resume):
+        yield
+
+
+@planted
+def full_reader_goes_on_too_late() -> Iterator[None]:
+    """What comes between a reader's leaving, for too much is unread, and the answer is lost."""
+
+    def message(self: Subscription, reply: Any) -> None:
+        original(self, reply)
+        if self.phase.name == "LEAVING":
+            self._next = max(self._next or 0, reply.seq + 1)
+
+    original = Subscription.message
+    with instead(Subscription, message=message):
+        yield
