@@ -134,9 +134,13 @@ class Connection(FrameProtocol):
 
     def run_received(self, run: Run) -> bool:
         """Hand many frames to the session at once, if it takes them so."""
-        if self.session is None or self._pace is not None:
-            return False  # of messages that are counted none may be taken too many
-        return self.session.run_received(run)
+        pace, count = self._pace, len(run.payloads)
+        if pace is not None and not pace.allows(count):
+            return False  # one by one, and none too many
+        taken = self.session is not None and self.session.run_received(run)
+        if taken and pace is not None:
+            pace.count(count)
+        return taken
 
     def refused(self, error: ProtocolError) -> None:
         """Answer an error and end."""

@@ -99,6 +99,10 @@ class Pace:
             if self._messages.level < 0:
                 self._hold()
 
+    def allows(self, messages: int) -> bool:
+        """Return whether so many messages may come at once."""
+        return self._messages is None or self._messages.level >= messages
+
     def stop(self) -> None:
         """The connection is gone."""
         if self._pause is not None:

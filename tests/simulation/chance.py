@@ -109,13 +109,17 @@ class Chance(Mishaps):
     def do_say(self) -> bool:
         random, world = self.random, self.world
         speaker = random.choice(world.speakers)
-        for _ in range(random.choice([1, 1, 3, 8])):
+        alike = random.random() < 0.3  # a flood of one size to one room, which makes runs
+        times = random.choice([8, 20] if alike else [1, 1, 3, 8])
+        for first in (True, *[False] * (times - 1)):
             if not speaker.can_say:
                 return False
-            plain = not speaker.typed
-            large = not plain and random.random() < 0.02
-            room = PLAIN if plain else random.choice((*ROOMS, MEMORY))
-            speaker.say(room, TOO_LARGE if large else random.choice(SIZES))
+            if first or not alike:
+                plain = not speaker.typed
+                large = not (plain or alike) and random.random() < 0.02
+                room = PLAIN if plain else random.choice((*ROOMS, MEMORY))
+                size = TOO_LARGE if large else random.choice(SIZES)
+            speaker.say(room, size)
         return True
 
     def do_eat(self) -> bool:
