@@ -7,7 +7,6 @@ something, and an end comes after all that is owed.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -54,7 +53,7 @@ class Outlet:
         self._notices_size = 0
         self._ack = b""
         self._cursors: list[Cursor] | None = None
-        self._ready: deque[Cursor] | None = None
+        self._ready: list[Cursor] | None = None  # few, and a deque takes 600 bytes
         self._current: Cursor | None = None
         self._finish: Callable[[], None] | None = None
         self._last = b""
@@ -103,7 +102,7 @@ class Outlet:
             cursor.leave()
             return
         if self._cursors is None or self._ready is None:
-            self._cursors, self._ready = [], deque()
+            self._cursors, self._ready = [], []
         self._cursors = [each for each in self._cursors if not each.ended]
         self._cursors.append(cursor)
         self.wake(cursor)
@@ -209,7 +208,7 @@ class Outlet:
             return self._take_answers()
         ready = self._ready
         while ready:
-            cursor = ready.popleft()
+            cursor = ready.pop(0)
             cursor.queued = False  # before it takes, since that may lead to its being woken
             data = cursor.take()
             if data:
