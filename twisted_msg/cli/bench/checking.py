@@ -7,10 +7,10 @@ follow each other as they should, and one by one where they do not.  No Twisted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from operator import lt
 from typing import Final, NamedTuple
 
-from twisted_msg.cli.bench.messages import DIGITS, fill, message
+from twisted_msg.cli.bench.messages import DIGITS, Payloads, fill, message
 from twisted_msg.wire import parse_header
 from twisted_msg.wire.limits import HEADER_SIZE
 
@@ -44,6 +44,7 @@ class Reading:
         self._stride = HEADER_SIZE + size
         self._head = b"%d MSG %s " % (size, room.encode())
         self._fill = fill(size)
+        self._payloads = Payloads(size)
         self._together = FEWEST
         self._seq = 0
         self.backward = 0
@@ -58,10 +59,10 @@ class Reading:
         while end - start >= HEADER_SIZE:
             count = min(self._together, (end - start) // self._stride)
             if count >= FEWEST:
-                values = self._alike(data, start, count)
-                if values:
+                found = self._alike(data, start, count)
+                if found:
                     self._together = min(MOST, self._together * 4)
-                    yield from self._grouped(values, start)
+                    yield from found
                     start += count * self._stride
                     continue
                 self._together = FEWEST
@@ -72,51 +73,50 @@ class Reading:
                 yield run
                 start += run.stride
 
-    def _alike(self, data: bytes, start: int, count: int) -> list[int]:
-        """Return the numbers of so many messages of the load; none if they are anything else."""
+    def _alike(self, data: bytes, start: int, count: int) -> list[Run]:
+        """Return the runs that so many frames are, if they are messages of the load; else none.
+
+        Of their headers it is asked whether they rise, as texts; if they do, and the first and
+        the last begin alike, all between begin so, too.
+        """
         stride, head = self._stride, self._head
-        width = len(head)
-        last = start + (count - 1) * stride
-        places = range(start, start + count * stride, stride)
-        first_seq = data[start + width : start + HEADER_SIZE].partition(b" ")[0]
-        last_seq = data[last + width : last + HEADER_SIZE].partition(b" ")[0]
-        digits = len(first_seq)
-        if digits != len(last_seq) or not (first_seq.isdigit() and last_seq.isdigit()):
+        end = start + count * stride
+        first, last = (data[at : at + HEADER_SIZE] for at in (start, end - stride))
+        one, other = (header[len(head) :].partition(b" ")[0] for header in (first, last))
+        if not (first.startswith(head) and last.startswith(head) and len(one) == len(other)):
             return []
-        heads = [data[at : at + width] for at in places]
-        seqs = [data[at + width : at + width + digits] for at in places]
-        if heads.count(head) != count or int(first_seq) <= self._seq:
+        if not (one.isdigit() and other.isdigit()) or int(one) <= self._seq:
             return []
-        if not all(
-            one < other for one, other in pairwise(seqs)
-        ):  # as numbers: all have as many digits
+        width = len(head) + len(one)
+        heads = [data[at : at + width] for at in range(start, end, stride)]
+        if not all(map(lt, heads, heads[1:])):
             return []
-        if self._fill:
-            skip = HEADER_SIZE + DIGITS
-            if [data[at + skip : at + stride] for at in places].count(self._fill) != count:
-                return []
+        size = self._size
+        payloads = [data[at : at + size] for at in range(start + HEADER_SIZE, end, stride)]
         try:
-            values = [int(data[at + HEADER_SIZE : at + HEADER_SIZE + DIGITS]) for at in places]
+            begun = int(payloads[0][:DIGITS])
+            if b"".join(payloads) == self._payloads.take(begun, count):
+                found = [Run(start, stride, count, *message(begun))]
+            else:
+                found = self._grouped([int(each[:DIGITS]) for each in payloads], start)
+                if [each[DIGITS:] for each in payloads].count(self._fill) != count:
+                    return []
         except ValueError:
             return []
-        if message(min(values)).publisher < 0:
+        if any(run.publisher < 0 for run in found):
             return []
-        self._seq = int(last_seq)
-        return values
+        self._seq = int(other)
+        return found
 
-    def _grouped(self, values: Sequence[int], start: int) -> Iterator[Run]:
-        """Yield the runs that such messages are."""
-        count, first = len(values), values[0]
-        if values[-1] - first == count - 1 and values == list(range(first, first + count)):
-            yield Run(start, self._stride, count, *message(first))
-            return
-        begun = 0
-        for at in range(1, count + 1):
-            if at == count or values[at] != values[at - 1] + 1:
-                yield Run(
-                    start + begun * self._stride, self._stride, at - begun, *message(values[begun])
-                )
+    def _grouped(self, values: Sequence[int], start: int) -> list[Run]:
+        """Return the runs that messages with these numbers are."""
+        begun, stride, found = 0, self._stride, []
+        for at in range(1, len(values) + 1):
+            if at == len(values) or values[at] != values[at - 1] + 1:
+                which = message(values[begun])
+                found.append(Run(start + begun * stride, stride, at - begun, *which))
                 begun = at
+        return found
 
     def _one(self, data: bytes, start: int) -> Run | None:
         """Return the message at a place, or None if there is no whole one."""

@@ -174,7 +174,8 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            [f"{row[0]:<{wide[0]}}"] + [f"{cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True)]
+            [f"{row[0]:<{wide[0]}}"]
+            + [f"{cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True)]
         )
         for row in rows
     ]

@@ -17,7 +17,6 @@ from twisted.internet.task import deferLater
 
 from twisted_msg.cli.bench.figures import Figures, latency
 from twisted_msg.cli.bench.measures import Times
-from twisted_msg.cli.bench.messages import Frames
 from twisted_msg.cli.bench.pace import Pace
 from twisted_msg.cli.bench.plan import Plan
 from twisted_msg.cli.bench.tape import Follower, Tape
@@ -224,8 +223,7 @@ class Load:
                 due = partial(self._pace.due, number)
                 timing = Timing(self._acks, ids=ids, due=due, every=every)
             self._tape.sent[number] = timing.delivery
-            frames = Frames(plan.room, plan.size, number, ids=ids, publishers=plan.publishers)
-            each.begin(frames, plan.share(number), plan.in_flight, timing)
+            each.begin(number, plan, timing)
         if self._pace is not None:
             self._pace.begin()
         else:

@@ -7,6 +7,7 @@ frames of a publisher have one size, and differ in digits alone.  No Twisted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from twisted_msg.wire import encode_frame
@@ -29,7 +30,7 @@ BLOCK: Final = 256 * 1024
 BLOCKS: Final = 64 * 1024 * 1024
 """Bytes that the blocks of all publishers may take together."""
 
-_HOLE: Final = b"#"
+_HOLE: Final = "#"
 """Stands for the digits that are filled in; no frame has it elsewhere."""
 
 
@@ -56,37 +57,60 @@ def fill(size: int) -> bytes:
     return b"x" * (size - DIGITS)
 
 
-class Frames:
-    """The `PUB` frames of one publisher."""
+class Blocks:
+    """Texts of one size that hold numbers in a row, made by the block."""
 
-    def __init__(
-        self, room: str, size: int, publisher: int, *, ids: bool, publishers: int = 1
-    ) -> None:
-        """Take the room, the payload's size in bytes, and which of how many publishers it is."""
-        words = ("PUB", room, str(number(Message(publisher, 0)))) if ids else ("PUB", room)
-        self.size = len(encode_frame(bytes(size), words))
-        bound = min(BLOCK, BLOCKS // publishers)
-        self._digits = next((n for n in (3, 2, 1) if 10**n * self.size <= bound), 0)
-        self._count = 10**self._digits
-        self._hole = _HOLE * (DIGITS - self._digits)
-        frames = []
-        for last in range(self._count):
-            text = self._hole.decode() + (f"{last:0{self._digits}}" if self._digits else "")
-            words = ("PUB", room, text) if ids else ("PUB", room)
-            frames.append(encode_frame(text.encode() + fill(size), words))
-        self._template = b"".join(frames)
-        self._publisher = publisher
+    def __init__(self, make: Callable[[str], bytes], bound: int = BLOCK) -> None:
+        """Take what makes the text of a number, as its digits, and the bytes of a block at most."""
+        self.size = len(make(_HOLE * DIGITS))
+        digits = next((n for n in (3, 2, 1) if 10**n * self.size <= bound), 0)
+        self._count = 10**digits
+        hole = _HOLE * (DIGITS - digits)
+        ends = (f"{end:0{digits}}" if digits else "" for end in range(self._count))
+        self._template = b"".join(make(hole + end) for end in ends)
+        self._hole = hole.encode()
         self._made = -1
         self._block = b""
 
-    def take(self, place: int, most: int) -> tuple[bytes, int]:
-        """Return the frames from a place on, and how many they are: `most`, or a block's rest."""
-        block, start = divmod(place, self._count)
+    def some(self, value: int, most: int) -> tuple[bytes, int]:
+        """Return the texts of the numbers from one on, and how many: `most`, or a block's rest."""
+        block, start = divmod(value, self._count)
         if block != self._made:
-            value = number(Message(self._publisher, place)) // self._count
-            self._block = self._template.replace(self._hole, b"%d" % value)
+            self._block = self._template.replace(self._hole, b"%d" % block)
             self._made = block
         count = min(most, self._count - start)
         if count == self._count:
             return self._block, count
         return self._block[start * self.size : (start + count) * self.size], count
+
+    def take(self, value: int, count: int) -> bytes:
+        """Return the texts of so many numbers."""
+        parts = []
+        while count:
+            part, length = self.some(value, count)
+            parts.append(part)
+            value, count = value + length, count - length
+        return b"".join(parts)
+
+
+class Frames(Blocks):
+    """The `PUB` frames of one of so many publishers."""
+
+    def __init__(self, room: str, size: int, *, ids: bool, publishers: int = 1) -> None:
+        """Take the room, and the payload's size in bytes."""
+        rest = fill(size)
+
+        def frame(digits: str) -> bytes:
+            words = ("PUB", room, digits) if ids else ("PUB", room)
+            return encode_frame(digits.encode() + rest, words)
+
+        super().__init__(frame, min(BLOCK, BLOCKS // publishers))
+
+
+class Payloads(Blocks):
+    """The payloads alone."""
+
+    def __init__(self, size: int) -> None:
+        """Take their size in bytes."""
+        rest = fill(size)
+        super().__init__(lambda digits: digits.encode() + rest)

@@ -14,7 +14,7 @@ from twisted.internet import tcp, unix
 from twisted.internet.abstract import FileDescriptor
 from twisted.python.failure import Failure
 
-READ: Final = 256 * 1024
+READ: Final = 512 * 1024
 """Bytes that are read at once: a few pieces of a server's, where they have come."""
 
 _BUFFER: Final = bytearray(READ)  # one for all: what was read is looked at before the next read

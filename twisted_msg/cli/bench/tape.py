@@ -162,13 +162,18 @@ class Follower:
         Raises `ProtocolError` for what is no frame.
         """
         tape = self._tape
-        own = b""
-        self.heard += len(data)
-        if self._rest or self.alone or not tape.data.startswith(data, self.at - tape.start):
-            own = self._beside(data)
+        own, rest, size = b"", self._rest, len(data)
+        self.heard += size
+        if self._count is None and tape.data.startswith(data, self.at - tape.start + len(rest)):
+            if rest and not tape.data.startswith(rest, self.at - tape.start):
+                own = self._beside(data)
+            else:
+                self.at += size + len(rest)
+                if rest:
+                    self._rest, self._need = bytearray(), 0
         else:
-            self.at += len(data)
-        if not self.alone:
+            own = self._beside(data)
+        if self._count is None:
             marks, at = tape.marks, self.mark - tape.marked
             while at < len(marks) and marks[at][0] <= self.at:
                 tape.times.add(now - marks[at][1])
@@ -217,8 +222,9 @@ class Follower:
             self.at += taken
             return taken
         known = data[: tape.end - self.at]
-        alike = _alike(tape.data, self.at - tape.start, known)
-        if alike < len(known):
+        alike = len(known)
+        if not tape.data.startswith(known, self.at - tape.start):
+            alike = _alike(tape.data, self.at - tape.start, known)
             begun = tape.frame(self.at + alike)
             alike = begun - self.at
             if alike < 0 or (alike == 0 and _is_message(data, tape.room)):

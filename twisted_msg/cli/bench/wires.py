@@ -15,10 +15,11 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_msg.cli.bench.timing import Timing
-from twisted_msg.cli.bench.messages import Frames, message
+from twisted_msg.cli.bench.messages import Frames, Message, message, number
+from twisted_msg.cli.bench.plan import Plan
 from twisted_msg.cli.bench.straight import Straight, straight
 from twisted_msg.cli.bench.tape import Follower
+from twisted_msg.cli.bench.timing import Timing
 from twisted_msg.client.errors import ClientError, Disconnected, answered
 from twisted_msg.client.typed import TypedConnection, TypedFactory
 from twisted_msg.wire import Frame, ProtocolError, Stage
@@ -97,18 +98,14 @@ class Publisher(TypedConnection):
         self._allowed = 0
         self._ids = self._begun = self._full = False
 
-    def begin(
-        self, frames: Frames, share: int | None, in_flight: int | None, timing: Timing
-    ) -> None:
-        """Take what to send; nothing is sent before it is allowed.
-
-        `share` is how many messages it sends in all (None: no end), of which at most
-        `in_flight` are unacknowledged (None: they have no ids).
-        """
-        self._frames = frames
+    def begin(self, publisher: int, plan: Plan, timing: Timing) -> None:
+        """Take which publisher this is, and of what; nothing is sent before it is allowed."""
+        self._first = number(Message(publisher, 0))
+        self._ids = plan.in_flight is not None
+        self._frames = Frames(plan.room, plan.size, ids=self._ids, publishers=plan.publishers)
+        share = plan.share(publisher)
         self._share = UNBOUNDED if share is None else share
-        self._in_flight = UNBOUNDED if in_flight is None else in_flight
-        self._ids = in_flight is not None
+        self._in_flight = UNBOUNDED if plan.in_flight is None else plan.in_flight
         self._timing = timing
         self._begun = True
         self.transport.registerProducer(self, True)
@@ -124,7 +121,7 @@ class Publisher(TypedConnection):
             most = min(self._allowed, self.acknowledged + self._in_flight) - self.sent
             if most <= 0:
                 return
-            data, count = self._frames.take(self.sent, most)
+            data, count = self._frames.some(self._first + self.sent, most)
             self._timing.going(self.sent, count, self._clock.seconds())
             self.sent += count
             self.transport.write(data)
@@ -242,7 +239,8 @@ class Member(TypedConnection):
             self.stop_receiving()
             self.refused(error)
         else:
-            super().dataReceived(own)
+            if own:  # else this is one of very many reads; its server answers when it is asked
+                super().dataReceived(own)
 
     def _missed(self, missed: Missed) -> None:
         if self._follower is not None:
