@@ -17,6 +17,10 @@ EARLY: Final = 0.002
 system wakes a program a millisecond late."""
 
 
+AT_ONCE: Final = 1e-6
+"""Seconds that are over by the reactor's next turn; with none, a test's clock would never rest."""
+
+
 class Pace:
     """Allows publishers their messages, taking turns, each at its instant."""
 
@@ -53,7 +57,7 @@ class Pace:
             self.late.add(now - (self._begun + self._allowed / self._rate))
             self._allow(due)
         wait = self._begun + self._allowed / self._rate - self._clock.seconds() - EARLY
-        self._call = self._clock.callLater(max(0.0, wait), self._turn)
+        self._call = self._clock.callLater(max(AT_ONCE, wait), self._turn)
 
     def _allow(self, due: int) -> None:
         """Allow all messages up to this number, counted over all publishers."""
