@@ -79,8 +79,8 @@ class Load:
     async def connect(self) -> None:
         """Make all connections, and have the members join.
 
-        Raises `InUse` if others publish in the room, `ValueError` for an address that cannot be
-        connected to, and `ClientError`.
+        Raises `InUse` if others publish in the room, `BadAddress` for an address that cannot
+        be connected to, and `ClientError`.
         """
         plan = self._plan
         await self._all([partial(self._welcomed, Publisher, self._publishers)] * plan.publishers)
@@ -166,8 +166,9 @@ class Load:
         common = self._common
         hello = Hello(common.name, token=common.token)
         wires = Wires(self._reactor, hello, kind, self._failed)
+        where_to = endpoint(self._reactor, common.server)
         try:
-            connection = await endpoint(self._reactor, common.server).connect(wires)
+            connection = await where_to.connect(wires)
         except Exception as error:
             raise cannot_connect(common.server, error) from None
         where.append(connection)

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 from twisted.internet.defer import CancelledError
 
+from twisted_msg.addresses import BadAddress
 from twisted_msg.cli.bench.figures import as_object, as_table
 from twisted_msg.cli.bench.load import Load
 from twisted_msg.cli.bench.plan import Plan
@@ -38,7 +39,7 @@ async def bench(
     try:
         await load.connect()
         await whichever(load.work(), progress.show(lambda: bar(*load.how_far())))
-    except ValueError as error:
+    except BadAddress as error:
         raise UsageError(f"--server {common.server}: {error}") from None
     except (ClientError, CancelledError):
         if load.begun:
