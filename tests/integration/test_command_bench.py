@@ -69,7 +69,6 @@ def test_a_table_for_people(server: ServerProcess) -> None:
 def test_ctrl_c(server: ServerProcess, begin: Callable[..., subprocess.Popen[bytes]]) -> None:
     """What was measured so far is told, and nobody is left in the room."""
     listener = begin("recv", "bench", "--count", "1")
-    # whether it listens is not told, so it is seen by its name in the list
     while members_of(server) != [b"1"]:
         pass
     process = begin("bench", "--duration", "60", "--rate", "100", "--json")

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_msg.cli.bench.measures import Times
 from twisted_msg.cli.bench.pace import AT_ONCE, EARLY, Pace
 from twisted_msg.cli.bench.timing import Timing
+
+settings.register_profile("unit", derandomize=True, deadline=None, database=None)
+settings.load_profile("unit")
 
 
 class TimesTests(SynchronousTestCase):

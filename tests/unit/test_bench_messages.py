@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +19,9 @@ from twisted_msg.cli.bench.messages import (
 )
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.requests import Pub, parse_request
+
+settings.register_profile("unit", derandomize=True, deadline=None, database=None)
+settings.load_profile("unit")
 
 SIZES = st.sampled_from((DIGITS, DIGITS + 1, 100, 1024, 4000, 40_000, BLOCK))
 
