@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.test_cli_recv import FakeOutput
 from tests.unit.world import Pipe, World
 from twisted_msg.addresses import BadAddress
-from twisted_msg.cli.bench import load as loading
+from twisted_msg.cli.bench import crowd as gathering
 from twisted_msg.cli.bench import running
 from twisted_msg.cli.bench.plan import Plan
 from twisted_msg.cli.exits import Exit, InUse, UsageError
@@ -86,7 +86,7 @@ class LoadTests(SynchronousTestCase):
         self.begin(memory_room=["*"])
         self.output = FakeOutput()
         self.patch(running, "Output", lambda _: self.output)
-        self.patch(loading, "endpoint", lambda *_: self)
+        self.patch(gathering, "endpoint", lambda *_: self)
         self.changes: dict[int, Callable[[bytes], bytes]] = {}
 
     def begin(self, **options: Any) -> None:
@@ -352,7 +352,7 @@ class LoadTests(SynchronousTestCase):
         def bad(*_: Any) -> Any:
             raise BadAddress("'x' is no address")
 
-        self.patch(loading, "endpoint", bad)
+        self.patch(gathering, "endpoint", bad)
         self.bench()
         self.assertIn("'x' is no address", str(self.failureResultOf(self.done, UsageError).value))
 

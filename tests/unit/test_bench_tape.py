@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg.cli.bench import tape as module
 from twisted_msg.cli.bench.checking import MOST, Count, Reading, Run
+from twisted_msg.cli.bench.follower import Follower
 from twisted_msg.cli.bench.messages import DIGITS, Message, number
-from twisted_msg.cli.bench.tape import Follower, Tape
+from twisted_msg.cli.bench.tape import Tape
 from twisted_msg.wire import ProtocolError
 from twisted_msg.wire.replies import Missed, Msg, Ping, Subbed
 

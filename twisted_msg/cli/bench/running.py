@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 from twisted.internet.defer import CancelledError
 
 from twisted_msg.addresses import BadAddress
+from twisted_msg.cli.bench.crowd import Crowd
 from twisted_msg.cli.bench.figures import as_object, as_table
 from twisted_msg.cli.bench.load import Load
 from twisted_msg.cli.bench.plan import Plan
@@ -34,22 +35,23 @@ async def bench(
     `terminal` is where to show how far it is, None nowhere.  Raises `UsageError` for what
     cannot be connected to, `InUse` if others publish in the room, and `ClientError`.
     """
-    load = Load(reactor, common, plan)
+    crowd = Crowd(reactor, common, plan)
+    load = Load(reactor, crowd, plan)
     progress = Progress(reactor, terminal)
     try:
-        await load.connect()
+        await crowd.come()
         await whichever(load.work(), progress.show(lambda: bar(*load.how_far())))
     except BadAddress as error:
         raise UsageError(f"--server {common.server}: {error}") from None
     except (ClientError, CancelledError):
         if load.begun:
             progress.clear()
-            await _write(reactor, common, load, plan, json)
+            await _write(reactor, json, load, plan, common, crowd)
         raise
     finally:
         progress.clear()
-        await load.leave()
-    await _write(reactor, common, load, plan, json)
+        await crowd.leave()
+    await _write(reactor, json, load, plan, common, crowd)
     return Exit.DONE if load.figures().good else Exit.GAP
 
 
@@ -59,9 +61,11 @@ def bar(part: float, sent: int, a_second: float) -> str:
     return f"[{'#' * done}{'.' * (WIDTH - done)}] {part:4.0%}  {sent:,} messages, {a_second:,.0f}/s"
 
 
-async def _write(reactor: Any, common: Common, load: Load, plan: Plan, json: bool) -> None:
+async def _write(
+    reactor: Any, json: bool, load: Load, plan: Plan, common: Common, crowd: Crowd
+) -> None:
     """Write what was measured so far."""
-    given = (load.figures(), plan, common.server, load.server)
+    given = (load.figures(), plan, common.server, crowd.server)
     output = Output(reactor)
     await output.put(json_row(as_object(*given)) if json else as_table(*given).encode())
     await output.finish()

@@ -15,10 +15,10 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_msg.cli.bench.follower import Follower
 from twisted_msg.cli.bench.messages import Frames, Message, message, number
 from twisted_msg.cli.bench.plan import Plan
 from twisted_msg.cli.bench.straight import Straight, straight
-from twisted_msg.cli.bench.tape import Follower
 from twisted_msg.cli.bench.timing import Timing
 from twisted_msg.client.errors import ClientError, Disconnected, answered
 from twisted_msg.client.typed import TypedConnection, TypedFactory
@@ -44,7 +44,13 @@ class Wires(TypedFactory):
     ) -> None:
         """Take the clock, how to introduce oneself, what to build, and whom to tell of an error."""
         super().__init__(
-            clock, hello, made=self._made, replied=self._replied, rested=_nothing, lost=self._lost
+            clock,
+            hello,
+            made=self._made,
+            replied=self._replied,
+            rested=_nothing,
+            drained=_nothing,
+            lost=self._lost,
         )
         self.welcome: Deferred[Welcome] = Deferred()
         self.live: Deferred[Live] = Deferred()
@@ -95,8 +101,8 @@ class Publisher(TypedConnection):
         """Whether everything that was sent is known to have been processed."""
         self.last = 0.0
         """When something was last acknowledged."""
-        self._allowed = 0
-        self._ids = self._begun = self._full = False
+        self._allowed = self._share = self._in_flight = 0
+        self._ids = False
 
     def begin(self, publisher: int, plan: Plan, timing: Timing) -> None:
         """Take which publisher this is, and of what; nothing is sent before it is allowed."""
@@ -107,8 +113,6 @@ class Publisher(TypedConnection):
         self._share = UNBOUNDED if share is None else share
         self._in_flight = UNBOUNDED if plan.in_flight is None else plan.in_flight
         self._timing = timing
-        self._begun = True
-        self.transport.registerProducer(self, True)
 
     def allow(self, count: int = UNBOUNDED) -> None:
         """Send until so many messages are sent in all, and no more than this one's share."""
@@ -117,7 +121,7 @@ class Publisher(TypedConnection):
 
     def push(self) -> None:
         """Send what may be sent."""
-        while not self._full:
+        while not self.full:
             most = min(self._allowed, self.acknowledged + self._in_flight) - self.sent
             if most <= 0:
                 return
@@ -129,9 +133,6 @@ class Publisher(TypedConnection):
     def stop(self) -> None:
         """Send no more messages."""
         self._allowed = 0
-        if self._begun:
-            self._begun = False
-            self.transport.unregisterProducer()
 
     def ask(self) -> None:
         """Ask whether everything that was sent is processed."""
@@ -145,7 +146,7 @@ class Publisher(TypedConnection):
     @property
     def owed(self) -> bool:
         """Whether the other side has not taken, or not acknowledged, what was sent."""
-        return self._full or (self._ids and self.acknowledged < self.sent)
+        return self.full or (self._ids and self.acknowledged < self.sent)
 
     @property
     def settled(self) -> bool:
@@ -154,18 +155,10 @@ class Publisher(TypedConnection):
 
     # -- for the transport -----------------------------------------------------
 
-    def pauseProducing(self) -> None:
-        """Enough waits to be taken."""
-        self._full = True
-
     def resumeProducing(self) -> None:
         """All of it was taken."""
-        self._full = False
+        super().resumeProducing()
         self.push()
-
-    def stopProducing(self) -> None:
-        """The connection is gone."""
-        self._full = True
 
     def frame_received(self, frame: Frame) -> None:
         """Count acknowledgements, and leave the rest to the client library."""
