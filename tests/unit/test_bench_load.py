@@ -326,6 +326,22 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("acknowledged nothing for 2 s, and 1 of 1 publishers", str(error))
         self.assertFalse(self.told()["complete"])
 
+    def test_a_load_that_outlasts_heartbeats(self) -> None:
+        """The server asks members whether they are there, between messages, and is answered."""
+        asked = 0
+
+        def look(data: bytes) -> bytes:
+            nonlocal asked
+            asked += data.count(b"0 PING ")
+            return data
+
+        self.changes = dict.fromkeys((1, 2, 3), look)
+        self.bench(members=3, rate=2.0, duration=70.0)
+        self.run_on(80, step=0.1)
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertGreaterEqual(asked, 3)
+        self.assertTrue(self.told()["check"]["ok"])
+
     def test_what_the_server_refuses(self) -> None:
         self.begin(max_payload="100")
         self.bench(size=101, count=1)

@@ -14,7 +14,6 @@ from twisted_msg.cli import main as command
 from twisted_msg.cli import running
 from twisted_msg.cli.bench import running as work
 from twisted_msg.cli.bench.plan import Plan, on_this_machine
-from twisted_msg.cli.bench.straight import straight
 from twisted_msg.cli.exits import Exit
 
 
@@ -106,6 +105,3 @@ class VerbTests(SynchronousTestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(300, had[1]), had[1]))
         self.asked_for("--members", "150")
         self.assertGreater(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 300)
-
-    def test_only_sockets_are_read_straight(self) -> None:
-        self.assertIsNone(straight(None, object(), lambda data: None))

@@ -163,7 +163,7 @@ class Publisher(TypedConnection):
     def frame_received(self, frame: Frame) -> None:
         """Count acknowledgements, and leave the rest to the client library."""
         words = frame.words
-        if len(words) > 2 and words[0] == "ACK":
+        if len(words) > 2 and words[0] == "ACK" and words[1].isdigit():
             self._acknowledge(int(words[1]))
         elif words == ("PONG", _END):
             self.confirmed = True
