@@ -26,7 +26,7 @@ from twisted_msg.client import CannotConnect, Disconnected, Refused, TimedOut
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import KEEP_ALL
 from twisted_msg.wire import encode_frame
-from twisted_msg.wire.replies import Missed
+from twisted_msg.wire.replies import Missed, Msg
 
 COMMON = Common("unix:/server", None, 128, b"", quiet=False, verbose=False)
 
@@ -287,6 +287,20 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("choose another room", str(self.failureResultOf(self.done, InUse).value))
         self.assertTrue(all(wire.gone for wire in self.wires))
         self.assertEqual(self.output.data, b"")
+
+    def test_a_message_of_others_that_comes_too_early(self) -> None:
+        """Whole or in part, before or behind the answer, it would put members out of step."""
+        early = Msg("hall", 7, "bob", 1, b"hello").encode()
+        for change in (
+            lambda data: data + early if b"LIVE" in data else data,
+            lambda data: early + data if b"LIVE" in data else data,
+            lambda data: data + early[:100] if b"LIVE" in data else data,
+        ):
+            self.begin(memory_room=["*"])
+            self.changes = {1: change}
+            self.bench(count=1)
+            self.run_on(5)
+            self.failureResultOf(self.done, InUse)
 
     def test_ctrl_c(self) -> None:
         self.bench(rate=100.0, duration=100.0)
