@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.task import deferLater
 
 from twisted_msg.cli.bench.follower import Follower
 from twisted_msg.cli.bench.plan import Plan
@@ -69,6 +70,7 @@ class Crowd:
                 f"messages of {plan.size} bytes are over this server's limit of {limit}",
             )
         lives = await _all([partial(self._joined, each) for each in self.members])
+        await deferLater(self._reactor, 0)  # what came together with the last answer is read then
         disturbed = self.tape.end or any(each.disturbed for each in self.members)
         if disturbed or len({live.head for live in lives}) > 1:
             raise InUse(f"others publish in {plan.room} now: choose another room")

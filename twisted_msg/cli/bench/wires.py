@@ -199,13 +199,12 @@ class Member(TypedConnection):
 
     @property
     def disturbed(self) -> bool:
-        """Whether messages came before this member was followed."""
-        return self._wires.disturbed
+        """Whether messages, or a part of one, came before this member was followed."""
+        return self._wires.disturbed or self.decoder.stage is not Stage.BETWEEN
 
     def follow(self, follower: Follower, reactor: Any) -> None:
         """Hand what comes to a follower from now on."""
         self._follower = follower
-        self._wires.disturbed |= self.decoder.stage is not Stage.BETWEEN
         self._straight = straight(reactor, self.transport, self._take_straight)
 
     def dataReceived(self, data: bytes) -> None:
