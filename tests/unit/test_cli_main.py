@@ -17,7 +17,7 @@ from twisted_msg.cli.options import TOKEN_LIMIT, count, place, read_common, seco
 HELP_WITHOUT_TWISTED = """
 import sys
 from twisted_msg.cli.main import main
-VERBS = ("send", "recv", "chat", "who", "rooms", "ping", "serve")
+VERBS = ("send", "recv", "chat", "who", "rooms", "ping", "bench", "serve")
 for words in ("--help", "sned", *(f"{verb} -h" for verb in VERBS)):
     try:
         main(words.split())
@@ -118,6 +118,19 @@ class ParserTests(SynchronousTestCase):
             (("who", "lobby", "--plain"), "who needs typed frames"),
             (("rooms", "--disconnect-message", "x"), "rooms needs typed frames"),
             (("ping", "--header-size", "64"), "ping needs typed frames"),
+            (("bench", "--plain"), "bench needs typed frames"),
+            (("bench", "the builds"), "a room's name"),
+            (("bench", "--size", "15"), "at least 16 bytes, not 15"),
+            (("bench", "--size", "big"), "a size is"),
+            (("bench", "--rate", "-1"), "--rate"),
+            (("bench", "--rate", "fast"), "above 0"),
+            (("bench", "--members", "x"), "whole number from 0"),
+            (("bench", "--publishers", "0"), "whole number from 1"),
+            (("bench", "--publishers", "90001"), "at most 90,000"),
+            (("bench", "--members", "999999999"), "open files"),
+            (("bench", "--count", "1", "--duration", "2"), "not allowed with"),
+            (("bench", "--no-ids", "--in-flight", "2"), "not allowed with"),
+            (("bench", "--server", "example.com"), "say --remote"),
             (("send", "lobby", "x", "--whole"), "--whole"),
             (("--server", "nonsense/", "send", "lobby", "x"), "HOST:PORT"),
             (("--name", "a b", "send", "lobby", "x"), "--name"),
