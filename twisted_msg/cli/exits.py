@@ -25,7 +25,7 @@ class Exit(IntEnum):
     TIMED_OUT = 6
     """Timed out: nothing received, or no confirmation in time."""
     GAP = 7
-    """History has a gap."""
+    """History has a gap; with `bench`, what members got is not what was sent."""
     TRY_AGAIN = 75
     """Try again later: the server is stopping or busy (EX_TEMPFAIL of sysexits.h)."""
     INTERRUPTED = 130
