@@ -11,13 +11,18 @@ import socket
 from time import perf_counter as clock
 from typing import Any
 
-from bench.counting import Counter, Wrong
+from bench.counting import Counter, Delivery, Wrong
 from bench.load import DRAIN, Look, Measured
 from bench.sockets import BUFFER, KEPT, READ, VIEW, Connection, Publisher
 
 
 def one_by_one(
-    publisher: Publisher, member: Connection, length: int, count: int, look: Look, warm: int = 300
+    publisher: Publisher,
+    member: Connection,
+    delivery: Delivery,
+    count: int,
+    look: Look,
+    warm: int = 300,
 ) -> Measured:
     """Send a message, spin until its delivery is whole, `count` times; take each one's time."""
     times: list[float] = []
@@ -30,19 +35,21 @@ def one_by_one(
             first, before = clock(), look()
         begun = clock()
         publisher.send(1)
-        left = length
-        while left > 0:
+        heard = b""
+        while len(heard) < delivery.length:
             if waiting.poll(0):
-                came = member.socket.recv_into(BUFFER, left)
-                if not came:
+                data = member.socket.recv(READ)
+                if not data:
                     raise Wrong("the server closed the member")
-                left -= came
-                if member.kept is not None and len(member.kept) < KEPT:
-                    member.kept += VIEW[:came]
+                heard += data
+                if delivery.noise and delivery.noise in heard:
+                    heard = heard.replace(delivery.noise, b"")
             elif clock() > over:
                 raise Wrong(f"message {number} was not delivered")
         if number >= warm:
             times.append(clock() - begun)
+        if member.kept is not None and len(member.kept) < KEPT:
+            member.kept += heard
     last = clock()
     return Measured(last - first, count, (before, look()), 0.0, warm + count, times)
 

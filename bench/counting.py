@@ -74,10 +74,14 @@ def payload(publisher: int, number: int, size: int) -> bytes:
 
 
 class Delivery(NamedTuple):
-    """One delivery on the wire: its `length` in bytes, and where in it the payload begins."""
+    """One delivery on the wire: its `length` in bytes, and where in it the payload begins.
+
+    `noise` is what the server may put between deliveries.
+    """
 
     length: int
     offset: int
+    noise: bytes = b""
 
 
 def check(stream: bytes, delivery: Delivery, size: int) -> int:
@@ -86,6 +90,8 @@ def check(stream: bytes, delivery: Delivery, size: int) -> int:
     Each publisher's messages must be there in order, none left out and none twice, unaltered
     to the last byte.  Raises `Wrong` at the first one that is not.
     """
+    if delivery.noise:
+        stream = stream.replace(delivery.noise, b"")
     last: dict[int, int] = {}
     count = len(stream) // delivery.length
     for index in range(count):

@@ -28,7 +28,7 @@ GREY = "#7d8590"
 
 COLOURS = {
     "tcpmsg": "#2f81f7", "tcpmsg-plain": "#8ab8fb", "tcpmsg-durable": "#2f81f7",
-    "nats": "#2da44e", "jetstream": "#8bd3a0", "jetstream-always": "#2da44e",
+    "nats": "#2da44e", "jetstream": "#8bd3a0", "jetstream-always": "#1a7f9c",
     "mosquitto": "#d29922", "twisted-int32": "#bf6bd6",
 }  # fmt: skip
 
@@ -73,7 +73,7 @@ def _ratios(found: dict[str, Any], ours: str, file: Path) -> None:
         for peer, ratio in bars:
             axes.barh(at, ratio - 1, left=1, height=0.8, color=COLOURS[peer])
             axes.annotate(
-                f"{ratio:.1f} x" if ratio >= 1 else f"{ratio:.2f} x", (ratio, at),
+                f"{tables.digits(ratio)} x", (ratio, at),
                 xytext=(4 if ratio >= 1 else -4, 0), textcoords="offset points", va="center",
                 ha="left" if ratio >= 1 else "right", fontsize=8,
             )  # fmt: skip
@@ -131,9 +131,15 @@ def _panel(axes: Axes, sweep: dict[str, Any], key: str, label: str) -> None:
     axes.set_title(label)
     axes.set_xlabel(sweep["axis"])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(lambda value, _: tables.number(value))
-    axes.xaxis.set_major_formatter(lambda value, _: tables.number(value))
+    axes.yaxis.set_major_formatter(lambda value, _: _tick(value))
+    axes.xaxis.set_major_formatter(lambda value, _: _tick(value))
     axes.grid(color=GREY, alpha=0.25)
+
+
+def _tick(value: float) -> str:
+    """Return a power of ten, or what a limit of an axis is, as short as can be."""
+    factor, prefix = next((each for each in tables.PREFIXES if value >= each[0]), (1.0, ""))
+    return f"{value / factor:g}{prefix}"
 
 
 def _save(figure: Figure, file: Path) -> None:

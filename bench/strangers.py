@@ -86,7 +86,7 @@ class Nats(Peer):
     def delivery(self, size: int) -> Delivery:
         """See `Peer`."""
         head = len(b"MSG s 1 %d\r\n" % size)
-        return Delivery(head + size + 2, head)
+        return Delivery(head + size + 2, head, b"PING\r\n")
 
 
 class JetStream(Nats):

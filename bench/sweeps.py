@@ -78,9 +78,9 @@ def connections(count: int, cores: Cores, terms: Terms) -> Point:
         resting = (server.look().seconds - quiet.seconds) / terms.seconds
         (listening,) = member(peer, server)
         talking = publisher(peer, server, 16)
-        length = peer.delivery(16).length
+        delivery = peer.delivery(16)
         number = min(terms.round_trips, int(terms.seconds * 5000))
-        measured = answered.one_by_one(talking, listening, length, number, server.look)
+        measured = answered.one_by_one(talking, listening, delivery, number, server.look)
         for connection in (*waiting, listening, talking.connection):
             connection.close()
         return measured.figures | looks(measured) | {"each": each, "resting": resting * 100}

@@ -22,11 +22,12 @@ def number(value: float, unit: str = "") -> str:
     size = abs(value)
     for factor, prefix in PREFIXES:
         if size >= factor * 0.9995:
-            return f"{_digits(value / factor)}{prefix}{unit}"
-    return f"{_digits(value)} {unit}".strip()
+            return f"{digits(value / factor)}{prefix}{unit}"
+    return f"{digits(value)} {unit}".strip()
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
+    """Return a number without a prefix, with three digits unless it is large."""
     size = abs(value)
     return f"{value:.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
 
@@ -86,7 +87,7 @@ def _shown(cells: Cells, workload: Workload, ours: str, peer: str) -> str:
     ratio = better(cells, workload, ours, peer)
     if ratio is None:
         return shown
-    times = f"{_digits(ratio)} x"
+    times = f"{digits(ratio)} x"
     return f"{shown} ({times if ratio >= 1 else f'**{times}**'})"
 
 
@@ -130,6 +131,7 @@ def _remarks(cell: dict[str, Any]) -> Iterable[str]:
         yield "failed: " + cell["failed"].replace("|", "/")[:120]
     if "fate" in cell:
         yield f"the slow one was {cell['fate']}"
+        yield f"{digits(cell['kept_late'])} of the rate in the last quarter of the time"
     if "grown" in cell:
         yield f"server grew by {number(cell['grown'], 'B')}"
 

@@ -105,9 +105,7 @@ def flood(
     try:
         for number in range(publishers):
             talking.append(publisher(peer, server, size, number))
-        run = load.Flood(
-            talking, listening, delivery.length, window or terms.window, server.look, tick
-        )
+        run = load.Flood(talking, listening, delivery, window or terms.window, server.look, tick)
         measured = run.run(terms.warm, seconds or terms.seconds)
         row = measured.figures | looks(measured)
         if size <= 4096:
@@ -155,9 +153,7 @@ def _latency(peer: Peer, server: ServerProcess, terms: Terms) -> Row:
     talking = publisher(peer, server, 16)
     delivery = peer.delivery(16)
     try:
-        measured = answered.one_by_one(
-            talking, listening, delivery.length, terms.round_trips, server.look
-        )
+        measured = answered.one_by_one(talking, listening, delivery, terms.round_trips, server.look)
         checked = check(bytes(listening.kept), delivery, 16)
     finally:
         listening.close()
