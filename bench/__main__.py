@@ -6,6 +6,7 @@ Law of this file: options are read and passed on, nothing is measured here.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run; returns the exit status."""
     asked = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))  # so that servers are ended too
     try:
         if asked.verb == "guard":
             from bench.guard import guard

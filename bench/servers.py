@@ -39,10 +39,14 @@ class Cores(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A process at one moment: seconds of CPU time so far, bytes of resident memory."""
+    """A process at one moment: seconds of CPU time so far, bytes of resident memory.
+
+    `busy` are seconds that its core was busy so far, for whomever.
+    """
 
     seconds: float
     resident: int
+    busy: float
 
 
 class ServerProcess:
@@ -55,6 +59,7 @@ class ServerProcess:
         server.  Raises `Wrong` if it does not start.
         """
         self._lent = folder is not None
+        self._core = cores.server
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bench-"))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -93,7 +98,8 @@ class ServerProcess:
     def look(self) -> Look:
         """Look at all its threads, those that are gone included."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return Look((int(fields[11]) + int(fields[12])) / _TICKS, self.resident())
+        spent = (int(fields[11]) + int(fields[12])) / _TICKS
+        return Look(spent, self.resident(), _busy(self._core))
 
     def resident(self) -> int:
         """Return its resident memory in bytes; what the kernel holds for sockets is not in it."""
@@ -111,6 +117,16 @@ class ServerProcess:
             self.process.wait(10)
         if not self._lent:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _busy(core: int) -> float:
+    """Return how many seconds a core was neither idle nor waiting for a disk, since it started."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _, _, *rest = map(int, ticks[:8])
+            return (user + nice + system + sum(rest)) / _TICKS
+    return 0.0
 
 
 def allow_descriptors(wanted: int) -> int:

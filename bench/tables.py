@@ -117,12 +117,12 @@ def details(found: dict[str, Any]) -> str:
 
         lines.append([
             name, peer, spread(workload.figure), spread("p99"), spread("server_load"),
-            spread("generator_idle"), spread("cost"), spread("resident", "B"),
+            spread("others"), spread("generator_idle"), spread("cost"), spread("resident", "B"),
             "; ".join(sorted({remark for each in here for remark in _remarks(each)})) or "all",
         ])  # fmt: skip
     return rows(lines, [
         "workload", "peer", "median (least to most)", "p99 µs", "server's load",
-        "generator idle", "server's CPU µs each", "memory", "deliveries",
+        "others on its core", "generator idle", "server's CPU µs each", "memory", "deliveries",
     ])  # fmt: skip
 
 

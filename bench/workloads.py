@@ -123,6 +123,7 @@ def looks(measured: load.Measured) -> Row:
     return {
         "server_load": spent / measured.seconds,
         "server_seconds": spent,
+        "others": max(0.0, after.busy - before.busy - spent) / measured.seconds,
         "cost": spent / measured.done * 1e6 if measured.done else None,
         "resident": after.resident,
     }
