@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench import codec, machine
 from bench.counting import Wrong
@@ -19,6 +20,12 @@ from bench.peer import Peer
 from bench.peers import PEERS
 from bench.servers import Cores, ServerProcess, allow_descriptors
 from bench.workloads import WORKLOADS, Terms, Workload
+
+DISTURBED: Final = 0.1
+"""The part of a core that others may take before a cell is measured again."""
+
+TRIES: Final = 3
+"""How often a cell is measured at the most."""
 
 
 def present(names: Sequence[str]) -> tuple[dict[str, Peer], list[str]]:
@@ -43,6 +50,20 @@ def cell(workload: Workload, peer: Peer, cores: Cores, terms: Terms) -> dict[str
     except (Wrong, OSError) as error:
         row["failed"] = f"{type(error).__name__}: {error}"[:300]
     return row
+
+
+def least_disturbed(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Measure a cell, again if others took much of a core, and return the least disturbed.
+
+    One that failed is returned at once: a message that was lost is no disturbance.
+    """
+    rows: list[dict[str, Any]] = []
+    while len(rows) < TRIES:
+        rows.append(measure())
+        if rows[-1].get("others", 0.0) <= DISTURBED:
+            break
+    found = rows[-1] if "failed" in rows[-1] else min(rows, key=lambda row: row.get("others", 0.0))
+    return found | {"tries": len(rows)}
 
 
 def compare(
@@ -70,7 +91,8 @@ def compare(
             workload = WORKLOADS[name]
             taking_part = [each for each in workload.peers if each in peers]
             for each in turned(taking_part, repetition):
-                row = cell(workload, peers[each], cores, terms) | {"repetition": repetition}
+                measure = partial(cell, workload, peers[each], cores, terms)
+                row = least_disturbed(measure) | {"repetition": repetition}
                 cells.append(row)
                 _tell(row, workload)
         found["about"]["load"].append(round(os.getloadavg()[0], 2))

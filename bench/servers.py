@@ -41,12 +41,13 @@ class Cores(NamedTuple):
 class Look(NamedTuple):
     """A process at one moment: seconds of CPU time so far, bytes of resident memory.
 
-    `busy` are seconds that its core was busy so far, for whomever.
+    `others` and `beside` are seconds that others had so far of its core and of the generator's.
     """
 
     seconds: float
     resident: int
-    busy: float
+    others: float
+    beside: float
 
 
 class ServerProcess:
@@ -59,7 +60,7 @@ class ServerProcess:
         server.  Raises `Wrong` if it does not start.
         """
         self._lent = folder is not None
-        self._core = cores.server
+        self._cores = cores
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bench-"))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -99,7 +100,11 @@ class ServerProcess:
         """Look at all its threads, those that are gone included."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         spent = (int(fields[11]) + int(fields[12])) / _TICKS
-        return Look(spent, self.resident(), _busy(self._core))
+        others = _busy(self._cores.server) - spent
+        beside = _busy(self._cores.generator) - time.process_time()
+        if self._cores.server == self._cores.generator:
+            beside = others = others - time.process_time()
+        return Look(spent, self.resident(), others, beside)
 
     def resident(self) -> int:
         """Return its resident memory in bytes; what the kernel holds for sockets is not in it."""
@@ -120,12 +125,15 @@ class ServerProcess:
 
 
 def _busy(core: int) -> float:
-    """Return how many seconds a core was neither idle nor waiting for a disk, since it started."""
+    """Return how many seconds a core has worked for processes, or was taken by the hypervisor.
+
+    Interrupts are left out: some kernels count them as the time of whom they disturb.
+    """
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":
-            user, nice, system, _, _, *rest = map(int, ticks[:8])
-            return (user + nice + system + sum(rest)) / _TICKS
+            user, nice, system, _, _, _, _, stolen = map(int, ticks[:8])
+            return (user + nice + system + stolen) / _TICKS
     return 0.0
 
 

@@ -122,7 +122,7 @@ def details(found: dict[str, Any]) -> str:
         ])  # fmt: skip
     return rows(lines, [
         "workload", "peer", "median (least to most)", "p99 µs", "server's load",
-        "others on its core", "generator idle", "server's CPU µs each", "memory", "deliveries",
+        "taken by others", "generator idle", "server's CPU µs each", "memory", "deliveries",
     ])  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bench import answered, load
 from bench.counting import CYCLE, check, payload
 from bench.peer import Peer
-from bench.servers import ServerProcess
+from bench.servers import Look, ServerProcess
 from bench.sockets import BUFFER, Connection, Publisher, converse
 
 MANY_SOURCES = tuple(f"127.0.0.{number}" for number in range(2, 12))
@@ -116,6 +116,11 @@ def flood(
     return row
 
 
+def disturbance(before: Look, after: Look) -> float:
+    """Return the seconds that others had of the core on which they had most."""
+    return max(0.0, after.others - before.others, after.beside - before.beside)
+
+
 def looks(measured: load.Measured) -> Row:
     """Return what two looks at the server say: its load, its cost, its memory."""
     before, after = measured.looks
@@ -123,7 +128,7 @@ def looks(measured: load.Measured) -> Row:
     return {
         "server_load": spent / measured.seconds,
         "server_seconds": spent,
-        "others": max(0.0, after.busy - before.busy - spent) / measured.seconds,
+        "others": disturbance(before, after) / measured.seconds,
         "cost": spent / measured.done * 1e6 if measured.done else None,
         "resident": after.resident,
     }

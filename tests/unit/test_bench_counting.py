@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench.compare import least_disturbed
 from bench.counting import (
     CYCLE,
     HEADER,
@@ -124,6 +125,29 @@ class CounterTests(SynchronousTestCase):
         tokens = Tokens(b'"seq":', (b'"error"',))
         tokens.feed(b'MSG a {"err')
         self.assertRaises(Wrong, tokens.feed, b'or":{}}')
+
+
+class DisturbedTests(SynchronousTestCase):
+    """A cell is measured again while others take more than a tenth of a core."""
+
+    def tried(self, *others: float | None) -> dict[str, object]:
+        rows = [{"failed": "no"} if each is None else {"others": each} for each in others]
+        return least_disturbed(iter(rows).__next__)
+
+    def test_a_quiet_one_counts_at_once(self) -> None:
+        self.assertEqual(self.tried(0.1), {"others": 0.1, "tries": 1})
+
+    def test_the_first_quiet_one_counts(self) -> None:
+        self.assertEqual(self.tried(0.5, 0.02), {"others": 0.02, "tries": 2})
+
+    def test_else_the_least_disturbed_of_three(self) -> None:
+        self.assertEqual(self.tried(0.5, 0.2, 0.3), {"others": 0.2, "tries": 3})
+
+    def test_a_failure_is_not_tried_again_until_it_passes(self) -> None:
+        self.assertEqual(self.tried(None), {"failed": "no", "tries": 1})
+
+    def test_a_failure_behind_a_disturbed_one_counts(self) -> None:
+        self.assertEqual(self.tried(0.5, None), {"failed": "no", "tries": 2})
 
 
 class VerdictTests(SynchronousTestCase):
