@@ -69,7 +69,7 @@ def least_disturbed(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def compare(
     workloads: Sequence[str], names: Sequence[str], repetitions: int, terms: Terms, results: Path
 ) -> dict[str, Any]:
-    """Measure, and write all figures to a file after each repetition; return them."""
+    """Measure, and write all figures so far to a file after each workload; return them."""
     peers, missing = present(names)
     cores = Cores.found()
     os.sched_setaffinity(0, {cores.generator})
@@ -95,10 +95,16 @@ def compare(
                 row = least_disturbed(measure) | {"repetition": repetition}
                 cells.append(row)
                 _tell(row, workload)
+            write(found, results)
         found["about"]["load"].append(round(os.getloadavg()[0], 2))
-        results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(json.dumps(found, indent=1) + "\n")
+        write(found, results)
     return found
+
+
+def write(found: dict[str, Any], results: Path) -> None:
+    """Write figures to a file, in a folder that is made if need be."""
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _tell(row: dict[str, Any], workload: Workload) -> None:
