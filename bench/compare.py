@@ -19,10 +19,8 @@ from bench.counting import Wrong
 from bench.peer import Peer
 from bench.peers import PEERS
 from bench.servers import Cores, ServerProcess, allow_descriptors
+from bench.tables import DISTURBED
 from bench.workloads import WORKLOADS, Terms, Workload
-
-DISTURBED: Final = 0.1
-"""The part of a core that others may take before a cell is measured again."""
 
 TRIES: Final = 3
 """How often a cell is measured at the most."""

@@ -7,12 +7,15 @@ median is shown.  Above 1 this server is better, whatever the unit; what it lose
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from bench.counting import median
 from bench.workloads import WORKLOADS, Workload
 
 Cells = Sequence[dict[str, Any]]
+
+DISTURBED: Final = 0.1
+"""The part of a core that others may take before a cell is not to be trusted."""
 
 PREFIXES = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
 
@@ -127,6 +130,8 @@ def details(found: dict[str, Any]) -> str:
 
 
 def _remarks(cell: dict[str, Any]) -> Iterable[str]:
+    if cell.get("others", 0.0) > DISTURBED:
+        yield "**disturbed**"
     if "failed" in cell:
         yield "failed: " + cell["failed"].replace("|", "/")[:120]
     if "fate" in cell:
@@ -140,7 +145,7 @@ def about(found: dict[str, Any]) -> str:
     """Return what it was measured on, as a list."""
     told, terms = found["about"], found["terms"]
     lines = [
-        f"{told['date']}, revision {told['commit']}; {terms['repetitions']} repetitions of "
+        f"{told['date']}, revision {told['commit']}; repetitions: {terms['repetitions']}, of "
         f"{terms['seconds']:g} s for each cell",
         f"{told['processor']}, {told['cores']} cores"
         + (", generator and server on one" if told["shared_core"] else "")
@@ -151,6 +156,12 @@ def about(found: dict[str, Any]) -> str:
     lines += [
         f"{peer['shown']} {peer['version']}: {peer['note']}" for peer in told["peers"].values()
     ]
+    disturbed = [each for each in found["cells"] if each.get("others", 0.0) > DISTURBED]
+    if disturbed:
+        lines.append(
+            f"**{len(disturbed)} of {len(found['cells'])} cells are not to be trusted**: others took "
+            "more than a tenth of a core meanwhile (*Every cell* says in which)"
+        )
     if found["missing"]:
         lines.append("left out, for they were not installed: " + ", ".join(found["missing"]))
     return "".join(f"* {line}\n" for line in lines)

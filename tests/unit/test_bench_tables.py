@@ -72,6 +72,16 @@ class SideBySideTests(SynchronousTestCase):
 
 
 class DetailsTests(SynchronousTestCase):
+    def test_disturbed_cells_are_told(self) -> None:
+        disturbed = cell("tcpmsg", 1) | {"others": 0.3}
+        figures = found(cell("nats", 2) | {"others": 0.1}, disturbed)
+        told = {"date": "d", "commit": "c", "processor": "p", "cores": 2, "shared_core": False,
+                "kernel": "k", "python": "3", "sqlite": "3", "load": [0]}  # fmt: skip
+        figures["about"] |= told
+        figures["terms"] = {"repetitions": 1, "seconds": 2}
+        self.assertIn("**1 of 2 cells are not to be trusted**", tables.about(figures))
+        self.assertEqual(tables.details(figures).count("**disturbed**"), 1)
+
     def test_least_and_greatest_are_shown(self) -> None:
         cells = [cell("tcpmsg", rate, number) for number, rate in enumerate((30, 10, 20))]
         self.assertIn("20.0 (10.0 to 30.0)", tables.details(found(*cells)))
