@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bench import codec, machine
 from bench.counting import Wrong
@@ -21,9 +21,6 @@ from bench.peers import PEERS
 from bench.servers import Cores, ServerProcess, allow_descriptors
 from bench.tables import DISTURBED
 from bench.workloads import WORKLOADS, Terms, Workload
-
-TRIES: Final = 3
-"""How often a cell is measured at the most."""
 
 
 def present(names: Sequence[str]) -> tuple[dict[str, Peer], list[str]]:
@@ -50,13 +47,15 @@ def cell(workload: Workload, peer: Peer, cores: Cores, terms: Terms) -> dict[str
     return row
 
 
-def least_disturbed(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def least_disturbed(measure: Callable[[], dict[str, Any]], tries: int) -> dict[str, Any]:
     """Measure a cell, again if others took much of a core, and return the least disturbed.
+
+    It is measured `tries` times at the most.
 
     One that failed is returned at once: a message that was lost is no disturbance.
     """
     rows: list[dict[str, Any]] = []
-    while len(rows) < TRIES:
+    while len(rows) < tries:
         rows.append(measure())
         if rows[-1].get("others", 0.0) <= DISTURBED:
             break
@@ -90,7 +89,7 @@ def compare(
             taking_part = [each for each in workload.peers if each in peers]
             for each in turned(taking_part, repetition):
                 measure = partial(cell, workload, peers[each], cores, terms)
-                row = least_disturbed(measure) | {"repetition": repetition}
+                row = least_disturbed(measure, terms.tries) | {"repetition": repetition}
                 cells.append(row)
                 _tell(row, workload)
             write(found, results)

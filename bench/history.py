@@ -24,10 +24,10 @@ SPAN: Final = 20 * 86_400_000
 """Milliseconds over which the messages were said."""
 
 
-def make(folder: Path, room: str, messages: int, size: int = 16) -> None:
+def make(folder: Path, room: str, messages: int, size: int = 16) -> int:
     """Write a store into a folder, with so many messages of `size` bytes in one room.
 
-    The newest was said now, the oldest `SPAN` earlier.
+    Returns when the newest was said, in milliseconds of Unix time; the oldest is `SPAN` older.
     """
     store = SqliteStore(str(folder))
     store.open()
@@ -46,3 +46,4 @@ def make(folder: Path, room: str, messages: int, size: int = 16) -> None:
     if pieces:
         store.commit(pieces, [])
     store.close()
+    return now

@@ -159,8 +159,8 @@ def about(found: dict[str, Any]) -> str:
     disturbed = [each for each in found["cells"] if each.get("others", 0.0) > DISTURBED]
     if disturbed:
         lines.append(
-            f"**{len(disturbed)} of {len(found['cells'])} cells are not to be trusted**: others took "
-            "more than a tenth of a core meanwhile (*Every cell* says in which)"
+            f"**{len(disturbed)} of {len(found['cells'])} cells are not to be trusted**: others "
+            "took more than a tenth of a core meanwhile (*Every cell* says in which)"
         )
     if found["missing"]:
         lines.append("left out, for they were not installed: " + ", ".join(found["missing"]))

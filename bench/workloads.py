@@ -23,7 +23,10 @@ Row = dict[str, Any]
 
 
 class Terms(NamedTuple):
-    """How long and how large; seconds, counts and bytes."""
+    """How long and how large; seconds, counts and bytes.
+
+    `tries` is how often a cell that others disturb is measured at the most.
+    """
 
     seconds: float = 2.0
     warm: float = 0.5
@@ -34,6 +37,7 @@ class Terms(NamedTuple):
     in_flight: int = 256
     slow_seconds: float = 12.0
     durable_size: int = 256
+    tries: int = 3
 
 
 class Workload(NamedTuple):

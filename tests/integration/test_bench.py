@@ -19,7 +19,9 @@ from bench.strangers import TwistedInt32
 from bench.workloads import WORKLOADS, Terms, flood
 from tests.integration.conftest import PATIENCE, ROOT
 
-TINY = Terms(seconds=0.1, warm=0.02, members=3, round_trips=20, connections=20, slow_seconds=0.1)
+TINY = Terms(
+    seconds=0.1, warm=0.02, members=3, round_trips=20, connections=20, slow_seconds=0.1, tries=1
+)
 
 
 def run(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -132,7 +132,7 @@ class DisturbedTests(SynchronousTestCase):
 
     def tried(self, *others: float | None) -> dict[str, object]:
         rows = [{"failed": "no"} if each is None else {"others": each} for each in others]
-        return least_disturbed(iter(rows).__next__)
+        return least_disturbed(iter(rows).__next__, 3)
 
     def test_a_quiet_one_counts_at_once(self) -> None:
         self.assertEqual(self.tried(0.1), {"others": 0.1, "tries": 1})
