@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import PLAIN, TYPED, FakeStore, Home, Peer, Speaker
 from twisted_msg.log.piece import PIECE_SIZE
+from twisted_msg.rooms import room as rooms
 from twisted_msg.rooms.room import Room
 from twisted_msg.wire.replies import Live, Missed, Msg
 
@@ -267,6 +271,34 @@ class RoomBehaviour:
         self.assertFalse(peer.awake)
         self.assertEqual(cursor.take(), b"")
         peer.join(self.room).leave()
+
+    def test_much_for_many_is_sent_in_several_turns(self) -> None:
+        """What one turn has no time for comes in the next ones: all of it, once, in order."""
+        self.patch(rooms, "TURN_BYTES", 2 * 60_000)
+        peers = [Peer(number) for number in range(7)]
+        for peer in peers:
+            peer.join(self.room)
+        later: deque[Callable[[], None]] = deque()
+        self.room._soon = later.append
+        self.speaker.say(self.room, b"x" * 60_000)
+        self.house.work()
+        while not any(peer.data for peer in peers):
+            later.popleft()()
+        portion = [bool(peer.data) for peer in peers]
+        self.assertEqual(portion, sorted(portion, reverse=True))
+        self.assertIn(sum(portion), (1, 2))
+        peers[5].cursor.leave()
+        self.speaker.say(self.room, b"y")
+        self.house.work()
+        turns = 0
+        while later:
+            later.popleft()()
+            turns += 1
+            self.house.work()
+        self.assertGreater(turns, 2)
+        for number, peer in enumerate(peers):
+            self.assertEqual(peer.seqs, [] if number == 5 else self.seqs(1, 2))
+            self.assertTrue(number == 5 or peer.cursor.idle)
 
     def test_who_leaves_because_another_was_woken_is_not_woken(self) -> None:
         first, second = Peer(1), Peer(2)

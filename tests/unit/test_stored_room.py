@@ -330,8 +330,12 @@ class DamageTests(StoredRoomCase):
 class KeptTests(StoredRoomCase):
     def test_a_room_begins_where_the_store_has_it(self) -> None:
         room = StoredRoom(
-            Kept("den", 5, 9, 100), self.house.commits, self.house.rooms._holds, lambda: 0
-        )  # type: ignore[arg-type]
+            Kept("den", 5, 9, 100),
+            self.house.commits,  # type: ignore[arg-type]
+            self.house.rooms._holds,
+            lambda: 0,
+            self.house.turns,
+        )
         self.assertEqual((room.first, room.head, room.received, room.size), (5, 9, 9, 100))
         self.assertEqual(room.tail.first, 10)
 

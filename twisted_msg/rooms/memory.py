@@ -56,11 +56,10 @@ class MemoryRoom(Room):
         turn of the reactor is over; `congestion` is told when publishers must wait, and
         when no longer.
         """
-        super().__init__(name, start, now)
+        super().__init__(name, start, now, soon)
         self._congestion = congestion
         self.congested = False
         self._seconds = seconds
-        self._soon = soon
         self._owed: dict[Debtor, tuple[int, int]] = {}
         self._publishers: dict[Publisher, None] = {}
         self._behind: dict[Cursor, None] = {}

@@ -169,7 +169,7 @@ class Rooms:
         if self.commits is not None and self.stored(name):
             head = self.commits.archive.head(name)
             kept = self._known.get(name) or Kept(name, head + 1, head, 0)
-            return StoredRoom(kept, self.commits, self._holds, self._millis)
+            return StoredRoom(kept, self.commits, self._holds, self._millis, self._timing["soon"])
         return MemoryRoom(
             name,
             start=max(self._micros(), self._given),

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from twisted_msg.log.commits import Debtor
 from twisted_msg.log.memory import MemoryLog
 from twisted_msg.log.piece import MESSAGE_COST, Author, Piece, View, cut
 from twisted_msg.rooms.cursor import Cursor, Member, Reader
 from twisted_msg.rooms.holds import Publisher
+
+TURN_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of one batch that members are sent in one turn of the reactor: some milliseconds of the
+kernel's copying.  A message of 1 MiB to a hundred at once kept all others waiting for 80."""
 
 
 class Room(ABC):
@@ -27,8 +32,17 @@ class Room(ABC):
     congested = False
     """Whether whoever has not published here yet must wait (see `admit`)."""
 
-    def __init__(self, name: str, head: int, now: Callable[[], int]) -> None:
-        """Take the room's name, where its numbers begin, and a clock of Unix milliseconds."""
+    def __init__(
+        self,
+        name: str,
+        head: int,
+        now: Callable[[], int],
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Take the room's name, where its numbers begin, a clock of Unix milliseconds, and time.
+
+        `soon` calls a function when this turn of the reactor is over.
+        """
         self.name = name
         self.received = head
         self.ended = False
@@ -36,6 +50,8 @@ class Room(ABC):
         self.tail = MemoryLog(head)
         self.members: dict[Cursor, None] = {}
         self._now = now
+        self._soon = soon
+        self._later: list[Cursor] = []
         self._millis = 0
         self._authors: list[Author] = []
         self._payloads: list[bytes] = []
@@ -189,13 +205,49 @@ class Room(ABC):
         self._wake_idle()
 
     def _wake_idle(self) -> None:
-        """Wake who waits for what is in the log now; wait for those who do not take it all."""
-        for cursor in list(self.members):
-            if cursor.idle:
+        """Wake who waits for what is in the log now; wait for those who do not take it all.
+
+        They are as many as one turn of the reactor is for; the others come in the next ones.
+        """
+        waiting = [cursor for cursor in self.members if cursor.idle]
+        if not waiting:
+            return
+        portion = self._portion(waiting[0])
+        later = waiting[portion:]
+        for cursor in later:
+            cursor.idle = False
+            self._wait_for(cursor)
+        for cursor in waiting[:portion]:
+            if cursor.idle:  # else it has left meanwhile
                 cursor.reader.wake(cursor)
                 if cursor.seq <= self.tail.head and cursor.idle:
                     cursor.idle = False
                     self._wait_for(cursor)
+        self._put_off(later)
+
+    def _put_off(self, cursors: list[Cursor]) -> None:
+        """Have these woken in the next turns, behind those who wait for that already."""
+        if cursors and not self._later:
+            self._soon(self._wake_later)
+        self._later += cursors
+
+    def _wake_later(self) -> None:
+        """Wake some of those for whom the last turn had no time."""
+        cursors, self._later = self._later, []
+        portion = self._portion(cursors[0])
+        self._put_off(cursors[portion:])
+        for cursor in cursors[:portion]:
+            if not cursor.ended:
+                cursor.reader.wake(cursor)
+
+    def _portion(self, cursor: Cursor) -> int:
+        """Return how many members with as much to read as this one a turn has time for."""
+        cost = 2
+        for piece in self.tail.newest_first():
+            if piece.last < cursor.seq:
+                break
+            cost += piece.cost  # twice its bytes on the wire, and a little
+        return max(1, TURN_BYTES * 2 // cost)
 
     def _tell(self, name: str, *, here: bool) -> None:
         """Tell those who watch that somebody came or went; who is behind hears of it later."""

@@ -20,6 +20,10 @@ RECENT_COST: Final = 2 * 1024 * 1024
 """Bytes of memory that the newest pieces of a stored room take: enough for members that
 keep pace; all others are served by the store."""
 
+WANTED_LATER: Final = 4
+"""How many times that, while some who keep pace have their turn only next: what they are about
+to be sent need not be read from the store."""
+
 
 class StoredRoom(Room):
     """A room whose messages are accepted when they are on disk."""
@@ -32,9 +36,10 @@ class StoredRoom(Room):
         commits: Commits,
         holds: Holds,
         now: Callable[[], int],
+        soon: Callable[[Callable[[], None]], object],
     ) -> None:
         """Take what the store holds of the room, the way there, and who waits for it."""
-        super().__init__(kept.room, kept.head, now)
+        super().__init__(kept.room, kept.head, now, soon)
         self._commits = commits
         self._holds = holds
         self._first = kept.first
@@ -76,7 +81,8 @@ class StoredRoom(Room):
     def committed(self, pieces: list[Piece]) -> None:
         """Show members what the store has."""
         super().committed(pieces)
-        while self.tail.cost > RECENT_COST and len(self.tail.pieces) > 1:
+        most = RECENT_COST * WANTED_LATER if self._later else RECENT_COST
+        while self.tail.cost > most and len(self.tail.pieces) > 1:
             self.tail.drop_first()
 
     def turned_away(self) -> None:
