@@ -59,7 +59,7 @@ class FrameProtocol(Protocol):
         """
 
     def run_received(self, run: Run) -> bool:
-        """Called with many frames in a row that have the same header.
+        """Called with many frames in a row that are alike; see `Run`.
 
         Returns whether all of them were taken at once; else each is handed to
         `frame_received`, which is what this does.

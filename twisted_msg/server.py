@@ -202,6 +202,8 @@ class Server(FrameFactory):
         now = self.clock.seconds()
         some = self._unswept[-SLICE:]
         del self._unswept[-SLICE:]
+        if self._unswept:  # whatever becomes of these
+            self.clock.callLater(SLICE_SECONDS, self._sweep_some)
         for connection in some:
             if connection.number not in self._connections:
                 continue  # gone meanwhile
@@ -210,5 +212,3 @@ class Server(FrameFactory):
             except Exception:  # time must go on for all the others
                 self._journal.failed(Failure())
                 connection.abort()
-        if self._unswept:
-            self.clock.callLater(SLICE_SECONDS, self._sweep_some)

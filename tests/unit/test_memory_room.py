@@ -156,6 +156,32 @@ class CongestionTests(MemoryRoomCase):
         self.assertEqual(self.numbers(first), list(range(100)))
         self.assertLessEqual(room.tail.cost, TAIL_COST)
 
+    def test_nothing_is_dropped_from_who_is_woken_after_the_room_was_freed(self) -> None:
+        """Whoever is woken first may free the room of the one it waits for: nobody loses by it."""
+        slow = self.slow()
+        self.flood()
+        self.assertTrue(self.room.congested)
+
+        class Freeing(Peer):
+            def wake(peer, cursor: object) -> None:
+                if peer.data:
+                    slow.cursor.leave()
+                Peer.wake(peer, cursor)  # type: ignore[arg-type]
+
+        first, second = Freeing(5), Peer(6)
+        first.join(self.room)
+        second.join(self.room)
+        slow_speaker = Speaker(7)
+        slow_speaker.say(self.room, b"0 begin")
+        self.house.turn()
+        self.room._blockers = {slow.cursor: None}
+        self.room.congested = True
+        for number in range(1, 4):
+            slow_speaker.say(self.room, b"%d " % number + b"x" * 1_000_000)
+        self.house.turn()
+        self.assertEqual(self.numbers(second), [0, 1, 2, 3])
+        self.assertIsNone(second.missed)
+
     def test_one_turn_does_not_overfill_a_room(self) -> None:
         """Whoever says very much in one turn waits for its end, members or not."""
         said = 0

@@ -10,11 +10,21 @@ from tests.unit.conversing import StoredCase, TypedCase, frame
 from tests.unit.test_decoder import cut_at, singly
 from tests.unit.test_protocol import PairTestCase, Recorder
 from tests.unit.world import World
+from twisted_msg.log.commits import UNCOMMITTED_COST
 from twisted_msg.log.store import StoreFull
 from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.memory import TAIL_COST
-from twisted_msg.wire import Frame, FrameDecoder, ProtocolError, Run, encode_frame
-from twisted_msg.wire.series import RUN_AFTER
+from twisted_msg.wire import (
+    Frame,
+    FrameDecoder,
+    ProtocolError,
+    Run,
+    decoder,
+    encode_frame,
+    parse_header,
+)
+from twisted_msg.wire.names import MAX_ID
+from twisted_msg.wire.series import RUN_AFTER, RUN_FIRST, RUN_MOST, Series
 
 ALIKE = 1000
 """Frames that are more than a few."""
@@ -106,6 +116,32 @@ class DecoderTests(SynchronousTestCase):
             self.assertEqual(got, [str(number) for number in range(1, 200)])
         right = b"".join((b"4 PUB lobby %d" % n).rjust(128) + b"text" for n in range(1, 200))
         self.assertEqual(len(flat(runs(right))), 199)
+
+    def test_no_series_counts_beyond_the_largest_id(self) -> None:
+        series = Series()
+        raw = (b"1 PUB lobby %d" % (MAX_ID - 1)).ljust(128)
+        series.begin(raw, parse_header(raw))
+        self.assertIsNotNone(series.recognise((b"1 PUB lobby %d" % MAX_ID).ljust(128)))
+        self.assertIsNone(series.recognise((b"1 PUB lobby %d" % (MAX_ID + 1)).ljust(128)))
+
+    def test_runs_are_bounded(self) -> None:
+        events = runs(encode_frame(b"x") * 10 * RUN_MOST)
+        self.assertEqual(max(len(e.payloads) for e in events if isinstance(e, Run)), RUN_MOST)
+
+    def test_who_makes_it_look_in_vain_is_looked_at_less(self) -> None:
+        """Of frames that are never alike for long, few are looked at as if they were."""
+        looked: list[int] = []
+
+        class Watched(Series):
+            def _expected(self, payloads: list[bytes], number: int) -> bytes:
+                looked.append(len(payloads))
+                return super()._expected(payloads, number)
+
+        self.patch(decoder, "Series", Watched)
+        payloads = [b"x" * (1 + number // 7 % 2) for number in range(7000)]
+        events = runs(b"".join(map(encode_frame, payloads)))
+        self.assertEqual([each.payload for each in flat(events)], payloads)
+        self.assertLess(sum(looked), len(payloads) * RUN_FIRST // 20)
 
     def test_largest_numbers(self) -> None:
         top = 2**63 - 1
@@ -326,8 +362,43 @@ class MemoryConversations(Conversations, TypedCase):
         self.settle()
         self.assertEqual(len([each for each in self.heard(slow) if "MSG" in each[:4]]), sent + 120)
 
+    def test_many_connections_overfill_no_room_in_one_turn(self) -> None:
+        peers = [self.world.member() for _ in range(60)]
+        for peer in peers:
+            self.world.say(peer, *[b"x" * 1000] * 10)
+        room = self.world.rooms.open("lobby")
+        before = room.received
+        for peer in peers:
+            peer.say(self.world.frame(b"x" * 1000) * 500)
+        taken = (room.received - before) * 1000
+        self.assertGreater(taken, TAIL_COST // 4)
+        self.assertLess(taken, 2 * TAIL_COST)
+
 
 class StoredConversations(Conversations, StoredCase):
+    def test_many_connections_say_no_more_at_once_than_the_store_is_to_hold(self) -> None:
+        peers = [self.world.member() for _ in range(60)]
+        for peer in peers:
+            self.world.say(peer, *[b"x" * 10] * 10)
+        self.settle()
+        room = self.world.rooms.open("lobby")
+        for peer in peers:
+            peer.say(self.world.frame(b"x" * 10) * 500)
+        self.assertLess(self.world.server.house.commits.weight, 2 * UNCOMMITTED_COST)
+        self.assertGreater(room.received - room.head, 1000)
+        self.settle()
+
+    def test_ids_end_where_they_end_also_in_a_run(self) -> None:
+        alice = self.peer("HELLO client=0123456789abcdef", f"PUB lobby {MAX_ID - 2_000_000}: x")
+        self.settle()
+        self.heard(alice)
+        alice.say(b"".join(frame(f"PUB lobby {MAX_ID - 50 + n}: x") for n in range(100)))
+        self.settle()
+        heard = self.heard(alice)
+        self.assertEqual(heard[-1].split()[:2], ["ERR", "bad-args"])
+        self.assertEqual(self.world.broken, [])
+        self.assertEqual(self.world.rooms.open("lobby").head, 52)
+
     def test_full_disk_refuses_a_flood_as_one_message(self) -> None:
         alice = self.peer("HELLO client=0123456789abcdef", "PUB lobby 1: x")
         self.settle()

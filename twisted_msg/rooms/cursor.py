@@ -156,7 +156,8 @@ class Cursor:
         self.waiting = False
         """Whether the piece that it reads next is being fetched (the room's note)."""
         self.idle = False
-        """Whether it has caught up, so that it is woken when more is there (the room's note)."""
+        """Whether it had caught up when it was last asked, so that it is woken when more is there
+        (the room's note)."""
         self.fell = False
         """Whether the room has gone on without it (the room's note)."""
         self.since = 0.0

@@ -7,7 +7,7 @@ stays bounded whatever the others do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate, takewhile
+from itertools import accumulate, chain, takewhile
 from typing import Final
 
 from twisted_msg.log.commits import Debtor
@@ -64,8 +64,14 @@ class MemoryRoom(Room):
         self._publishers: dict[Publisher, None] = {}
         self._behind: dict[Cursor, None] = {}
         self._blockers: dict[Cursor, None] = {}
-        self._holds = Holds(lambda: self.congested or self._weight > TAIL_COST)
+        self._holds = Holds(lambda: self.full)
         self._relief = 0
+        self._waking = False
+
+    @property
+    def full(self) -> bool:
+        """Whether a member is far behind, or this turn has said too much."""
+        return self.congested or self._weight > TAIL_COST
 
     # -- for members ---------------------------------------------------------
 
@@ -121,7 +127,7 @@ class MemoryRoom(Room):
     def _bear(self, publisher: Publisher, weight: int) -> None:
         self._weight += weight
         self._publishers[publisher] = None
-        if self.congested or self._weight > TAIL_COST:
+        if self.full:
             self._holds.hold(publisher)
 
     # -- the end of a turn, and the passing of time --------------------------
@@ -131,13 +137,15 @@ class MemoryRoom(Room):
         pieces = self.cut()
         if not pieces:
             return
+        self._waking, waking = True, self._waking
         for piece in pieces:
             self.tail.append(piece)  # before anybody is told, who may come back here at once
         owed, self._owed = self._owed, {}
         for debtor, (number, seq) in owed.items():
             debtor.stored(number, seq)
         self._wake_idle()
-        self._trim()  # not before: who does not read at once is waited for since then
+        self._waking = waking
+        self._trim()
         publishers, self._publishers = self._publishers, {}
         if self.congested:
             for publisher in publishers:
@@ -192,7 +200,9 @@ class MemoryRoom(Room):
 
     def _oldest(self) -> int:
         """Return the lowest sequence number that somebody reads next, or will be given next."""
-        return min((cursor.seq for cursor in self._behind), default=self.tail.head + 1)
+        # while some are woken, those who are not yet have something to read as well
+        readers = chain(self._behind, self._idle) if self._waking else self._behind
+        return min((cursor.seq for cursor in readers), default=self.tail.head + 1)
 
     def _trim(self) -> None:
         """Bring the log within its bound, at the cost of members that stall, else of publishers."""

@@ -51,12 +51,18 @@ class Room(ABC):
         self.members: dict[Cursor, None] = {}
         self._now = now
         self._soon = soon
+        self._idle: dict[Cursor, None] = {}
         self._later: list[Cursor] = []
         self._millis = 0
         self._authors: list[Author] = []
         self._payloads: list[bytes] = []
         self._weight = 0
         self._watchers: dict[Cursor, None] = {}
+
+    @property
+    @abstractmethod
+    def full(self) -> bool:
+        """Whether those who publish should say no more than one message each, and wait."""
 
     @property
     def quiet(self) -> bool:
@@ -124,7 +130,11 @@ class Room(ABC):
 
     def caught_up(self, cursor: Cursor) -> None:
         """Note that a cursor wants nothing that the room holds now."""
-        cursor.idle = cursor.limit is None or not cursor.done
+        if cursor.limit is None or not cursor.done:
+            self._idle[cursor] = None
+            cursor.idle = True
+        else:
+            self._not_idle(cursor)
         if cursor.stale:
             cursor.stale = False
             cursor.member.refresh(cursor)
@@ -132,7 +142,7 @@ class Room(ABC):
     def forget(self, cursor: Cursor, *, quietly: bool) -> None:
         """Take a cursor out; see `Cursor.leave`."""
         del self.members[cursor]
-        cursor.idle = False
+        self._not_idle(cursor)
         self._watchers.pop(cursor, None)
         if not quietly:
             self._tell(cursor.member.name, here=False)
@@ -209,21 +219,26 @@ class Room(ABC):
 
         They are as many as one turn of the reactor is for; the others come in the next ones.
         """
-        waiting = [cursor for cursor in self.members if cursor.idle]
+        waiting = list(self._idle)
         if not waiting:
             return
         portion = self._portion(waiting[0])
         later = waiting[portion:]
         for cursor in later:
-            cursor.idle = False
+            self._not_idle(cursor)
             self._wait_for(cursor)
         for cursor in waiting[:portion]:
             if cursor.idle:  # else it has left meanwhile
                 cursor.reader.wake(cursor)
                 if cursor.seq <= self.tail.head and cursor.idle:
-                    cursor.idle = False
+                    self._not_idle(cursor)
                     self._wait_for(cursor)
         self._put_off(later)
+
+    def _not_idle(self, cursor: Cursor) -> None:
+        """Note that a cursor has something to read, or nothing more ever."""
+        self._idle.pop(cursor, None)
+        cursor.idle = False
 
     def _put_off(self, cursors: list[Cursor]) -> None:
         """Have these woken in the next turns, behind those who wait for that already."""

@@ -47,6 +47,11 @@ class StoredRoom(Room):
         """Bytes that the store holds of the room."""
 
     @property
+    def full(self) -> bool:
+        """Whether the store is behind with what was said, in whatever room."""
+        return self._commits.full
+
+    @property
     def first(self) -> int:
         """The lowest sequence number that is kept."""
         return self._first

@@ -62,7 +62,7 @@ class Session(Protocol):
         ...
 
     def run_received(self, run: Run) -> bool:
-        """Called with many frames in a row that have the same header.
+        """Called with many frames in a row that are alike; see `Run`.
 
         Returns whether all were taken; else they come one by one.
         """

@@ -86,7 +86,7 @@ class PlainSession:
     def run_received(self, run: Run) -> bool:
         """Publish many messages at once, if nothing but messages is among them."""
         room, payloads = self._room, run.payloads
-        if room.ended or room.congested or not payloads[0]:
+        if room.ended or room.full or not payloads[0]:
             return False
         if self._rules.view.disconnect in payloads:
             return False

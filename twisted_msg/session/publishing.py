@@ -15,6 +15,7 @@ from twisted_msg.session.house import House
 from twisted_msg.session.line import Line, Pause
 from twisted_msg.wire import ErrorCode, ProtocolError, replies
 from twisted_msg.wire.limits import HEADER_SIZE
+from twisted_msg.wire.names import MAX_ID
 
 
 class Publishing:
@@ -57,10 +58,10 @@ class Publishing:
         """
         commits = self._house.commits
         waits = not room.durable and commits is not None and commits.owes(self)
-        if waits or self._refused or first <= self.mark.received:
+        last = first + len(payloads) - 1
+        if waits or self._refused or first <= self.mark.received or last > MAX_ID:
             return False
-        seq = room.publish_run(self._line, self.author, payloads)
-        self._received(room, first + len(payloads) - 1, seq)
+        self._received(room, last, room.publish_run(self._line, self.author, payloads))
         return True
 
     def direct(self, to: str, payload: bytes, number: int | None) -> None:

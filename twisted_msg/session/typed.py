@@ -75,7 +75,7 @@ class TypedSession:
     def run_received(self, run: Run) -> bool:
         """Publish many messages at once, if they are to the room of the one before."""
         room = self._last_room
-        if room is None or room.ended or room.congested:
+        if room is None or room.ended or room.full:
             return False
         if run.first is not None:
             publishes = len(run.words) == 3 and run.words[:2] == ("PUB", room.name)

@@ -17,8 +17,12 @@ RUN_AFTER: Final = 4
 """Headers in a row that went on as expected, after which a run of frames is looked for."""
 
 RUN_FIRST: Final = 16
-"""How many frames are looked at first, and four times as many whenever all were as expected:
-so what was looked at in vain is a part of what was found."""
+"""How many frames are looked at first; then as many as were found, so that what is looked at
+in vain is never more than that.  Who made it look for nothing is trusted that much later."""
+
+RUN_MOST: Final = 512
+"""Frames of one run at the most: they are cut out before anybody is asked whether they can be
+taken, and cut out they take eight times the memory."""
 
 PATIENCE: Final = 8
 """Headers for which no next number is expected after one that was something else: to expect it
@@ -41,20 +45,20 @@ class Series:
         """Go on from a header that was parsed; `raw` is its bytes."""
         self._raw, self._header = raw, header
         self._stem = b""
-        self._going = 0
+        self._going = min(self._going, 0)
 
     def recognise(self, raw: bytes) -> Header | None:
         """Return what a header says if it is the last one again, or the next of its numbers."""
         if raw == self._raw:
             if self._stem:
                 self._stem = b""
-                self._going = 0
+                self._going = min(self._going, 0)
             self._going += 1
             return self._header
         if self._patience:
             self._patience -= 1
             return None
-        if not (self._stem or self._counts()):
+        if not (self._stem or self._counts()) or self._number >= MAX_ID:
             return None
         if raw != (b"%b%d" % (self._stem, self._number + 1)).ljust(len(raw)):
             self._stem = b""
@@ -77,14 +81,18 @@ class Series:
         stride = width + length
         payloads: list[bytes] = []
         first, most = self._number, RUN_FIRST
-        while (count := min(most, (len(data) - start) // stride)) >= RUN_AFTER:
+        limit = min(RUN_MOST, MAX_ID - first + 1) if self._stem else RUN_MOST
+        while True:
+            count = min(most, limit - len(payloads), (len(data) - start) // stride)
+            if count < RUN_AFTER:
+                break
             end = start + count * stride
             cut = [data[at : at + length] for at in range(start + width, end + 1, stride)]
             if self._expected(cut, first + len(payloads)) != data[start:end]:
                 self._going = 0 if payloads else -RUN_FIRST
                 break
             payloads += cut
-            start, most = end, most * 4
+            start, most = end, len(payloads)
         if not payloads:
             return None
         if not self._stem:
@@ -113,9 +121,9 @@ class Series:
         if len(words) < 2:
             return False
         last = words[-1]
-        if not last.isdigit() or last[0] == "0" or int(last) >= MAX_ID - 1_000_000:
+        if not last.isdigit() or last[0] == "0" or len(last) > len(str(MAX_ID)):
             return False
         self._number = int(last)
         self._stem = self._raw.rstrip(b" ")[: -len(last)]
-        self._going = 0
+        self._going = min(self._going, 0)
         return True
