@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -20,6 +21,10 @@ from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.running import Interrupted
 from twisted_msg.cli.sayings import Saying, written
 from twisted_msg.cli.text import visible
+
+SHOWN_SECONDS: Final = 2.0
+"""How long to wait for the last words: prompt-toolkit itself waits up to a second for a
+terminal that does not say where its cursor is."""
 
 
 class Editor:
@@ -67,7 +72,7 @@ class Editor:
                     return
 
     async def finish(self) -> None:
-        """Give the terminal back as it was."""
+        """Write what is still to be shown, and give the terminal back as it was."""
         task = self._task
         if task is not None and not task.done():
             done: Deferred[None] = Deferred()
@@ -75,6 +80,7 @@ class Editor:
             task.cancel()
             await done
         self._patched.close()
+        await Deferred.fromFuture(asyncio.get_running_loop().create_task(_shown()))
 
     async def _line(self, conversation: Conversation) -> str:
         """Return the next line."""
@@ -87,3 +93,11 @@ class Editor:
         )
         line: str = await Deferred.fromFuture(self._task)
         return line
+
+
+async def _shown() -> None:
+    """Wait until prompt-toolkit has written what it was given: it does so in tasks of the loop."""
+    await asyncio.sleep(0)  # what its thread has asked of the loop is begun
+    writing = asyncio.all_tasks() - {asyncio.current_task()}
+    if writing:
+        await asyncio.wait(writing, timeout=SHOWN_SECONDS)
