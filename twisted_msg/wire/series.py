@@ -58,11 +58,10 @@ class Series:
         if self._patience:
             self._patience -= 1
             return None
-        if not (self._stem or self._counts()) or self._number >= MAX_ID:
-            return None
-        if raw != (b"%b%d" % (self._stem, self._number + 1)).ljust(len(raw)):
+        counts = (self._stem or self._counts()) and self._number < MAX_ID
+        if not counts or raw != (b"%b%d" % (self._stem, self._number + 1)).ljust(len(raw)):
             self._stem = b""
-            self._patience = PATIENCE
+            self._patience = PATIENCE if self._raw else 0
             return None
         self._number += 1
         self._going += 1
