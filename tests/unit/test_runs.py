@@ -109,6 +109,12 @@ class DecoderTests(SynchronousTestCase):
         stream = b"".join(encode_frame(*each) for each in frames)
         self.assertEqual(flat(runs(stream)), frames)
 
+    def test_the_same_number_again_is_no_counting(self) -> None:
+        ids = [*range(1, 40), *[39] * 40, *range(39, 80), *[79] * 3, *range(80, 120)]
+        frames = [Frame(b"same", ("PUB", "lobby", str(number))) for number in ids]
+        stream = b"".join(encode_frame(*each) for each in frames)
+        self.assertEqual(flat(runs(stream)), frames)
+
     def test_numbers_anywhere_in_a_header(self) -> None:
         for spell in (b"%d PUB lobby %d", b"   %d PUB lobby %d", b"%03d PUB a 1 %d"):
             stream = b"".join((spell % (4, n)).ljust(128) + b"text" for n in range(1, 200))
