@@ -22,6 +22,11 @@ ALTERED = "altered"
 """The publisher of what nobody wrote: the judge calls it PHANTOM."""
 
 
+def secret(client: str) -> str:
+    """Return what a publisher says in `HELLO` to be known again."""
+    return f"torture-{client}-0123456789"
+
+
 def payload(said: Said, size: int = 0) -> bytes:
     """Return a message's bytes, at least `size`: its mark, again and again.
 

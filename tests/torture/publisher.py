@@ -21,7 +21,7 @@ from twisted.internet.task import LoopingCall, deferLater, react
 from twisted.python.failure import Failure
 
 from tests.history import Said
-from tests.torture.notes import Notes, payload
+from tests.torture.notes import Notes, payload, secret
 from twisted_msg.client import Client, Receipt, Refused, service
 
 STOP = ".stop"
@@ -48,7 +48,7 @@ class Publisher:
             reactor,
             options.server,
             options.name,
-            client_id=f"torture-{options.name}-0123456789",
+            client_id=secret(options.name),
             on_connected=lambda: self.notes.add(up=True),
             on_lost=lambda error: self.notes.add(lost=str(error), goes=error.server_goes),
         )

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.history import Said
-from tests.torture.notes import ALTERED, said_in
+from tests.torture.notes import ALTERED, said_in, secret
 from tests.torture.trace import Acked, Cut, Delivered, Event, Made, Removed, Synced, Wrote
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import StoreError
+from twisted_msg.session.clients import key_of
 
 SECTOR = 512
 """Bytes that a disk writes whole or not at all."""
@@ -172,6 +173,7 @@ def opened(files: dict[str, bytes | None], folder: Path, told: Told) -> list[str
                         faults.append(f"{said} stands in {kept.room} as {number}: {data[:60]!r}")
                     found[said] = kept.room, number
                 seq = piece.last + 1
+        faults += _marked(store, found, told)
     except StoreError as error:
         faults.append(f"the store is not sound: {error}")
     finally:
@@ -184,4 +186,23 @@ def opened(files: dict[str, bytes | None], folder: Path, told: Told) -> list[str
         if found.get(said) != place:
             faults.append(f"TAKEN BACK {said}: delivered as {place}, found as {found.get(said)}")
             break
+    return faults
+
+
+def _marked(store: SqliteStore, found: Iterable[Said], told: Told) -> list[str]:
+    """Return what is wrong with the marks: each is the highest id that is stored of its client.
+
+    A lower one would have messages stored twice when they are sent again, a higher one would
+    have them taken for stored.
+    """
+    highest = dict.fromkeys(told.acked, 0)
+    for said in found:
+        highest[said.client] = max(said.id, highest.get(said.client, 0))
+    highest.pop(ALTERED, None)
+    faults = []
+    for client, last in highest.items():
+        mark = store.mark(key_of(secret(client)))
+        marked = 0 if mark is None else mark.id
+        if marked != last:
+            faults.append(f"MARK {client}: {marked}, and the highest id that is stored is {last}")
     return faults

@@ -83,6 +83,18 @@ class PlainPeers(StoredCase):
         self.settle()
         self.assertEqual(slow.payloads(), lumps)
 
+    def test_nothing_is_read_between_a_full_disk_and_the_refusal(self) -> None:
+        self.break_store(lambda: StoreFull("full"))
+        self.world.say(self.alice, b"refused")
+        self.world.worker.pump()  # she is told at the end of this turn
+        self.mended.restore()
+        self.assertFalse(self.alice.reading)
+        self.alice.protocol.dataReceived(self.world.frame(b"behind") * 2)  # was read already
+        self.settle()
+        self.assertEqual(self.bob.payloads(), [])
+        self.assertRegex(self.alice.payloads()[-1], b"^!ERROR! busy ")
+        self.assertTrue(self.alice.half_closed)
+
 
 class Replies(StoredCase):
     """`--plain-reply` in a stored room."""

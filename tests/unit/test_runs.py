@@ -130,6 +130,14 @@ class DecoderTests(SynchronousTestCase):
         self.assertIsNotNone(series.recognise((b"1 PUB lobby %d" % MAX_ID).ljust(128)))
         self.assertIsNone(series.recognise((b"1 PUB lobby %d" % (MAX_ID + 1)).ljust(128)))
 
+    def test_no_run_goes_beyond_the_largest_id(self) -> None:
+        numbers = range(MAX_ID - 60, MAX_ID + 100)
+        events = runs(b"".join(encode_frame(b"x", ("PUB", "lobby", str(n))) for n in numbers))
+        counted = [each for each in events if isinstance(each, Run) and each.first is not None]
+        self.assertGreater(len(counted), 0)
+        for each in counted:
+            self.assertLessEqual(each.first + len(each.payloads) - 1, MAX_ID)  # type: ignore[operator]
+
     def test_runs_are_bounded(self) -> None:
         events = runs(encode_frame(b"x") * 10 * RUN_MOST)
         self.assertEqual(max(len(e.payloads) for e in events if isinstance(e, Run)), RUN_MOST)
@@ -429,3 +437,26 @@ class StoredConversations(Conversations, StoredCase):
         self.settle()
         self.assertEqual(len([each for each in self.heard(bob) if "MSG" in each]), 300)
         self.assertEqual(self.heard(alice)[-1].split()[:2], ["ACK", "599"])
+
+    def test_a_run_to_a_memory_room_waits_for_what_is_stored(self) -> None:
+        """Also if those before it were there already, and so waited for nothing."""
+        self.close_store()
+        self.world = self.begin(memory_room=("quick",))
+        alice, bob = self.peer("HELLO"), self.peer("SUB quick")
+        self.heard(bob)
+        alice.say(b"".join(frame(f"PUB lobby {number}: x") for number in range(1, 41)))
+        alice.say(b"".join(frame(f"PUB quick {number}: x") for number in range(1, 41)))
+        alice.say(b"".join(frame(f"PUB quick {number}: x") for number in range(41, 141)))
+        self.world.turn()
+        self.assertEqual(self.heard(bob), [])
+        self.settle()
+        self.assertEqual(len(self.heard(bob)), 100)
+
+    def test_a_run_of_ids_that_are_being_stored_is_stored_once(self) -> None:
+        alice = self.peer("HELLO client=0123456789abcdef")
+        alice.say(b"".join(frame(f"PUB lobby {number}: x") for number in range(1, 41)))
+        self.world.turn()
+        alice.say(b"".join(frame(f"PUB lobby {number}: x") for number in range(1, 101)))
+        self.settle()
+        self.assertEqual(self.world.rooms.open("lobby").head, 100)
+        self.assertEqual(self.heard(alice)[-1], "ACK 100 100")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
@@ -41,6 +43,31 @@ def fields(piece: Piece | None) -> tuple[object, ...] | None:
     return piece.room, piece.first, piece.last, piece.millis, piece.authors, piece.payloads
 
 
+class Died(Exception):
+    """The server was killed."""
+
+
+class Mortal:
+    """A connection to a store's file whose server is killed before one of its statements."""
+
+    def __init__(self, real: sqlite3.Connection, statements: int) -> None:
+        self._real = real
+        self._left = statements
+
+    def execute(self, statement: str, *values: object) -> object:
+        self._live()
+        self._left -= 1
+        return self._real.execute(statement, *values)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._left > 0 and self._real.in_transaction
+
+    def _live(self) -> None:
+        if not self._left:
+            raise Died
+
+
 class StoreCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = self.mktemp()
@@ -57,6 +84,32 @@ class StoreCase(SynchronousTestCase):
         store = self.store(retention)
         store.open()
         return store
+
+    def crashed(
+        self, prepare: Callable[[], SqliteStore], act: Callable[[SqliteStore], object]
+    ) -> Iterator[tuple[list[Kept], SqliteStore]]:
+        """Kill a server before each statement of an act in turn, and at last behind it.
+
+        Yields what opening the files finds that each has left, and the store.
+        """
+        for statements in itertools.count():
+            self.folder = self.mktemp()
+            store = prepare()
+            held, died = store._database, False
+            assert held._connection is not None
+            with patch.object(held, "_connection", Mortal(held._connection, statements)):
+                try:
+                    act(store)
+                except Died:
+                    died = True
+            copied = self.mktemp()
+            shutil.copytree(self.folder, copied)
+            store.close()
+            again = self.store(folder=copied)
+            yield again.open(), again
+            again.close()
+            if not died:
+                break
 
     def edit(self, *statements: str) -> None:
         with closing(sqlite3.connect(os.path.join(self.folder, "log.sqlite3"))) as connection:
@@ -133,6 +186,34 @@ class KeepingTests(StoreCase):
         store.close()
         self.assertEqual(len(store.open()), count)
         self.assertEqual(store.mark(b"%d" % (count - 1)), Mark(1, 1))
+
+    def test_a_group_is_stored_whole_or_not_at_all(self) -> None:
+        """However many statements it takes: one, several, or those that make room for it."""
+        for pieces, retention in (
+            (2, KEEP_ALL),
+            (database.WRITES, KEEP_ALL),
+            (2, Retention(size=3 * BODY)),
+        ):
+
+            def prepare(retention: Retention = retention) -> SqliteStore:
+                store = self.opened(retention)
+                store.commit([said("lobby", 1), said("lobby", 2)], [(b"c", 2, 2)])
+                return store
+
+            def commit(store: SqliteStore, pieces: int = pieces) -> None:
+                group = [said("lobby", seq) for seq in range(3, 3 + pieces)]
+                store.commit([*group, said("den", 1)], [(b"c", 99, 2 + pieces), (b"d", 1, 1)])
+
+            found = [
+                ({room: head for room, _, head, _ in kept}, store.mark(b"c"), store.mark(b"d"))
+                for kept, store in self.crashed(prepare, commit)
+            ]
+            nothing = {"lobby": 2}, Mark(2, 2), None
+            whole = {"lobby": 2 + pieces, "den": 1}, Mark(99, 2 + pieces), Mark(1, 1)
+            self.assertEqual(found[0], nothing)
+            self.assertEqual(found[-1], whole)
+            for each in found:
+                self.assertIn(each, (nothing, whole))
 
     def test_not_open(self) -> None:
         store = self.store()
@@ -295,6 +376,25 @@ class RetentionTests(StoreCase):
         store._database.read("PRAGMA query_only = OFF")
         self.assertEqual(store.prune(10**6), [Kept("lobby", 4, 3, 0)])
 
+    def test_a_crash_in_a_step_leaves_rooms_that_are_what_their_pieces_say(self) -> None:
+        """What is deleted and what is known of it go together, of all rooms of a step."""
+
+        def prepare() -> SqliteStore:
+            store = self.opened(Retention(age=1))
+            self.fill(store, "lobby", 3)
+            self.fill(store, "den", 2)
+            return store
+
+        found = []
+        for kept, store in self.crashed(prepare, lambda store: store.prune(1002)):
+            found.append([(room, first, self.first(store, room)) for room, first, *_ in kept])
+        before = [("lobby", 1, 1), ("den", 1, 1)]
+        after = [("lobby", 2, 2), ("den", 2, 2)]
+        self.assertEqual(found[0], before)
+        self.assertEqual(found[-1], after)
+        for each in found:
+            self.assertIn(each, (before, after))
+
     def test_marks_outlive_what_they_guard(self) -> None:
         week = MARK_AGE * 1000
         store = self.opened()
@@ -371,6 +471,24 @@ class ForgettingTests(StoreCase):
             [("r5", 6), ("r4", 4), ("r20", 21)],
         )
         self.assertEqual(store.floor, 30)
+
+    def test_a_crash_folds_rooms_and_raises_the_floor_or_neither(self) -> None:
+        def prepare() -> SqliteStore:
+            store = self.emptied([5, 30, 20])
+            store.forget("r30")
+            store.forget("r5")
+            return store
+
+        with patch.object(ledger, "EMPTY_ROOMS", 2), patch.object(ledger, "FOLD_ROOMS", 2):
+            found = [
+                (store.floor, [each.room for each in kept])
+                for kept, store in self.crashed(prepare, lambda store: store.forget("r20"))
+            ]
+        before, after = (0, ["r5", "r30", "r20"]), (30, ["r20"])
+        self.assertEqual(found[0], before)
+        self.assertEqual(found[-1], after)
+        for each in found:
+            self.assertIn(each, (before, after))
 
     def test_the_heap_of_ages_stays_small(self) -> None:
         book = Ledger()

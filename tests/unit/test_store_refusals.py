@@ -155,6 +155,17 @@ class RefusalTests(StoreCase):
         self.assertGreater(path.stat().st_size, before + 3_000_000)
         self.assertLess(Path(f"{path}-wal").stat().st_size, 8_000_000)
 
+    def test_the_log_is_copied_at_no_other_time(self) -> None:
+        """SQLite would do it in the commit itself, and tell nobody when that fails."""
+        store = self.opened()
+        path = Path(self.folder, "log.sqlite3")
+        before = path.stat().st_size
+        large = bytes(2 * database.CHECKPOINT_PAGES * database.PAGE)
+        with patch.object(database, "CHECKPOINT_PAGES", 10**9):
+            for seq in range(1, 3):
+                store.commit([said("lobby", seq, large)], [])
+        self.assertEqual(path.stat().st_size, before)
+
     def fail_checkpoints(self, store: SqliteStore, code: int) -> None:
         real = store._database._connection
 
@@ -239,6 +250,21 @@ class MigrationTests(StoreCase):
         os.replace(path + ".v1.backup", path)
         self.assertEqual(self.opened().head("lobby"), 1)
 
+    def test_the_copy_is_on_disk_before_the_upgrade_begins(self) -> None:
+        self.opened().close()
+        store = self.store(schema=self.schema("CREATE TABLE more (x);"))
+        synced = []
+
+        def sync(descriptor: int) -> None:
+            (version,) = store._database.read("PRAGMA user_version")[0]
+            synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), version))
+
+        with patch.object(os, "fsync", sync):
+            store.open()
+        folder = os.path.realpath(self.folder)
+        copy = os.path.join(folder, "log.sqlite3.v1.backup")
+        self.assertEqual(synced, [(copy, 1), (folder, 1), (folder, 2)])
+
     def test_a_failed_upgrade_changes_nothing(self) -> None:
         self.opened().close()
         newer = self.schema("CREATE TABLE more (x); CREATE TABLE more (x);")
@@ -273,6 +299,20 @@ class FolderTests(StoreCase):
         synced = self.synced(inner)
         for each in (inner, os.path.dirname(inner), os.path.realpath(self.folder)):
             self.assertIn(os.path.dirname(each), synced)
+
+    def test_the_note_that_a_store_was_begun_is_on_disk_before_it_serves(self) -> None:
+        lock = os.path.join(os.path.realpath(self.folder), "lock")
+        synced = []
+
+        def sync(descriptor: int) -> None:
+            size = os.path.getsize(lock)
+            synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), size > 0))
+
+        with patch.object(os, "fsync", sync):
+            self.opened()
+        # The names above are there before the note: it would make a lost file a fault.
+        self.assertIn((os.path.dirname(os.path.dirname(lock)), False), synced)
+        self.assertEqual(synced[-2:], [(lock, True), (os.path.dirname(lock), True)])
 
     def test_a_store_that_was_begun_syncs_only_its_own_folder(self) -> None:
         self.opened().close()

@@ -205,6 +205,21 @@ class FullDisk(StoredCase):
         self.assertEqual(again.frames()[0].words[2], "1")
         self.assertEqual(self.heard(again)[1:], ["ACK 3 3"])
 
+    def test_nothing_is_read_between_a_full_disk_and_the_refusal(self) -> None:
+        self.close_store()
+        self.world = self.begin(memory_room=["quick"])
+        member, alice = self.peer("SUB quick"), self.peer(f"HELLO {SECRET}")
+        self.heard(member)
+        self.break_store(lambda: StoreFull("full"))
+        alice.say(frame("PUB lobby 2: refused"))
+        self.world.turn()
+        self.world.worker.pump()  # it is told at the end of this turn
+        self.assertFalse(alice.reading)
+        alice.protocol.dataReceived(frame("PUB quick: behind") * 2)  # was read already
+        self.settle()
+        self.assertEqual(self.heard(member), [])
+        self.assert_ended(alice, by="ERR busy PUB")
+
     def test_what_needs_no_disk_is_not_heard_behind_what_was_refused(self) -> None:
         self.close_store()
         self.world = self.begin(memory_room=["quick"])

@@ -1,0 +1,75 @@
+"""The service's end: the store is closed behind the last write, or left as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.world import Pipe
+from twisted_msg import service
+from twisted_msg.log.sqlite import SqliteStore
+from twisted_msg.log.store import StoreError
+from twisted_msg.server import STOP_SECONDS, STORE_SECONDS
+from twisted_msg.service import ServerService
+from twisted_msg.settings import load
+from twisted_msg.wire import encode_frame
+
+
+class Ended(Exception):
+    """The process has ended at once."""
+
+
+class Reactor(MemoryReactorClock):
+    """One whose worker's thread is never started, so that what the store is asked for waits."""
+
+    def callFromThread(self, call: Any, *arguments: Any) -> None:
+        raise AssertionError("no thread is there")
+
+
+class StoppingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        self.reactor = Reactor()
+        settings = load({"data-dir": self.folder}, {"HOME": "/nonexistent"})
+        self.service = ServerService(settings, self.reactor)
+        assert self.service._storage is not None
+        self.store = self.service._storage.store
+        self.addCleanup(self.store.close)
+        self.service.server.house.rooms.load(self.store.open())
+        self.done: list[str] = []
+        self.given_up: list[BaseException] = []
+        self.patch(service, "_give_up", self.give_up)
+        for name, owner in (("stop", self.service._worker), ("join", self.service._worker)):
+            self.patch(owner, name, lambda name=name: self.done.append(name))
+        close = self.store.close
+        self.patch(self.store, "close", lambda: (self.done.append("close"), close()))
+
+    def give_up(self, error: BaseException) -> None:
+        self.given_up.append(error)
+        raise Ended
+
+    def test_the_store_is_closed_when_its_worker_has_ended(self) -> None:
+        self.assertRaises(StoreError, SqliteStore(self.folder).open)
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(self.done, ["stop", "join", "close"])
+        self.assertEqual(self.given_up, [])
+        other = SqliteStore(self.folder)
+        other.open()
+        other.close()
+
+    def test_a_store_that_hangs_is_not_waited_for(self) -> None:
+        """To join its worker would take for ever, and to close it under way would not be sound."""
+        pipe = Pipe(1)
+        pipe.protocol = self.service.server.buildProtocol(pipe.address)
+        pipe.protocol.makeConnection(pipe)
+        pipe.say(encode_frame(b"never stored", ("PUB", "lobby", "1")))
+        self.reactor.advance(0)
+        stopped = self.service.stopService()
+        self.reactor.pump([1] * int(STOP_SECONDS + STORE_SECONDS - 1))
+        self.assertNoResult(stopped)
+        self.reactor.pump([1] * 2)
+        self.failureResultOf(stopped, Ended)
+        self.assertIsInstance(self.given_up[0], TimeoutError)
+        self.assertEqual(self.done, [])
