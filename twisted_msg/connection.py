@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 
 from twisted_msg.deadlines import Deadlines
 from twisted_msg.delivery import Outlet
+from twisted_msg.host import Host
 from twisted_msg.pace import Pace, Rates
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
@@ -27,36 +27,6 @@ from twisted_msg.wire.limits import HEADER_SIZE
 LINGER_SECONDS: Final = 2.0
 """How long input is discarded behind the end, so that a reset does not destroy what the
 peer was told."""
-
-
-class Host(Protocol):
-    """What a connection asks of its server."""
-
-    clock: Any
-    """A clock: `IReactorTime`."""
-
-    stall_limit: float
-    """For how many seconds a peer may take nothing of what waits for it."""
-
-    def joined(self, connection: Connection) -> None:
-        """Take in a new connection and give it its number."""
-        ...
-
-    def converse(self, connection: Connection) -> Session:
-        """Return the session for a connection whose first frame is there."""
-        ...
-
-    def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
-        """Return what to tell a peer whose first frame was refused."""
-        ...
-
-    def failed(self, failure: Failure) -> None:
-        """Log a fault of the server's own."""
-        ...
-
-    def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
-        """Forget a connection that is gone."""
-        ...
 
 
 class _Phase(Enum):
@@ -71,7 +41,7 @@ class Connection(FrameProtocol):
     """One peer: a frame protocol with a session, an outlet and deadlines."""
 
     factory: Any
-    host: Host
+    host: Host[Connection]
     outlet: Outlet
     _pace: Pace | None = None
 
@@ -100,6 +70,8 @@ class Connection(FrameProtocol):
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
         self._heard = True
+        if self._pace is not None:
+            self._pace.read(len(data))
         self._guard(super().dataReceived, data)
 
     def readConnectionLost(self) -> None:
@@ -125,12 +97,11 @@ class Connection(FrameProtocol):
         session = self.session
         if session is None:
             session = self.session = self.host.converse(self)
-            self.frame_received = session.frame_received  # type: ignore[method-assign]
-            if self._pace is not None:
-                self.frame_received = partial(self._counted, session, self._pace)  # type: ignore[method-assign]
-                self.frame_received(frame)
-                return
-        session.frame_received(frame)
+        take: Callable[[Frame], None] = session.frame_received
+        if self._pace is not None:
+            take = self._pace.counting(take)
+        self.frame_received = take  # type: ignore[assignment, method-assign]
+        take(frame)
 
     def run_received(self, run: Run) -> bool:
         """Hand many frames to the session at once, if it takes them so."""
@@ -173,22 +144,13 @@ class Connection(FrameProtocol):
     # -- no faster than it may -----------------------------------------------
 
     def limit(self, rates: Rates) -> None:
-        """Read no faster than these rates allow, from now on; who has no limit pays nothing."""
-        pace = self._pace = Pace(rates, self.host.clock, self)
-        self.dataReceived = partial(self._paced, pace)  # type: ignore[method-assign]
+        """Read no faster than these rates allow, from now on; to be called before anything came."""
+        self._pace = Pace(rates, self.host.clock, self)
 
     def charge(self, messages: int) -> None:
         """Count what a frame asks for as so many more; see `Line`."""
         if self._pace is not None:
             self._pace.count(messages)
-
-    def _paced(self, pace: Pace, data: bytes) -> None:
-        pace.read(len(data))
-        type(self).dataReceived(self, data)
-
-    def _counted(self, session: Session, pace: Pace, frame: Frame) -> None:
-        session.frame_received(frame)
-        pace.count(1)
 
     # -- for the session -----------------------------------------------------
 

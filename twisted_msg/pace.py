@@ -6,7 +6,10 @@ its speed; what it may not yet send waits in its own system.  Time is in seconds
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 PAUSE_SECONDS: Final = 0.1
 """For how long reading stops at the least: a connection at its limit costs ten wakeups a
@@ -98,6 +101,15 @@ class Pace:
             self._messages.level -= messages
             if self._messages.level < 0:
                 self._hold()
+
+    def counting(self, take: Callable[[T], None]) -> Callable[[T], None]:
+        """Return what takes one message as `take` does, and counts it when it is taken."""
+
+        def counted(message: T) -> None:
+            take(message)
+            self.count(1)
+
+        return counted
 
     def allows(self, messages: int) -> bool:
         """Return whether so many messages may come at once."""
