@@ -1,12 +1,11 @@
 """One SQLite file that only this process uses.
 
-Law of this file: `sqlite3` is imported here only, and so are locks and migrations.  What
-the tables mean, it does not know; every error leaves as a `StoreError`.
+Law of this file: `sqlite3` is imported here only, and migrations stand here.  What the
+tables mean, it does not know; every error leaves as a `StoreError`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from twisted_msg.log.folder import Folder, sync
 from twisted_msg.log.store import Damaged, StoreBroken, StoreError, StoreFull
 
 APPLICATION_ID: Final = 0x74636D73
@@ -64,7 +64,7 @@ class Database:
         self.path = os.path.join(folder, "log.sqlite3")
         self._schema = schema
         self._logged = 0
-        self._lock: int | None = None
+        self._place = Folder(folder)
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
@@ -74,7 +74,7 @@ class Database:
         was perhaps never synced, and this syncs it.
         """
         try:
-            self._take_folder()
+            self._place.take()
             self._take_file()
         except OSError as error:
             self.close()
@@ -92,15 +92,13 @@ class Database:
     def close(self) -> None:
         """Close the file, then let go of the lock."""
         connection, self._connection = self._connection, None
-        lock, self._lock = self._lock, None
         try:
             if connection is not None:
                 connection.close()
         except sqlite3.Error as error:
             raise self._refusal(error, StoreError) from error
         finally:
-            if lock is not None:
-                os.close(lock)
+            self._place.leave()
 
     def read(self, statement: str, *values: object) -> list[Any]:
         """Return the rows that a statement finds."""
@@ -176,17 +174,6 @@ class Database:
             raise StoreError(f"the store in {self.folder} is not open")
         return self._connection
 
-    def _take_folder(self) -> None:
-        os.makedirs(self.folder, 0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"another server keeps its messages in {self.folder}; "
-                "stop that one, or give this one a folder of its own with --data-dir"
-            ) from None
-
     def _take_file(self) -> None:
         self._connection = connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
@@ -202,7 +189,7 @@ class Database:
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # its failures would be told to nobody
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
         if self._pragma("application_id") != APPLICATION_ID:
-            if self._lock is not None and os.fstat(self._lock).st_size:
+            if self._place.begun:
                 raise self.damaged(f"{self.path} is empty or gone")
             if self.read("SELECT 1 FROM sqlite_master LIMIT 1"):
                 raise StoreError(
@@ -222,15 +209,7 @@ class Database:
             if found != "ok":
                 raise self.damaged(found)
         self._migrate()
-        self._begun()
-        _sync(self.folder)
-
-    def _begun(self) -> None:
-        """Note beside the file that there is one, so that its loss is not taken for a beginning."""
-        if self._lock is not None and not os.fstat(self._lock).st_size:
-            _sync_way(self.folder)
-            os.write(self._lock, b"A store was begun here; without its file it is not the same.\n")
-            os.fsync(self._lock)
+        self._place.begin()
 
     def _migrate(self) -> None:
         steps = sorted(
@@ -261,8 +240,8 @@ class Database:
         """Copy the file beside itself; a copy that an earlier try left is written anew."""
         with closing(sqlite3.connect(path)) as copy:
             self._open.backup(copy)
-        _sync(path)
-        _sync(self.folder)
+        sync(path)
+        sync(self.folder)
 
     def _pragma(self, name: str) -> int:
         return int(self.read(f"PRAGMA {name}")[0][0])
@@ -293,24 +272,3 @@ def _insert(rows: int) -> str:
     """Return the statement for so many rows; they are powers of two, so it is made ten times."""
     row = "(" + ",".join("?" * FIELDS) + ")"
     return "INSERT INTO writes VALUES " + ",".join([row] * rows)  # noqa: S608 (marks only)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_way(folder: str) -> None:
-    """Sync the names of a folder and of those above it: they may be as new as what is in it.
-
-    It ends at what another file system holds or others keep to themselves: that was there.
-    """
-    folder = os.path.abspath(folder)
-    device = os.stat(folder).st_dev
-    above = os.path.dirname(folder)
-    while above != folder and os.access(above, os.R_OK) and os.stat(above).st_dev == device:
-        _sync(above)
-        folder, above = above, os.path.dirname(above)

@@ -1,0 +1,83 @@
+"""The folder that a store is kept in: whose it is, and that its name outlives a power cut.
+
+Law of this file: locks and syncs of names stand here; what is in the store's file it does
+not know.  Errors of the system leave as they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from twisted_msg.log.store import StoreError
+
+BEGUN = b"A store was begun here; without its file it is not the same.\n"
+"""What stands in the lock's file from the first start on."""
+
+
+class Folder:
+    """A folder that one process holds while it lives.
+
+    `begun` tells whether a store was begun in it, so that the loss of its file is not taken
+    for a beginning.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def take(self) -> None:
+        """Make the folder if need be, and lock it.
+
+        Raises `StoreError` if another process holds it, `OSError` if it cannot be had.
+        """
+        os.makedirs(self.path, 0o700, exist_ok=True)
+        self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"another server keeps its messages in {self.path}; "
+                "stop that one, or give this one a folder of its own with --data-dir"
+            ) from None
+
+    def leave(self) -> None:
+        """Let go of the lock; to leave again changes nothing."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a store was begun here before."""
+        return self._lock is not None and os.fstat(self._lock).st_size > 0
+
+    def begin(self) -> None:
+        """Note that there is a store now, when its names are on disk."""
+        if self._lock is not None and not self.begun:
+            _sync_way(self.path)
+            os.write(self._lock, BEGUN)
+            os.fsync(self._lock)
+        sync(self.path)
+
+
+def sync(path: str) -> None:
+    """Wait until what a file holds, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_way(folder: str) -> None:
+    """Sync the names of a folder and of those above it: they may be as new as what is in it.
+
+    It ends at what another file system holds or others keep to themselves: that was there.
+    """
+    folder = os.path.abspath(folder)
+    device = os.stat(folder).st_dev
+    above = os.path.dirname(folder)
+    while above != folder and os.access(above, os.R_OK) and os.stat(above).st_dev == device:
+        sync(above)
+        folder, above = above, os.path.dirname(above)
