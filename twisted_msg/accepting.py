@@ -28,12 +28,18 @@ class Accepting:
     def __init__(self, clock: Any) -> None:
         """Take a clock: `IReactorTime`."""
         self._clock = clock
-        self._paused: set[Any] = set()
+        self._paused: dict[Any, Any] = {}
         self._told = float("-inf")
 
     def watch(self, port: Any) -> None:
         """Look after a port from now on."""
         observe_accepting(port, lambda cause: self._failed(port, cause))
+
+    def stop(self) -> None:
+        """Look after no port any more."""
+        paused, self._paused = self._paused, {}
+        for pause in paused.values():
+            pause.cancel()
 
     def _failed(self, port: Any, cause: str) -> None:
         now = self._clock.seconds()
@@ -45,11 +51,10 @@ class Accepting:
                 cause=cause,
             )
         if port not in self._paused:
-            self._paused.add(port)
             port.stopReading()
-            self._clock.callLater(PAUSE_SECONDS, self._go_on, port)
+            self._paused[port] = self._clock.callLater(PAUSE_SECONDS, self._go_on, port)
 
     def _go_on(self, port: Any) -> None:
-        self._paused.remove(port)
+        del self._paused[port]
         if port.connected and not port.disconnecting:
             port.startReading()

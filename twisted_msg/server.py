@@ -80,6 +80,7 @@ class Server(FrameFactory):
         self._connections: dict[int, Connection] = {}
         self._count = 0
         self._unswept: list[Connection] = []
+        self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._gone: Deferred[None] | None = None
@@ -166,6 +167,8 @@ class Server(FrameFactory):
             self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
+        if self._slice is not None and self._slice.active():
+            self._slice.cancel()
         self._journal.close()
         return stored
 
@@ -203,7 +206,7 @@ class Server(FrameFactory):
         some = self._unswept[-SLICE:]
         del self._unswept[-SLICE:]
         if self._unswept:  # whatever becomes of these
-            self.clock.callLater(SLICE_SECONDS, self._sweep_some)
+            self._slice = self.clock.callLater(SLICE_SECONDS, self._sweep_some)
         for connection in some:
             if connection.number not in self._connections:
                 continue  # gone meanwhile

@@ -192,6 +192,7 @@ class ServerService(Service):
 
     async def _stop(self) -> None:
         log.info("stopping: {count} connections to end", count=self.server.connections)
+        self._accepting.stop()
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         self._ports.clear()

@@ -69,6 +69,11 @@ class AcceptingTests(SynchronousTestCase):
             (line,) = self.lines
             self.assertIn(f"connections cannot be accepted ({word}): those that are there", line)
 
+    def test_nothing_is_left_to_do_behind_a_stop(self) -> None:
+        self.find_out(errno.EMFILE)
+        self.accepting.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_it_is_said_once_a_minute(self) -> None:
         for _ in range(int(2 * TELL_SECONDS / PAUSE_SECONDS)):
             self.find_out(errno.ENFILE)

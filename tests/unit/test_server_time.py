@@ -125,6 +125,25 @@ class Sweeps(SynchronousTestCase):
             self.world.clock.advance(SLICE_SECONDS)
         self.assertEqual(len(self.swept), len(self.peers) - 5)
 
+    def test_one_whose_sweep_and_end_fail_stops_no_other(self) -> None:
+        for call in ("sweep", "abort"):
+            self.patch(self.peers[0].protocol, call, lambda *_: 1 // 0)
+        self.world.server._unswept = [peer.protocol for peer in self.peers[::-1]]
+        self.assertRaises(ZeroDivisionError, self.world.server._sweep_some)
+        for _ in range(3):
+            self.world.clock.advance(SLICE_SECONDS)
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertGreaterEqual(len(self.swept), len(self.peers) - SLICE)
+
+    def test_nothing_is_left_to_do_behind_a_stop(self) -> None:
+        self.world.server._sweep()
+        self.assertTrue(self.world.clock.getDelayedCalls())
+        stopped = ensureDeferred(self.world.server.drain())
+        for peer in self.peers:
+            peer.close_input()
+        self.successResultOf(stopped)
+        self.assertEqual(self.world.clock.getDelayedCalls(), [])
+
     def test_a_time_that_is_not_over_is_not_begun_again(self) -> None:
         self.world.server._sweep()
         self.world.server._sweep()
