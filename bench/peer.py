@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -25,7 +26,7 @@ class Step(NamedTuple):
     awaited: bytes = b""
 
 
-class Peer:
+class Peer(ABC):
     """A server; its defaults are those of one that needs no word before it serves."""
 
     name = ""
@@ -47,9 +48,9 @@ class Peer:
         beside = Path(sys.executable).with_name(self.program)
         return str(beside) if beside.is_file() else shutil.which(self.program)
 
+    @abstractmethod
     def command(self, port: int, folder: Path) -> list[str]:
         """Return the command that starts it; it may write into `folder`."""
-        raise NotImplementedError
 
     def version(self) -> list[str] | None:
         """Return a command that prints its version first, None if it has that of this project."""
@@ -67,13 +68,13 @@ class Peer:
         """Return how a connection becomes a member, behind its greeting."""
         return []
 
+    @abstractmethod
     def publication(self, payload: bytes) -> bytes:
         """Return the bytes that publish a payload, not to be acknowledged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delivery(self, size: int) -> Delivery:
         """Return what a delivery of so many bytes of payload is on the wire."""
-        raise NotImplementedError
 
     def answers(self) -> list[Step]:
         """Return how a publisher has acknowledgements sent to it, behind its greeting."""
@@ -84,4 +85,4 @@ class Peer:
 
         The length is that of one publication in bytes, the same for all.
         """
-        raise NotImplementedError
+        raise TypeError(f'{self.name} acknowledges nothing, so it is not of kind "durable"')

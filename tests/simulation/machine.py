@@ -6,7 +6,6 @@ ends as processes end: killed, with the power, by its own hand after a failed wr
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import cache
 from random import Random
@@ -17,6 +16,7 @@ from twisted.internet.defer import Deferred
 from tests.simulation.clocks import ProcessClock, Time
 from tests.simulation.disk import Died, Disk, SimulatedStore
 from tests.simulation.links import Link
+from tests.unit.pumped import PumpedWorker
 from twisted_msg.log.store import StoreError
 from twisted_msg.log.worker import outcome
 from twisted_msg.server import Server
@@ -38,12 +38,8 @@ def settings() -> Settings:
     return load({"memory-room": [MEMORY], "max-payload": "16384"}, nowhere)
 
 
-class SteppedWorker:
-    """A worker in three steps, between which anything may happen: given, done, reported."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[Callable[[], Callable[[], None]]] = deque()
-        self.finished: deque[Callable[[], None]] = deque()
+class SteppedWorker(PumpedWorker):
+    """A worker in three steps, between which anything may happen, death at work included."""
 
     def run(
         self,
@@ -162,7 +158,7 @@ class Machine:
     def work(self) -> None:
         """Do the worker's next job."""
         try:
-            self.worker.finished.append(self.worker.waiting.popleft()())
+            self.worker.work()
         except Died as death:
             self.note("died", death)
             if self.disk.with_power:
@@ -172,7 +168,7 @@ class Machine:
 
     def report(self) -> None:
         """Tell of the oldest job done."""
-        self.worker.finished.popleft()()
+        self.worker.report()
 
     def stop(self) -> None:
         """Stop as after a SIGTERM: the process ends when the server has drained."""

@@ -11,16 +11,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import react
 
 from tests.torture.notes import Notes, read, said_in
-from tests.torture.publisher import QUICK_RETRY
-from twisted_msg.client import Client, Gap, service
+from tests.torture.program import begin, options_of
+from twisted_msg.client import Client, Gap
 
 END = "end"
 """Who says the last message of a room."""
@@ -100,19 +97,10 @@ class Member:
 
 def main() -> None:
     """Run as a program."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("server")
-    parser.add_argument("notes", type=Path)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--rooms", type=lambda words: words.split(","), default=["a"])
+    parser = options_of(__doc__)
     parser.add_argument("--leave", type=int, default=0, help="connect anew after up to so many")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patient", action="store_true", help="wait as the library does")
-    options = parser.parse_args()
-    if not options.patient:
-        service.LONGEST_RETRY = QUICK_RETRY  # type: ignore[misc]
-    react(lambda reactor: Deferred.fromCoroutine(Member(reactor, options).run()))
+    begin(parser, lambda reactor, options: Member(reactor, options).run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

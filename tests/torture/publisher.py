@@ -11,26 +11,21 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall, deferLater, react
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from tests.history import Said
 from tests.torture.notes import Notes, payload, secret
-from twisted_msg.client import Client, Receipt, Refused, service
+from tests.torture.program import begin, options_of
+from twisted_msg.client import Client, Receipt, Refused
 
 STOP = ".stop"
 """What the file is called, in place of the notes' own suffix, that makes a publisher stop.  A
 signal would end one that has only just been started."""
-
-QUICK_RETRY = 0.3
-"""Seconds that a client waits at most before it tries again: with the library's own
-half a minute, most of a run of kills would be spent waiting."""
 
 
 class Publisher:
@@ -115,23 +110,14 @@ class Publisher:
 
 def main() -> None:
     """Run as a program."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("server")
-    parser.add_argument("notes", type=Path)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--rooms", type=lambda words: words.split(","), default=["a"])
+    parser = options_of(__doc__)
     parser.add_argument("--messages", type=int, default=1 << 40)
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--at-once", type=int, default=16, help="messages given to one write")
     parser.add_argument("--pause", type=float, default=0.0, help="mean seconds behind each burst")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patient", action="store_true", help="wait as the library does")
-    options = parser.parse_args()
-    if not options.patient:
-        service.LONGEST_RETRY = QUICK_RETRY  # type: ignore[misc]
-    react(lambda reactor: Deferred.fromCoroutine(Publisher(reactor, options).run()))
+    begin(parser, lambda reactor, options: Publisher(reactor, options).run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
