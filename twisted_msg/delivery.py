@@ -138,6 +138,11 @@ class Outlet:
         return self._finish is not None
 
     @property
+    def paused(self) -> bool:
+        """Whether the transport has enough for now."""
+        return self._paused
+
+    @property
     def waiting(self) -> bool:
         """Whether something that was sent waits for the peer to take it."""
         if self._paused:
