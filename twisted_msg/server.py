@@ -19,7 +19,7 @@ from twisted_msg.journal import Journal
 from twisted_msg.pace import Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
-from twisted_msg.transports import drop, relayed
+from twisted_msg.transports import carried, drop, relayed
 from twisted_msg.wire import ProtocolError
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
@@ -84,6 +84,7 @@ class Server(FrameFactory):
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._gone: Deferred[None] | None = None
+        self._stopping = False
 
     # -- for connections -----------------------------------------------------
 
@@ -94,7 +95,7 @@ class Server(FrameFactory):
         self._connections[number] = connection
         transport = connection.transport
         peer, by_proxy = transport.getPeer(), relayed(transport)
-        error = self.door.enter(number, peer, relayed=by_proxy)
+        error = self.door.enter(number, peer, relayed=by_proxy, carried=carried(transport))
         if error is not None:
             self._journal.turned_away(peer, error.reason)
             if self.door.crowded:
@@ -105,7 +106,7 @@ class Server(FrameFactory):
         self._journal.joined(number, peer)
         if self._rates is not None and self.door.bounds(peer, relayed=by_proxy):
             connection.limit(self._rates)
-        if self._gone is not None:
+        if self._stopping:
             connection.close("came while the server stops")
         self.house.rooms.admit(connection)
 
@@ -140,6 +141,11 @@ class Server(FrameFactory):
         """How many connections there are."""
         return len(self._connections)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stopping
+
     # -- for the service -----------------------------------------------------
 
     def start(self) -> None:
@@ -153,6 +159,7 @@ class Server(FrameFactory):
 
         Done when all are gone, after `STOP_SECONDS` at the latest.
         """
+        self._stopping = True
         until = self.clock.seconds() + STOP_SECONDS
         if self._connections:
             gone = self._gone = Deferred()

@@ -42,6 +42,9 @@ def unsent(transport: Any) -> int:
     Counts what Twisted holds and what the kernel holds, so that a slow reader is told from
     one that has stopped.  An unknown transport counts as having taken everything.
     """
+    told = getattr(transport, "unsent", None)
+    if told is not None:
+        return int(told())  # one of our own, which knows
     held = 0
     try:
         held = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
@@ -94,6 +97,11 @@ def is_loopback(address: Any) -> bool:
 def relayed(transport: Any) -> bool:
     """Return whether a proxy will tell the peer's address, in front of its first bytes."""
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
+
+
+def carried(transport: Any) -> bool:
+    """Return whether another connection carries this one, and counts in its place."""
+    return bool(getattr(transport, "carried", False))
 
 
 def observe_accepting(port: Any, failed: Callable[[str], None]) -> None:
