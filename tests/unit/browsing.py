@@ -153,5 +153,3 @@ class WebCase(TypedCase):
 
 class StoredWebCase(WebCase, StoredCase):
     """The same with rooms on disk."""
-
-

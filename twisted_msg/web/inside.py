@@ -201,6 +201,8 @@ class Conversation:
 
     def _turn(self) -> None:
         self._scheduled = False
+        if self._over:
+            return  # since the turn before, in which this one was asked for
         if self._said and self._transport.reading and not self._transport.closing:
             said, self._said = b"".join(self._said), []
             self._protocol.dataReceived(said)

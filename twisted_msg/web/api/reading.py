@@ -23,7 +23,7 @@ from twisted_msg.wire.replies import Err, Live, Missed, Msg, Reply, Subbed
 from twisted_msg.wire.requests import Bye, Sub
 from twisted_msg.wire.words import read_name, read_number, read_room
 
-PLACES: Final = ("from", "last", "since")
+PLACES: Final[tuple[str, ...]] = ("from", "last", "since")
 """The parameters that say where to begin."""
 
 
