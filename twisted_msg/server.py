@@ -14,8 +14,10 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
+from twisted_msg.counts import End
 from twisted_msg.door import Door
 from twisted_msg.journal import Journal
+from twisted_msg.lag import Lag
 from twisted_msg.pace import Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
@@ -71,6 +73,7 @@ class Server(FrameFactory):
         """
         super().__init__(header_size=header_size, max_payload=max_payload)
         self.house = house
+        self.counts = house.counts
         self.rules = rules
         self.clock = clock
         self.stall_limit = stall_limit
@@ -83,6 +86,7 @@ class Server(FrameFactory):
         self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
+        self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
 
     # -- for connections -----------------------------------------------------
@@ -106,7 +110,7 @@ class Server(FrameFactory):
         if self._rates is not None and self.door.bounds(peer, relayed=by_proxy):
             connection.limit(self._rates)
         if self._gone is not None:
-            connection.close("came while the server stops")
+            connection.close(End.STOPPED, "came while the server stops")
         self.house.rooms.admit(connection)
 
     def converse(self, connection: Connection) -> Session:
@@ -117,20 +121,25 @@ class Server(FrameFactory):
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
+        self.counts.told[error.code] += 1
         return TypedSession.refusal(error) if connection.typed else self.rules.refusal(error)
 
     def failed(self, failure: Failure) -> None:
         """Log a fault of the server's own."""
         self._journal.failed(failure)
 
-    def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
+    def left(self, connection: Connection, end: End, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         self._connections.pop(connection.number, None)
+        self.counts.sent_bytes += connection.outlet.written
         self.house.rooms.dismiss(connection)
         if self.door.leave(connection.number):
             self._journal.left(
                 connection.number, connection.transport.getPeer(), reason, refused=refused
             )
+        else:
+            end = End.TURNED_AWAY
+        self.counts.ended[end] += 1
         if self._gone is not None and not self._connections:
             self._gone.callback(None)
             self._gone = None
@@ -140,11 +149,18 @@ class Server(FrameFactory):
         """How many connections there are."""
         return len(self._connections)
 
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes peers were sent so far."""
+        there = sum(connection.outlet.written for connection in self._connections.values())
+        return self.counts.sent_bytes + there
+
     # -- for the service -----------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
         self._sweeper.start(1.0, now=False).addErrback(self._journal.failed)
+        self._lag.start()
 
     async def drain(self) -> bool:
         """End every connection: what was accepted is delivered, what is owed is sent.
@@ -167,6 +183,7 @@ class Server(FrameFactory):
             self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
+        self._lag.stop()
         if self._slice is not None and self._slice.active():
             self._slice.cancel()
         self._journal.close()

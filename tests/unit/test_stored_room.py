@@ -335,6 +335,7 @@ class KeptTests(StoredRoomCase):
             self.house.rooms._holds,
             lambda: 0,
             self.house.turns,
+            self.house.counts,
         )
         self.assertEqual((room.first, room.head, room.received, room.size), (5, 9, 9, 100))
         self.assertEqual(room.tail.first, 10)
