@@ -250,6 +250,7 @@ class RetentionTests(StoredRoomCase):
         self.house.work()
         self.assertEqual(peer.seqs, [1, 2, *range(1003, 1063)])
         self.assertEqual(peer.gaps, [])
+        self.assertEqual(self.house.rooms.delivered, 62)
 
     def test_a_store_that_has_less_than_it_said_is_a_gap_and_no_endless_search(self) -> None:
         self.say(60)
