@@ -19,6 +19,7 @@ from twisted_msg.server import Server
 from twisted_msg.web.api import api_resource
 from twisted_msg.web.api.tree import TOP
 from twisted_msg.web.channel import Channel
+from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
 from twisted_msg.web.page import Root
 from twisted_msg.web.upgrade import Upgrade
@@ -64,4 +65,5 @@ def make_site(server: Server, names: Iterable[str]) -> WebSite:
     programs = api_resource(server, lambda request: None)  # a request has been judged before
     for name in TOP:
         root.putChild(name, programs)
+    root.putChild(b"metrics", MetricsPage(server))
     return WebSite(root, server, Names(names))
