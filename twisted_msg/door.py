@@ -44,7 +44,6 @@ class Door:
         self._counted: dict[int, str] = {}
         self._networks: dict[str, int] = {}
         self._told: set[int] = set()
-        self._carried: set[int] = set()
 
     def bounds(self, peer: Any, *, relayed: bool) -> bool:
         """Return whether a peer at this address is held to limits of its own.
@@ -53,16 +52,8 @@ class Door:
         """
         return self._loopback or relayed or not is_loopback(peer)
 
-    def enter(
-        self, number: int, peer: Any, *, relayed: bool, carried: bool = False
-    ) -> ProtocolError | None:
-        """Let a connection in, or return what to tell it.
-
-        One that is `carried` by another takes no place: that other one has its own.
-        """
-        if carried:
-            self._carried.add(number)
-            return None
+    def enter(self, number: int, peer: Any, *, relayed: bool) -> ProtocolError | None:
+        """Let a connection in, or return what to tell it."""
         where = network(str(getattr(peer, "host", "")))
         alone = relayed or not self.bounds(peer, relayed=relayed)
         reason = ""
@@ -93,9 +84,6 @@ class Door:
         if number in self._told:
             self._told.remove(number)
             return False
-        if number in self._carried:
-            self._carried.remove(number)
-            return True
         self._inside -= 1
         where = self._counted.pop(number, None)
         if where is not None:

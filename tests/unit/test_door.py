@@ -198,18 +198,3 @@ class TurnedAwayTests(SynchronousTestCase):
         error = Door(0, loopback=True).enter(1, IPv4Address("TCP", "127.0.0.1", 1), relayed=False)
         assert error is not None
         self.assertEqual(error.code, ErrorCode.BUSY)
-
-
-class CarriedTests(SynchronousTestCase):
-    def test_what_another_connection_carries_takes_no_place(self) -> None:
-        door = Door(1, loopback=True)
-        door.limit = 1
-        peer = IPv4Address("TCP", "192.0.2.1", 1)
-        self.assertIsNone(door.enter(1, peer, relayed=False))
-        for number in (2, 3):
-            self.assertIsNone(door.enter(number, peer, relayed=False, carried=True))
-        self.assertIsNotNone(door.enter(4, peer, relayed=False))
-        for number in (2, 3, 1):
-            self.assertTrue(door.leave(number))
-        self.assertFalse(door.leave(4))
-        self.assertIsNone(door.enter(5, peer, relayed=False))

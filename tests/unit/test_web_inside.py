@@ -7,7 +7,6 @@ from itertools import pairwise
 from twisted.internet.address import IPv4Address
 
 from tests.unit.conversing import StoredCase, TypedCase
-from twisted_msg.door import Door
 from twisted_msg.web.inside import BUFFER, Conversation, ask
 from twisted_msg.wire.replies import Ack, Err, Here, Live, Msg, Ping, Pong, Reply, Subbed, Welcome
 from twisted_msg.wire.requests import Bye, Hello, Pub, Sub, Who
@@ -50,10 +49,10 @@ class ConversationTests(TypedCase):
         self.assertEqual([reply[4] for reply in rest if isinstance(reply, Msg)], [b"hi"])
         self.assertEqual([reply[0] for reply in rest if isinstance(reply, Ack)], [1])
         self.assertIn("MSG lobby 1 alice-2: hi", self.heard(other))
-        self.assertEqual(self.world.server.connections, 2)
+        self.assertEqual(len(self.world.server.guests.all()), 2)
         conversation.say(Bye())
         self.settle()
-        self.assertEqual((listener.ended, self.world.server.connections), (1, 1))
+        self.assertEqual((listener.ended, len(self.world.server.guests.all())), (1, 1))
 
     def test_nothing_comes_from_within_a_call(self) -> None:
         conversation, listener = self.converse()
@@ -116,7 +115,7 @@ class ConversationTests(TypedCase):
         conversation.say(Hello("alice"))
         self.world.wait(200)
         self.assertGreater(listener.heard.count(Ping()), 2)
-        self.assertEqual((listener.ended, self.world.server.connections), (0, 1))
+        self.assertEqual((listener.ended, len(self.world.server.guests.all())), (0, 1))
 
     def test_what_waits_behind_it_counts_as_unread(self) -> None:
         conversation, _ = self.converse(behind=7)
@@ -143,7 +142,7 @@ class ConversationTests(TypedCase):
         conversation.say(AskPing())
         self.settle()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual((listener.ended, self.world.server.connections), (1, 1))
+        self.assertEqual((listener.ended, len(self.world.server.guests.all())), (1, 1))
         self.assertEqual(self.answers(other, "PING a")[-1], "PONG a")
 
     def test_so_does_one_that_fails_at_the_end(self) -> None:
@@ -153,23 +152,21 @@ class ConversationTests(TypedCase):
         Conversation(self.world.server, None, Listener().hear, end).say(Bye())
         self.settle()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(len(self.world.server.guests.all()), 0)
 
-    def test_it_takes_no_place_at_the_door(self) -> None:
-        self.world.server.door = Door(1, loopback=True)
+    def test_it_takes_no_place(self) -> None:
         self.world.server.door.limit = 1
-        first, heard_first = self.converse()
-        second, heard_second = self.converse()
-        first.say(AskPing("a"))
-        second.say(AskPing("b"))
-        self.settle()
-        self.assertEqual([heard_first.heard, heard_second.heard], [[Pong("a")], [Pong("b")]])
-        first.say(Bye())
-        second.abort()
-        self.settle()
         pipe = self.peer("PING")
+        first, heard = self.converse()
+        first.say(AskPing("a"))
+        self.converse()[0].abort()
+        self.settle()
+        self.assertEqual(heard.heard, [Pong("a")])
+        self.assertEqual(self.world.server.connections, 1)
+        first.say(Bye())
+        self.settle()
+        self.assertEqual(self.world.server.connections, 1)
         self.assertEqual(self.heard(pipe), ["PONG"])
-        self.assertFalse(self.world.server.door.crowded)
 
     def test_the_server_stops(self) -> None:
         conversation, listener = self.converse()
@@ -179,7 +176,7 @@ class ConversationTests(TypedCase):
         stop.send(None)
         self.settle()
         self.assertIsInstance(listener.heard[-1], type(Bye("")))
-        self.assertEqual((listener.ended, self.world.server.connections), (1, 0))
+        self.assertEqual((listener.ended, len(self.world.server.guests.all())), (1, 0))
         late, heard_late = self.converse()
         late.say(AskPing())
         self.settle()
@@ -211,7 +208,7 @@ class AskTests(StoredCase):
         self.begin_to_say(flood, *("PUB lobby: " + "x" * 60_000 for _ in range(20)))
         asked = ask(self.world.server, PEER, Pub("lobby", b"hi", 1))
         self.world.turn()
-        connection = self.world.server._connections[2]
+        connection = self.world.server.guests.all()[1]
         self.assertFalse(connection.transport.reading)
         self.settle()
         self.assertEqual(self.successResultOf(asked), [Ack(1, 21)])

@@ -61,7 +61,7 @@ class HistoryTests(StoredWebCase):
         self.settle()
         self.publish("two")
         self.assertEqual([row["text"] for row in Answer(pipe.received).rows], ["one"])
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_an_empty_room(self) -> None:
         self.assertEqual(self.texts(""), [])
@@ -97,7 +97,7 @@ class HistoryTests(StoredWebCase):
                 self.assertIn(text, said)
         self.assertEqual(self.ask("/v1/rooms/a%20b/messages").error[:2], (400, "bad-room"))
         self.assertEqual(self.ask("/v1/rooms/@bob/messages").error[:2], (403, "forbidden"))
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_only_the_head(self) -> None:
         self.publish("one")
@@ -121,7 +121,7 @@ class HistoryTests(StoredWebCase):
         self.request(LOBBY, pipe=pipe)
         self.settle()
         self.assertLess(len(pipe.dataBuffer), 200_000)
-        self.assertEqual(self.world.server.connections, 1)
+        self.assertEqual(self.inside(), 1)
         pipe.read_on()
         self.settle()
         pipe.read_on()
@@ -135,7 +135,7 @@ class HistoryTests(StoredWebCase):
         self.settle()
         pipe.vanish()
         self.settle()
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_what_is_damaged_breaks_off(self) -> None:
         self.publish("one")
@@ -158,12 +158,11 @@ class HistoryTests(StoredWebCase):
         answer = self.ask(LOBBY)
         self.assertEqual((answer.status, answer.whole), (200, False))
         self.assertEqual([row["text"] for row in answer.rows], ["one"])
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_the_server_stops_before_it_is_answered(self) -> None:
-        self.world.server._stopping = True
         for path in (LOBBY, EVENTS):
-            answer = self.ask(path)
+            answer = self.ask_late(path)
             self.assertEqual(answer.error, (503, "busy", "the server stops: ask again"))
             self.assertEqual(answer.headers["Retry-After"], "1")
 
@@ -301,9 +300,9 @@ class FollowTests(StoredWebCase):
         for _ in range(10):
             self.world.wait(30)
             pipe.take(100)
-        self.assertEqual(self.world.server.connections, 1)
+        self.assertEqual(self.inside(), 1)
         self.world.wait(62)
-        self.assertEqual(self.world.server.connections, 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_refusals(self) -> None:
         self.assertEqual(self.ask("/v1/rooms/@bob/events").error[:2], (403, "forbidden"))

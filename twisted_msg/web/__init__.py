@@ -1,5 +1,5 @@
-"""The web: HTTP and WebSocket, on the server's own port.
+"""HTTP and WebSocket: other ways to the same rooms.
 
-Law of this floor: it knows nothing of rooms; whatever it does in them it says in typed
-frames, as any peer would.
+Law of this floor: it knows nothing of a room's insides; whatever it does there, it does by
+frames, spoken to a connection of the server's as any peer speaks them.
 """

@@ -30,12 +30,7 @@ own transports hold."""
 
 @implementer(ITransport, IConsumer, IPushProducer)
 class InnerTransport:
-    """What the server's connection takes for its transport.
-
-    `carried` says that the connection which brought the request is the one that counts.
-    """
-
-    carried = True
+    """What the server's connection takes for its transport."""
 
     def __init__(self, peer: Any, turn: Callable[[], None], behind: Callable[[], int]) -> None:
         """Take the peer's address, what asks for a turn, and how much waits behind it.
@@ -170,10 +165,7 @@ class Conversation:
         self._said: list[bytes] = []
         self._listening = True
         self._scheduled = self._over = False
-        # Whatever the width of the server's headers is, typed frames have theirs.
-        self._protocol: Any = server.build(HEADER_SIZE, server.max_payload)
-        self._protocol.factory = server
-        self._protocol.makeConnection(self._transport)
+        self._protocol = server.carry(self._transport)
 
     def say(self, *requests: Request) -> None:
         """Send requests.  Raises `ValueError` for a word that no frame can hold."""

@@ -14,6 +14,7 @@ from twisted.web.http import Request
 
 from twisted_msg.rows import json_row
 from twisted_msg.transports import unsent
+from twisted_msg.web.answers import error_body
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -124,7 +125,7 @@ class Exchange:
             status = STATUS.get(code, http.BAD_REQUEST)
         if status == http.SERVICE_UNAVAILABLE:
             self.set("Retry-After", str(RETRY_SECONDS))
-        self.answer({"error": {"code": code, "text": text}}, status)
+        self.answer_with(error_body(code, text), status)
 
     def begin(self, content: str, greeting: bytes = b"") -> None:
         """Begin a stream of this content type; the head of it is sent at once."""
