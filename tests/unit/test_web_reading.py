@@ -273,6 +273,28 @@ class FollowTests(StoredWebCase):
         self.world.wait(BEAT_SECONDS)
         self.assertIn(b"\n\n:\n\n", Answer(again.received).body)
 
+    def test_who_closes_its_side_is_sent_what_it_is_owed(self) -> None:
+        self.say("one", "two")
+        pipe = self.request(EVENTS + "?from=1")
+        pipe.close_input()
+        self.settle()
+        answer = Answer(pipe.received)
+        self.assertTrue(answer.whole)
+        self.assertEqual(answer.events[-1], self.live(2))
+        self.assertEqual(self.inside(), 0)
+        pipe = self.follow()
+        pipe.close_input()
+        self.settle()
+        self.assertTrue(Answer(pipe.received).whole)
+        self.assertEqual(self.inside(), 0)
+
+    def test_a_history_is_read_to_its_end_all_the_same(self) -> None:
+        self.say("one")
+        pipe = self.request(LOBBY)
+        pipe.close_input()
+        self.settle()
+        self.assertTrue(Answer(pipe.received).whole)
+
     def test_who_does_not_read_costs_a_cursor(self) -> None:
         pipe = self.follow(stuck=True)
         other = self.follow()

@@ -152,6 +152,9 @@ class Channel(HTTPChannel):
             self.transport.loseConnection()
         elif not self._busy:
             self.loseConnection()
+        else:
+            for request in self.requests:
+                request.input_ended()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests and the server."""

@@ -10,11 +10,11 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from twisted.web import http
-from twisted.web.http import Request
 
 from twisted_msg.rows import json_row
 from twisted_msg.transports import unsent
 from twisted_msg.web.answers import error_body
+from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -38,7 +38,7 @@ RETRY_SECONDS: Final = 1
 class Exchange:
     """What a route is given: the request as it needs it, and the ways to answer."""
 
-    def __init__(self, request: Request, room: str = "") -> None:
+    def __init__(self, request: WebRequest, room: str = "") -> None:
         """Take the request, and the word in its path that stands for a room."""
         self.request = request
         self.room = room

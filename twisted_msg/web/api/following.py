@@ -16,7 +16,7 @@ from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.api.reading import PLACES, Feed, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
 from twisted_msg.wire.replies import Live, Missed, Msg
-from twisted_msg.wire.requests import Sub
+from twisted_msg.wire.requests import Bye, Sub
 from twisted_msg.wire.words import quoted
 
 CONTENT: Final = "text/event-stream"
@@ -55,6 +55,7 @@ class Followers:
             exchange.finish()
             return
         following = Following(self._server, exchange, place)
+        exchange.request.leave = following.leave
         self._following[following] = None
         exchange.request.notifyFinish().addBoth(lambda _: self._left(following))
         if not self._beat.running:
@@ -96,6 +97,10 @@ class Following(Feed):
             self.exchange.finish()
         else:
             super().cut_off()
+
+    def leave(self) -> None:
+        """Nobody may be there any more: send what is owed, as to any peer that says goodbye."""
+        self.conversation.say(Bye())
 
     def beat(self) -> None:
         """Show that the stream is alive, where that will be read."""

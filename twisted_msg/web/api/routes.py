@@ -14,9 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
 from twisted_msg.web.api.exchange import Exchange
+from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -44,7 +45,7 @@ class Routes(Resource):
         self.table = {tuple(path.split("/")[1:]): row for path, row in table.items()}
         self._failed = failed
 
-    def render(self, request: Request) -> int:
+    def render(self, request: WebRequest) -> int:
         """Answer a request, now or later."""
         words = tuple(
             unquote_to_bytes(word).decode("utf-8", "backslashreplace")
