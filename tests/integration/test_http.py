@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 from tests.integration.commands import run, until
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.events import EventSource, events
-from tests.integration.sessions import blocks, matches, shell, steps
+from tests.integration.sessions import BIN, blocks, matches, shell, steps
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 KILLS = 5
@@ -177,3 +178,43 @@ def test_the_page(server: ServerProcess) -> None:
     for command, expected in steps("".join(blocks(page, "console"))):
         result = shell(command, server)
         assert matches(result.stdout + result.stderr, expected), (command, result)
+
+
+DESCRIBED = """\
+request-timeout = 30
+
+[generation]
+deterministic = true
+max-examples = 20
+
+[[operations]]
+include-operation-id = "followMessages"
+enabled = false  # a stream has no end; tests/unit/test_web_reading.py has its answers
+
+[[operations]]
+include-operation-id = "readMessages"
+# OpenAPI cannot say that at most one of from, last and since is to be given
+checks.positive_data_acceptance.enabled = false
+"""
+
+
+def test_it_is_as_its_description_says(server: ServerProcess) -> None:
+    """Requests made from openapi.json, right and wrong ones, and what must hold of the answers."""
+    (server.folder / "schemathesis.toml").write_text(DESCRIBED)
+    result = subprocess.run(
+        [
+            *(str(BIN / "schemathesis"), "--config-file", "schemathesis.toml", "--no-color"),
+            *("run", url(server, "/v1/openapi.json")),
+            *("--phases", "examples,coverage,fuzzing"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=server.folder,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "Selected: 6/7" in result.stdout
+    generated = re.search(r"(\d+) generated", result.stdout)
+    assert generated is not None
+    assert int(generated[1]) > 100
