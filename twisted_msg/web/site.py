@@ -18,6 +18,7 @@ from twisted.web.server import Site
 from twisted_msg.server import Server
 from twisted_msg.web.api.tree import TOP, api_resource
 from twisted_msg.web.channel import Channel
+from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
 from twisted_msg.web.page import Root
 from twisted_msg.web.upgrade import Upgrade
@@ -63,4 +64,5 @@ def make_site(server: Server, names: Iterable[str]) -> WebSite:
     interface = api_resource(server)
     for word in TOP:
         root.putChild(word, interface)
+    root.putChild(b"metrics", MetricsPage(server))
     return WebSite(root, server, Names(names))
