@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
 from twisted_msg.log.store import Retention
 from twisted_msg.rows import message_row
-from twisted_msg.web.api.following import BEAT_SECONDS
+from twisted_msg.web.api.following import BEAT_SECONDS, EVENTS_COST, Events
+from twisted_msg.wire.replies import Msg
 
 LOBBY = "/v1/rooms/lobby/messages"
 EVENTS = "/v1/rooms/lobby/events"
@@ -329,6 +332,25 @@ class FollowTests(StoredWebCase):
     def test_refusals(self) -> None:
         self.assertEqual(self.ask("/v1/rooms/@bob/events").error[:2], (403, "forbidden"))
         self.assertEqual(self.ask(EVENTS + "?limit=1").error[:2], (400, "bad-args"))
+
+
+class EventsTests(SynchronousTestCase):
+    def test_each_is_made_once_while_it_is_new(self) -> None:
+        events = Events()
+        first = Msg("lobby", 1, "al", 5, b"x")
+        event = events.of(first)
+        self.assertEqual(
+            event,
+            b"id: 1\nevent: message\ndata: " + message_row(b"x", "lobby", 1, "al", 5) + b"\n",
+        )
+        self.assertIs(events.of(Msg("lobby", 1, "al", 5, b"x")), event)
+        self.assertIsNot(events.of(Msg("hall", 1, "al", 5, b"x")), event)
+        large = Msg("lobby", 2, "al", 5, bytes(EVENTS_COST))
+        self.assertIs(events.of(large), events.of(large))
+        self.assertIsNot(events.of(first), event)
+        self.assertEqual(events.of(first), event)
+        self.assertEqual(len(events._made), 1)
+        self.assertEqual(events._cost, len(event))
 
 
 class MemoryTests(WebCase):
