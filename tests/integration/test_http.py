@@ -93,6 +93,7 @@ def test_killed_and_killed_again(start: Callable[..., ServerProcess]) -> None:
     """A publisher with keys and a follower with ids: each message once, in order."""
     server = start()
     published: list[int] = []
+    again: list[int] = []
     enough = threading.Event()
 
     def publish() -> None:
@@ -100,6 +101,8 @@ def test_killed_and_killed_again(start: Callable[..., ServerProcess]) -> None:
         while not enough.is_set():
             number += 1
             published.append(_publish(server, number))
+            if number % 5 == 0:  # as one that did not get its answers would, later
+                again.extend(_publish(server, each) for each in range(number - 4, number + 1))
 
     publisher = threading.Thread(target=publish, daemon=True)
     with closing(EventSource(server, "/v1/rooms/lobby/events?from=0")) as source:
@@ -116,6 +119,7 @@ def test_killed_and_killed_again(start: Callable[..., ServerProcess]) -> None:
         assert source.connections > KILLS
     assert [int(row["text"]) for row in rows] == list(range(1, len(published) + 1))
     assert [row["seq"] for row in rows] == published
+    assert again == published[: len(again)]
     assert source.missed == []
     kept = curl(server, "/v1/rooms/lobby/messages").splitlines()
     assert [json.loads(line) for line in kept] == rows
