@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
 from twisted_msg.log.store import Retention
-from twisted_msg.rows import message_row
+from twisted_msg.rooms.stored import StoredRoom
+from twisted_msg.rows import json_row, message_row
 from twisted_msg.web.api.following import BEAT_SECONDS, EVENTS_COST, Events
 from twisted_msg.wire.replies import Msg
 
@@ -140,15 +141,15 @@ class HistoryTests(StoredWebCase):
         self.settle()
         self.assertEqual(self.inside(), 0)
 
+    def forget(self) -> None:
+        """Have the room be read from the store."""
+        room = self.world.rooms.get("lobby")
+        assert isinstance(room, StoredRoom)
+        room.shrink()
+
     def test_what_is_damaged_breaks_off(self) -> None:
-        self.publish("one")
-        self.ask("/v1/rooms/hall/messages", b"x" * 100_000)
-        self.publish("two")
-        rooms = self.world.rooms
-        for name in ("lobby", "hall"):
-            room = rooms.get(name)
-            assert room is not None
-            room.shrink()  # type: ignore[attr-defined]
+        self.publish("one", "two")
+        self.forget()
         store = self.world.server.house.commits._store  # type: ignore[union-attr]
         piece = store.piece
 
@@ -158,9 +159,27 @@ class HistoryTests(StoredWebCase):
             return piece(room, seq)
 
         self.patch(store, "piece", damaged)
+        error = {"code": "internal", "text": "message 2 was altered"}
         answer = self.ask(LOBBY)
         self.assertEqual((answer.status, answer.whole), (200, False))
-        self.assertEqual([row["text"] for row in answer.rows], ["one"])
+        one, last = answer.rows
+        self.assertEqual((one["text"], last), ("one", {"error": error}))
+        answer = self.ask(EVENTS + "?from=1")
+        self.assertFalse(answer.whole)
+        self.assertIn(
+            b"event: refused\ndata: %s\n\n" % json_row({"error": error})[:-1], answer.body
+        )
+        self.assertEqual(self.inside(), 0)
+
+    def test_what_is_behind_the_limit_is_not_read(self) -> None:
+        for _ in range(20):
+            self.publish("x" * 50_000)
+        self.forget()
+        store = self.world.server.house.commits._store  # type: ignore[union-attr]
+        piece, read = store.piece, []
+        self.patch(store, "piece", lambda *where: read.append(where) or piece(*where))
+        self.assertEqual(len(self.ask(LOBBY + "?limit=1").rows), 1)
+        self.assertLess(len(read), 5)
         self.assertEqual(self.inside(), 0)
 
     def test_the_server_stops_before_it_is_answered(self) -> None:

@@ -148,6 +148,7 @@ class Exchange:
     def break_off(self) -> None:
         """Close without a stream's end, lest what came be taken for all of it."""
         if not self.over:
+            self.over = True
             self.request.loseConnection()
 
     def _ended(self, outcome: object) -> None:

@@ -13,10 +13,11 @@ from twisted.internet.task import LoopingCall
 
 from twisted_msg.rows import json_row, message_row, missed_row
 from twisted_msg.server import Server
+from twisted_msg.web.answers import error_body
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.api.reading import PLACES, Feed, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
-from twisted_msg.wire.replies import Live, Missed, Msg
+from twisted_msg.wire.replies import Err, Live, Missed, Msg
 from twisted_msg.wire.requests import Bye, Sub
 from twisted_msg.wire.words import quoted
 
@@ -124,6 +125,10 @@ class Following(Feed):
         """Return an event, whose id makes a stream that saw no message come back here."""
         row = json_row({"room": reply.room, "live": reply.head})
         return b"id: %d\nevent: live\ndata: %s\n" % (reply.head, row)
+
+    def refused(self, reply: Err) -> bytes:
+        """Return an event without an id, for it is none of the room's."""
+        return b"event: refused\ndata: %s\n" % error_body(reply.code, reply.reason)
 
     def cut_off(self) -> None:
         """End; whoever follows comes back by itself, to this server or the next."""
