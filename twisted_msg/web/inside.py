@@ -1,8 +1,8 @@
 """A conversation with the server from inside its own process, in typed frames.
 
-Law of this file: the server cannot tell such a peer from one that comes by TCP.  Bytes go
-both ways in turns of their own, never inside the other side's call, and whoever listens
-may stop: then the server keeps what is unread, as for any slow reader.
+Law of this file: such a peer is treated as one that comes by TCP, save that it takes no place.
+Bytes go both ways in turns of their own, never inside the other side's call, and whoever
+listens may stop: then the server keeps what is unread, as for any slow reader.
 """
 
 from __future__ import annotations
@@ -223,13 +223,13 @@ class Conversation:
 
     def _end(self) -> None:
         self._over = True
-        aborted = self._transport.aborted
+        reason = ConnectionAborted() if self._transport.aborted else ConnectionDone()
         self._transport.lost()
-        self._protocol.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
-        try:
-            self._ended()
-        except Exception:
-            self._server.failed(Failure())
+        for tell in (lambda: self._protocol.connectionLost(Failure(reason)), self._ended):
+            try:
+                tell()
+            except Exception:  # whatever becomes of one side, the other must hear of it
+                self._server.failed(Failure())
 
 
 def ask(server: Server, peer: Any, *requests: Request) -> Deferred[list[Reply]]:

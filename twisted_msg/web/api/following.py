@@ -30,7 +30,6 @@ BEAT_SECONDS: Final = 15.0
 """How often a comment is sent on a quiet stream: proxies close one that is silent for a
 minute, some for half of it, and a peer that vanished is found out by what it does not take."""
 
-
 EVENTS_COST: Final = 1024 * 1024
 """Bytes of the latest events that are kept for others who follow the same rooms: what is said
 in one turn, and more."""
