@@ -15,7 +15,7 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from tests.unit.world import Pipe, World
-from twisted_msg import server
+from twisted_msg import server, transports
 from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS
 from twisted_msg.log.store import StoreFull
 from twisted_msg.rooms.memory import STALL_SECONDS
