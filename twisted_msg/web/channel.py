@@ -150,6 +150,8 @@ class Channel(FlowChannel):
         if self._ending:
             self.transport.loseConnection()
         else:
+            for request in self.requests if self.busy else ():
+                request.input_ended()
             self._end_if_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

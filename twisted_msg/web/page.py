@@ -23,7 +23,9 @@ padding: 0 1rem; color-scheme: light dark; }} code {{ font-size: .95em; }}</styl
 <p>A messaging server: whatever has a socket can speak to it. This address takes</p>
 <ul>
 <li>frames over TCP: a header of 128 bytes that begins with the length, then the message;</li>
-<li>the same frames in binary messages of a WebSocket at <code>/ws</code>.</li>
+<li>the same frames in binary messages of a WebSocket at <code>/ws</code>;</li>
+<li>HTTP: <code>curl -d hello http://this-address/v1/rooms/lobby/messages</code>, and what
+<a href="/v1/openapi.json">/v1/openapi.json</a> lists.</li>
 </ul>
 </html>
 """.encode()

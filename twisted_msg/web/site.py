@@ -17,8 +17,7 @@ from twisted.web.server import Site
 
 from twisted_msg.server import Server
 from twisted_msg.web.answers import Branch
-from twisted_msg.web.api import api_resource
-from twisted_msg.web.api.tree import TOP
+from twisted_msg.web.api.tree import TOP, api_resource
 from twisted_msg.web.channel import Channel
 from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
@@ -64,8 +63,8 @@ def make_site(server: Server, names: Iterable[str]) -> WebSite:
     root = Branch()
     root.putChild(b"", Page())
     root.putChild(b"ws", Upgrade())
-    programs = api_resource(server, lambda request: None)  # a request has been judged before
-    for name in TOP:
-        root.putChild(name, programs)
+    interface = api_resource(server)
+    for word in TOP:
+        root.putChild(word, interface)
     root.putChild(b"metrics", MetricsPage(server))
     return WebSite(root, server, Names(names))
