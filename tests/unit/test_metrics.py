@@ -15,7 +15,7 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from tests.unit.world import Pipe, World
-from twisted_msg import delivery, server
+from twisted_msg import server
 from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS
 from twisted_msg.log.store import StoreFull
 from twisted_msg.rooms.memory import STALL_SECONDS
@@ -318,7 +318,7 @@ class Ends(MetricsCase):
 
     def test_a_fault_on_the_way_out(self) -> None:
         peer = self.peer("HELLO")
-        self.patch(delivery.Way, "send", lambda *_: 1 // 0)
+        self.patch(peer, "write", lambda data: 1 // 0)
         self.say(peer, "PING")
         self.flushLoggedErrors(ZeroDivisionError)
         self.assert_ended("fault")

@@ -71,7 +71,7 @@ _METRICS: Final = (
     _Row(
         _gauge,
         "tcpmsg_connections",
-        "Connections that there are now and that speak frames, whatever carries them.",
+        "Connections that there are now, whatever they speak.",
         lambda server: server.connections,
     ),
     _Row(
