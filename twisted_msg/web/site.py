@@ -16,6 +16,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from twisted_msg.server import Server
+from twisted_msg.web.api import api_resource
+from twisted_msg.web.api.tree import TOP
 from twisted_msg.web.channel import Channel
 from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
@@ -61,4 +63,7 @@ def make_site(server: Server, names: Iterable[str]) -> WebSite:
     root = Root()
     root.putChild(b"metrics", MetricsPage(server))
     root.putChild(b"ws", Upgrade())
+    programs = api_resource(server, lambda request: None)  # a request has been judged before
+    for name in TOP:
+        root.putChild(name, programs)
     return WebSite(root, server, Names(names))

@@ -197,6 +197,10 @@ class WebSocket:
         """Return this side's address."""
         return self.carrier.getHost()
 
+    def unsent(self) -> int:
+        """Return how many bytes of what was sent the peer has not taken."""
+        return unsent(self.carrier)
+
     # -- for its connection --------------------------------------------------
 
     def ping(self) -> None:
