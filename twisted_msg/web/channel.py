@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -16,6 +17,7 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
 from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
@@ -58,6 +60,7 @@ class Channel(FlowChannel):
         self._begun = False
         self._ending = self._lingering = self._input_ended = False
         self._complaint = ""
+        self._end = End.CLOSED
         self._since = self._allowed = 0.0
         self._unsent = -1
 
@@ -159,7 +162,10 @@ class Channel(FlowChannel):
         super().connectionLost(reason)
         if self.pace is not None:
             self.pace.stop()
-        self.server.leave(self, self.transport.getPeer(), self._complaint, refused=True)
+        if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
+            self._end = End.LOST
+        peer = self.transport.getPeer()
+        self.server.leave(self, peer, self._end, self._complaint, refused=True)
 
     # -- the way out ---------------------------------------------------------
 
@@ -167,7 +173,7 @@ class Channel(FlowChannel):
         """Answer what is no request that could be answered otherwise, and end."""
         if self._ending:
             return
-        self._complaint = f"refused over HTTP, {status} {text}"
+        self._end, self._complaint = end_of(code), f"refused over HTTP, {status} {text}"
         body = error_body(code, text)
         head = (
             b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
@@ -225,6 +231,7 @@ class Channel(FlowChannel):
             call()
         except Exception:
             self.server.failed(Failure())
+            self._end = End.FAULT
             self.abort()
 
     def sweep(self, now: float) -> None:
@@ -245,7 +252,7 @@ class Channel(FlowChannel):
 
     def stop(self) -> None:
         """Finish what was asked, and end."""
-        self.persistent = False
+        self.persistent, self._end = False, End.STOPPED
         if not self._begun:
             self.loseConnection()
 
@@ -259,6 +266,7 @@ class Channel(FlowChannel):
         if waiting != self._unsent or (self.busy and not waiting):
             self._unsent, self._since = waiting, now
         elif now - self._since >= limit:
+            self._end = End.TIMEOUT
             self.abort()
 
     def _wait(self, seconds: float) -> None:
