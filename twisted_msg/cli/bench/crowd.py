@@ -20,6 +20,7 @@ from twisted_msg.cli.bench.tape import Tape
 from twisted_msg.cli.bench.wires import Member, Publisher, Wires
 from twisted_msg.cli.exits import InUse
 from twisted_msg.cli.options import Common
+from twisted_msg.cli.running import whichever
 from twisted_msg.client.errors import ClientError, Refused, TimedOut, cannot_connect
 from twisted_msg.client.service import endpoint
 from twisted_msg.client.waiting import Gate
@@ -60,6 +61,9 @@ class Crowd:
         Raises `InUse` if others publish in the room, `BadAddress` for an address that cannot
         be connected to, and `ClientError`.
         """
+        await whichever(self._come(), self.breaks())
+
+    async def _come(self) -> None:
         plan = self._plan
         await _all([partial(self._welcomed, Publisher, self.publishers)] * plan.publishers)
         await _all([partial(self._welcomed, Member, self.members)] * plan.members)
@@ -87,6 +91,11 @@ class Crowd:
         everybody: list[Publisher | Member] = [*self.publishers, *self.members]
         await _all([partial(_left, each) for each in everybody], len(everybody))
 
+    def how_many(self) -> str:
+        """Return how many have come, for a person who watches."""
+        here = len(self.publishers) + len(self.members)
+        return f"{here:,} of {self._plan.publishers + self._plan.members:,} connections"
+
     @property
     def sent(self) -> int:
         """How many messages were written."""
@@ -100,7 +109,7 @@ class Crowd:
     @property
     def heard(self) -> int:
         """How many bytes of the room all members were sent."""
-        return sum(each.heard for each in self.followers)
+        return self.tape.heard
 
     @property
     def last(self) -> float:
@@ -135,19 +144,23 @@ class Crowd:
         except Exception as error:
             raise cannot_connect(common.server, error) from None
         where.append(connection)
-        self.server = (await wires.welcome).details
+        self.server = (await self._answer(wires.welcome)).details
 
     async def _joined(self, member: Member) -> Live:
         """Have a member join the room, and follow it."""
-        timeout = self._plan.timeout
-        try:
-            live = await member.join(self._plan.room).addTimeout(timeout, self._reactor)
-        except defer.TimeoutError:
-            raise TimedOut(f"no answer from {self._common.server} within {timeout:g} s") from None
+        live = await self._answer(member.join(self._plan.room))
         follower = Follower(self.tape)
         self.followers.append(follower)
         member.follow(follower, self._reactor)
         return live
+
+    async def _answer(self, answer: Deferred[T]) -> T:
+        """Wait for an answer, no longer than the server may do nothing."""
+        timeout = self._plan.timeout
+        try:
+            return await answer.addTimeout(timeout, self._reactor)
+        except defer.TimeoutError:
+            raise TimedOut(f"no answer from {self._common.server} within {timeout:g} s") from None
 
     def _failed(self, error: ClientError) -> None:
         """A connection is gone, or the server refused something."""
