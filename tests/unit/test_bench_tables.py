@@ -94,6 +94,22 @@ class DetailsTests(SynchronousTestCase):
         self.assertIn("| decode | 2.00 M frames/s |", tables.codec(found()))
 
 
+class ScaleTests(SynchronousTestCase):
+    def test_each_sweep_has_its_date_and_each_point_its_doubts(self) -> None:
+        points = [{"at": 1, "rate": 5.0, "others": 0.2}, {"at": 10, "failed": "no | way"}]
+        sweeps = [
+            {
+                "about": {"date": date, "commit": "c", "load": [0]},
+                "title": date, "axis": "rooms", "columns": {"rate": "a second"}, "points": points,
+            }
+            for date in ("monday", "friday")
+        ]  # fmt: skip
+        told = tables.scale({"sweeps": sweeps})
+        self.assertIn("**monday**\n\nMeasured on monday with revision c; load average 0.\n", told)
+        self.assertIn("Measured on friday", told)
+        self.assertIn("| 1 **disturbed** | 5.00 |\n| 10 | no / way |", told)
+
+
 class PageTests(SynchronousTestCase):
     PAGE = "before\n<!-- figures: about -->\nold\n<!-- end of figures -->\nafter\n"
 
