@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.counting import median
 from bench.figures import disturbed
-from bench.workloads import WORKLOADS, Workload
+from bench.workloads import WORKLOADS, Terms, Workload
 
 Cells = Sequence[dict[str, Any]]
 
@@ -97,7 +97,7 @@ def _shown(cells: Cells, workload: Workload, ours: str, peer: str) -> str:
 def shown(found: dict[str, Any]) -> str:
     """Return all tables of one run, for a terminal."""
     beside = [side_by_side(found, ours) for ours in ("tcpmsg", "tcpmsg-durable")]
-    return "\n".join(filter(None, [*beside, codec(found), details(found)]))
+    return "\n".join(filter(None, [about(found), *beside, codec(found), details(found)]))
 
 
 def codec(found: dict[str, Any]) -> str:
@@ -164,6 +164,12 @@ def about(found: dict[str, Any]) -> str:
     lines += [
         f"{peer['shown']} {peer['version']}: {peer['note']}" for peer in told["peers"].values()
     ]
+    usual = Terms._field_defaults
+    unusual = [
+        f"{name} {value:g}" for name, value in terms.items() if value != usual.get(name, value)
+    ]
+    if unusual:
+        lines.append("otherwise than usual: " + ", ".join(unusual).replace("_", " "))
     doubtful = sum(map(disturbed, found["cells"]))
     if doubtful:
         lines.append(

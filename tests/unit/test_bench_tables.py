@@ -78,7 +78,10 @@ class DetailsTests(SynchronousTestCase):
         told = {"date": "d", "commit": "c", "processor": "p", "cores": 2, "shared_core": False,
                 "kernel": "k", "python": "3", "sqlite": "3", "load": [0]}  # fmt: skip
         figures["about"] |= told
-        figures["terms"] = {"repetitions": 1, "seconds": 2}
+        figures["terms"] = {"repetitions": 1, "seconds": 2.0, "members": 3, "slow_seconds": 1.5}
+        self.assertIn(
+            "* otherwise than usual: members 3, slow seconds 1.5\n", tables.about(figures)
+        )
         self.assertIn("**1 of 2 cells are not to be trusted**", tables.about(figures))
         self.assertEqual(tables.details(figures).count("**disturbed**"), 1)
 
