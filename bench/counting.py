@@ -149,11 +149,16 @@ class Tokens:
 
 
 class Acks:
-    """Cumulative acknowledgements: `ACK <id>` stands for every id up to that one."""
+    """Cumulative acknowledgements: `ACK <id> <seq>` stands for every id up to that one.
+
+    Ids and the room's numbers rise together where one publishes alone: a message that is
+    acknowledged and not kept, or kept twice, puts them out of step.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
         self._last = 0
+        self._ahead: int | None = None
 
     def feed(self, data: bytes) -> int:
         """See `Counter`."""
@@ -166,6 +171,10 @@ class Acks:
             if int(words[2]) <= self._last:
                 raise Wrong(f"{words[2]!r} was acknowledged behind {self._last}")
             self._last = int(words[2])
+            ahead = int(words[3]) - self._last
+            if self._ahead not in (None, ahead):
+                raise Wrong(f"message {self._last} has number {words[3]!r}: some were not kept")
+            self._ahead = ahead
             at += HEADER + int(words[0])
         self._rest = data[at:]
         return self._last - before

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import history
-from bench.counting import HEADER, Tokens, Wrong
+from bench.counting import HEADER, Tokens, Wrong, median
 from bench.figures import Row
 from bench.ours import Tcpmsg, TcpmsgDurable, frame
 from bench.servers import Cores, ServerProcess
@@ -152,7 +152,7 @@ def _asked(server: ServerProcess, room: str, where: str) -> float:
             heard = live.feed(data)
         times.append(time.perf_counter() - begun)
         connection.close()
-    return sorted(times)[4]
+    return median(times)
 
 
 def _read(server: ServerProcess, peer: TcpmsgDurable, count: int) -> float:

@@ -122,6 +122,13 @@ class CounterTests(SynchronousTestCase):
         acks.feed(frame("ACK 3 9"))
         self.assertRaises(Wrong, acks.feed, frame("ACK 3 9"))
 
+    def test_a_message_that_was_not_kept_is_seen(self) -> None:
+        for seq in (14, 16):
+            acks = Acks()
+            acks.feed(frame("ACK 3 9"))
+            with self.assertRaisesRegex(Wrong, "some were not kept"):
+                acks.feed(frame(f"ACK 9 {seq}"))
+
     def test_anything_but_an_ack_is_wrong(self) -> None:
         with self.assertRaisesRegex(Wrong, "ERR busy PUB"):
             Acks().feed(frame("ERR busy PUB", b"the disk is full"))

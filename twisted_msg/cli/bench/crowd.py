@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
 from twisted_msg.cli.bench.follower import Follower
@@ -65,8 +66,9 @@ class Crowd:
 
     async def _come(self) -> None:
         plan = self._plan
-        await _all([partial(self._welcomed, Publisher, self.publishers)] * plan.publishers)
-        await _all([partial(self._welcomed, Member, self.members)] * plan.members)
+        server = endpoint(self._reactor, self._common.server)
+        await _all([partial(self._welcomed, server, Publisher, self.publishers)] * plan.publishers)
+        await _all([partial(self._welcomed, server, Member, self.members)] * plan.members)
         limit = self.server.get("max_payload")
         if isinstance(limit, int) and plan.size > limit:
             raise Refused(
@@ -133,14 +135,15 @@ class Crowd:
         """Whether all is acknowledged, or processed, and delivered."""
         return all(each.settled for each in self.publishers) and self.delivered
 
-    async def _welcomed(self, kind: type[Any], where: list[Any]) -> None:
+    async def _welcomed(
+        self, server: IStreamClientEndpoint, kind: type[Any], where: list[Any]
+    ) -> None:
         """Make a connection, and wait until the server has made it welcome."""
         common = self._common
         hello = Hello(common.name, token=common.token)
         wires = Wires(self._reactor, hello, kind, self._failed)
-        where_to = endpoint(self._reactor, common.server)
         try:
-            connection = await where_to.connect(wires)
+            connection: Any = await server.connect(wires)
         except Exception as error:
             raise cannot_connect(common.server, error) from None
         where.append(connection)
