@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import resource
 import sys
 from collections.abc import Callable
@@ -86,19 +85,6 @@ class VerbTests(SynchronousTestCase):
     def test_without_ids(self) -> None:
         plan = self.asked_for("--no-ids", "--duration", "0.5", "--rate", "0")
         self.assertEqual((plan.in_flight, plan.duration, plan.rate), (None, 0.5, None))
-
-    def test_what_is_no_number(self) -> None:
-        for words, told in (
-            ("--rate x", "'x' is no number of messages a second"),
-            ("--rate -1", "'-1' is no number of messages a second"),
-            ("--size 15", "at least 16 bytes, not 15"),
-            ("--size 10000000000", "no message has 10000000000 bytes"),
-        ):
-            with mock.patch.object(sys, "stderr", io.StringIO()) as errors:
-                ended = self.assertRaises(SystemExit, command.main, ["bench", *words.split()])
-            self.assertEqual(ended.code, Exit.USAGE)
-            self.assertIn(told, errors.getvalue())
-        self.assertEqual(self.asked, [])
         self.assertIsNone(self.asked_for("--rate", "0.0").rate)
 
     def test_a_terminal_shows_how_far_it_is(self) -> None:
