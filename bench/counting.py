@@ -12,7 +12,10 @@ STAMP: Final = 16
 """Bytes of a payload that tell who sent it and as which one; shorter payloads tell less."""
 
 CYCLE: Final = 4096
-"""Different messages of one publisher, which it repeats."""
+"""Different messages of one publisher at the most, which it repeats."""
+
+CYCLE_BYTES: Final = 4 << 20
+"""Bytes of their payloads, unless four are larger: so many are not too few to be told apart."""
 
 HEADER: Final = 128
 """Bytes of this server's headers."""
@@ -68,9 +71,14 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
     return ordered[at], ordered[-1 - at]
 
 
+def cycle(size: int) -> int:
+    """Return how many different messages of so many bytes a publisher repeats."""
+    return max(4, min(CYCLE, CYCLE_BYTES // max(1, size)))
+
+
 def payload(publisher: int, number: int, size: int) -> bytes:
     """Return `size` bytes that tell who sent them and which of its cycle they are."""
-    return (b"%04d%012d" % (publisher, number % CYCLE)).ljust(size, b"x")[:size]
+    return (b"%04d%012d" % (publisher, number % cycle(size))).ljust(size, b"x")[:size]
 
 
 class Delivery(NamedTuple):
@@ -103,7 +111,7 @@ def check(stream: bytes, delivery: Delivery, size: int) -> int:
             publisher, number = int(found[:4]), int(found[4:STAMP])
         except ValueError:
             raise Wrong(f"delivery {index} is no message of ours: {found[:40]!r}") from None
-        expected = (last.get(publisher, -1) + 1) % CYCLE
+        expected = (last.get(publisher, -1) + 1) % cycle(size)
         if number != expected:
             raise Wrong(f"publisher {publisher}: message {number} came in place of {expected}")
         if found != payload(publisher, number, size):
@@ -141,11 +149,16 @@ class Tokens:
 
 
 class Acks:
-    """Cumulative acknowledgements: `ACK <id>` stands for every id up to that one."""
+    """Cumulative acknowledgements: `ACK <id> <seq>` stands for every id up to that one.
+
+    Ids and the room's numbers rise together where one publishes alone: a message that is
+    acknowledged and not kept, or kept twice, puts them out of step.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
         self._last = 0
+        self._ahead: int | None = None
 
     def feed(self, data: bytes) -> int:
         """See `Counter`."""
@@ -158,6 +171,10 @@ class Acks:
             if int(words[2]) <= self._last:
                 raise Wrong(f"{words[2]!r} was acknowledged behind {self._last}")
             self._last = int(words[2])
+            ahead = int(words[3]) - self._last
+            if self._ahead not in (None, ahead):
+                raise Wrong(f"message {self._last} has number {words[3]!r}: some were not kept")
+            self._ahead = ahead
             at += HEADER + int(words[0])
         self._rest = data[at:]
         return self._last - before

@@ -8,14 +8,12 @@ move them.
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.counting import Wrong, interval, median
-from bench.paths import PATHS
 from bench.peer import ROOT
 from bench.servers import Cores
 from bench.timing import Tree
@@ -52,14 +50,17 @@ def base_of(revision: str) -> str:
 
     Raises `Wrong` for what git does not know.
     """
-    for each in [revision] if revision else ["$(tag)", "origin/main", "main", "HEAD"]:
-        words = ["describe", "--tags", "--abbrev=0"]
-        if each != "$(tag)":
-            words = ["rev-parse", "--verify", "--quiet", each + "^{commit}"]
+    questions = [
+        ["rev-parse", "--verify", "--quiet", f"{each}^{{commit}}"]
+        for each in ([revision] if revision else ["origin/main", "main", "HEAD"])
+    ]
+    if not revision:
+        questions.insert(0, ["describe", "--tags", "--abbrev=0"])
+    for words in questions:
         found = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
         if found.returncode == 0 and found.stdout.strip():
             return found.stdout.strip()
-    raise Wrong(f"git knows no revision {revision}")
+    raise Wrong(f"git knows no revision {revision}".strip())
 
 
 def guard(revision: str, rounds: int, names: Sequence[str], tolerance: float = TOLERANCE) -> int:
@@ -75,7 +76,7 @@ def guard(revision: str, rounds: int, names: Sequence[str], tolerance: float = T
                 print(f"this checkout beside {base[:12]}, {rounds} pairs of each path", flush=True)
                 print(f"{'path':<26}{'before':>9}{'now':>9}   ratio (19 times in 20)")
                 for name in names:
-                    verdict = _compare(name, before, now, rounds)
+                    verdict = compared(name, before, now, rounds)
                     if verdict is not None:
                         verdicts.append(verdict)
                         _print(verdict, tolerance)
@@ -87,7 +88,8 @@ def guard(revision: str, rounds: int, names: Sequence[str], tolerance: float = T
     return 1 if slower else 0
 
 
-def _compare(name: str, before: Tree, now: Tree, rounds: int) -> Verdict | None:
+def compared(name: str, before: Tree, now: Tree, rounds: int) -> Verdict | None:
+    """Return what so many pairs of samples of a path say, None if they cannot be compared."""
     for tree in (before, now):
         tree.sample(name)  # the first one also makes what the path needs
     if name in now.refusals:
@@ -98,8 +100,11 @@ def _compare(name: str, before: Tree, now: Tree, rounds: int) -> Verdict | None:
     pairs: list[tuple[float, float]] = []
     for number in range(rounds):
         order = (before, now) if number % 2 else (now, before)
-        costs = {tree: tree.sample(name) or 0.0 for tree in order}
-        pairs.append((costs[before], costs[now]))
+        costs = {tree: tree.sample(name) for tree in order}
+        then, this = costs[before], costs[now]
+        if then is None or this is None:
+            raise Wrong(f"{name}: {before.refusals.get(name) or now.refusals.get(name)}")
+        pairs.append((then, this))
     return judge(name, pairs)
 
 
@@ -116,12 +121,3 @@ def _git(*words: str) -> None:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise Wrong(f"git {words[0]} {words[1]}: {done.stderr.strip()}")
-
-
-def every_path() -> list[str]:
-    """Return the names of all paths."""
-    return list(PATHS)
-
-
-if __name__ == "__main__":
-    sys.exit(guard("", 20, every_path()))

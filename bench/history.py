@@ -14,6 +14,9 @@ from bench.counting import CYCLE, payload
 from twisted_msg.log.piece import Author, Piece
 from twisted_msg.log.sqlite import SqliteStore
 
+SIZE: Final = 16
+"""Bytes of each message."""
+
 PIECE: Final = 256
 """Messages of one piece: those of a busy room's batch."""
 
@@ -24,8 +27,8 @@ SPAN: Final = 20 * 86_400_000
 """Milliseconds over which the messages were said."""
 
 
-def make(folder: Path, room: str, messages: int, size: int = 16) -> int:
-    """Write a store into a folder, with so many messages of `size` bytes in one room.
+def make(folder: Path, room: str, messages: int) -> int:
+    """Write a store into a folder, with so many messages of `SIZE` bytes in one room.
 
     Returns when the newest was said, in milliseconds of Unix time; the oldest is `SPAN` older.
     """
@@ -33,7 +36,7 @@ def make(folder: Path, room: str, messages: int, size: int = 16) -> int:
     store.open()
     now = time.time_ns() // 1_000_000
     authors = [Author(1, b"guest-1")] * PIECE
-    bodies = [payload(0, number, size) for number in range(CYCLE)]
+    bodies = [payload(0, number, SIZE) for number in range(CYCLE)]
     pieces: list[Piece] = []
     for first in range(1, messages + 1, PIECE):
         count = min(PIECE, messages - first + 1)

@@ -13,10 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench import machine
 from bench.counting import HEADER, Wrong, latencies
+from bench.figures import keep
 from bench.lagging import EVERY
 from bench.ours import Tcpmsg, TcpmsgDurable
 from bench.servers import Cores, ServerProcess, allow_descriptors
@@ -56,8 +57,8 @@ class WatchedDurable(Watched):
     room = TcpmsgDurable.room
 
 
-def lag(seconds: float, results: Path) -> dict[str, Any]:
-    """Measure each case with a memory room and a stored one; write and return the figures."""
+def lag(seconds: float, results: Path) -> None:
+    """Measure each case with a memory room and a stored one, and keep the figures in a file."""
     cores = Cores.found()
     os.sched_setaffinity(0, {cores.generator})
     allow_descriptors(0)
@@ -69,10 +70,7 @@ def lag(seconds: float, results: Path) -> dict[str, Any]:
             cases.append({"what": what} | _case(peer, cores, seconds, members, size, window))
             print(what, cases[-1], file=sys.stderr, flush=True)
     told["load"].append(round(os.getloadavg()[0], 2))
-    found = {"about": told, "cases": cases}
-    results.parent.mkdir(parents=True, exist_ok=True)
-    results.write_text(json.dumps(found, indent=1) + "\n")
-    return found
+    keep({"about": told, "cases": cases}, results)
 
 
 def _case(
@@ -89,9 +87,10 @@ def _case(
 
             row = flood(peer, server, terms, size=size, members=members, window=window, tick=tick)
         looks = json.loads((Path(folder) / "lag.json").read_text())
-    late = [each for when, each in looks if spans[0] + terms.warm <= when <= spans[-1]]
+    begun, over = (spans[0] + terms.warm, spans[-1]) if spans else (0.0, 0.0)
+    late = [each for when, each in looks if begun <= when <= over]
     if not late:
-        raise Wrong("the reactor was not seen once")
+        raise Wrong("the reactor was not seen once: more --seconds are needed")
     return latencies(waits(late, EVERY)) | {
         "looks": len(late),
         "rate": row["rate"] * (size + HEADER),

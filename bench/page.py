@@ -9,14 +9,13 @@ Law of this file: nothing outside of the markers is touched.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from bench import tables
 from bench.counting import Wrong
+from bench.figures import kept
 
 _PART = re.compile(r"(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
@@ -38,7 +37,7 @@ def filled(page: str, parts: dict[str, str]) -> str:
 def parts(folder: Path) -> dict[str, str]:
     """Return what the figures in a folder make, by the name of the marker."""
     made: dict[str, str] = {}
-    peers, growth, lag = (_read(folder, name) for name in ("peers", "scale", "lag"))
+    peers, growth, lag = (kept(folder / f"{name}.json") for name in ("peers", "scale", "lag"))
     if peers:
         made |= {
             "about": tables.about(peers),
@@ -48,15 +47,17 @@ def parts(folder: Path) -> dict[str, str]:
             "details": tables.details(peers),
         }
     if growth:
-        made["scale"] = f"{_head(growth)}\n{tables.scale(growth)}"
+        made["scale"] = tables.scale(growth)
     if lag:
-        made["lag"] = f"{_head(lag)}\n{tables.lag(lag)}"
+        made["lag"] = tables.lag(lag)
     return made
 
 
-def write(folder: Path, page: Path) -> None:
-    """Write the page's parts, and the plots beside the figures."""
-    if page.exists():
+def write(folder: Path, page: Path | None) -> None:
+    """Write the page's parts, if there is a page, and the plots beside the figures."""
+    if page is not None:
+        if not page.is_file():
+            raise Wrong(f"there is no page {page}")
         before = page.read_text()
         after = filled(before, parts(folder))
         if after != before:
@@ -67,17 +68,6 @@ def write(folder: Path, page: Path) -> None:
         print(f"no plots: {error}; scripts/bench has what they need", file=sys.stderr)
         return
     for name, draw in (("peers", plots.peers), ("scale", plots.scale)):
-        found = _read(folder, name)
+        found = kept(folder / f"{name}.json")
         if found:
             draw(found, folder)
-
-
-def _read(folder: Path, name: str) -> Any:
-    file = folder / f"{name}.json"
-    return json.loads(file.read_text()) if file.exists() else None
-
-
-def _head(found: dict[str, Any]) -> str:
-    told = found["about"]
-    loads = ", ".join(map(str, told["load"]))
-    return f"Measured on {told['date']} with revision {told['commit']}; load average {loads}.\n"

@@ -42,6 +42,8 @@ def _decoding(data: bytes) -> Path:
         for _ in feed(data):
             pass
 
+    if sum(len(getattr(each, "payloads", " ")) for each in feed(data)) != BATCH:
+        raise RuntimeError("not every frame is taken apart")
     return call, BATCH
 
 
@@ -73,6 +75,8 @@ def encode_typed() -> Path:
     from twisted_msg.log.views import TypedView
 
     view, piece = TypedView(), _piece()
+    if len(b"".join(view.encode(piece))) != BATCH * 144:
+        raise RuntimeError("members are not sent every message")
     return lambda: view.encode(piece), BATCH
 
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -21,6 +22,9 @@ from bench.peer import ROOT, Peer
 
 PATIENCE: Final = 60.0
 """Seconds that a server may take to accept its first connection."""
+
+SPARE: Final = 200
+"""Open files of a process beside its connections, at the most."""
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -65,30 +69,45 @@ class ServerProcess:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCPMSG_", "XDG_"))}
         begun = time.perf_counter()
+        try:
+            self.process = self._started(peer, more)
+        except OSError:
+            self._clear()
+            raise
+        try:
+            self._wait(begun + PATIENCE)
+        except BaseException as error:  # whoever presses Ctrl-C wants no server left
+            said = (self.folder / "output").read_text(errors="replace")[-400:]
+            self.stop()
+            if isinstance(error, OSError):
+                raise Wrong(f"{peer.name} did not start: {said}") from None
+            raise
+        self.started_in = time.perf_counter() - begun
+        """Seconds from the command until it accepted a connection."""
+
+    def _started(self, peer: Peer, more: Sequence[str]) -> subprocess.Popen[bytes]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCPMSG_", "XDG_"))}
         with open(self.folder / "output", "wb") as output:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [*peer.command(self.port, self.folder), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
                 env=kept | {"HOME": str(self.folder)} | peer.variables,
-                preexec_fn=lambda: os.sched_setaffinity(0, {cores.server}),
+                preexec_fn=lambda: os.sched_setaffinity(0, {self._cores.server}),
             )
+
+    def _wait(self, over: float) -> None:
+        """Wait until it accepts a connection; raises `OSError` if it is gone, or too late."""
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                break
+                return socket.create_connection(("127.0.0.1", self.port), 1).close()
             except OSError:
-                if self.process.poll() is not None or time.perf_counter() > begun + PATIENCE:
-                    said = (self.folder / "output").read_text(errors="replace")[-400:]
-                    self.stop()
-                    raise Wrong(f"{peer.name} did not start: {said}") from None
+                if self.process.poll() is not None or time.perf_counter() > over:
+                    raise
                 time.sleep(0.005)
-        self.started_in = time.perf_counter() - begun
-        """Seconds from the command until it accepted a connection."""
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +139,9 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
+        self._clear()
+
+    def _clear(self) -> None:
         if not self._lent:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -141,4 +163,4 @@ def allow_descriptors(wanted: int) -> int:
     """Have this process, and those it starts, hold so many connections; return how many it may."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return min(wanted, hard - 200)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - SPARE)

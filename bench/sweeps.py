@@ -11,16 +11,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bench import answered, history
-from bench.counting import HEADER, Tokens, Wrong
+from bench import history
+from bench.counting import HEADER, Tokens, Wrong, median
+from bench.figures import Row
 from bench.ours import Tcpmsg, TcpmsgDurable, frame
 from bench.servers import Cores, ServerProcess
 from bench.sockets import BUFFER, VIEW, Connection, converse
-from bench.workloads import MANY_SOURCES, Terms, durable, flood, looks, member, publisher
-
-Point = dict[str, Any]
+from bench.workloads import MANY_SOURCES, Terms, durable, flood, member, round_trips
 
 WINDOW = 128
 """Messages of a publisher on their way: the same at every size, for a server that is given
@@ -35,24 +34,24 @@ class Sweep(NamedTuple):
     columns: dict[str, str]
     drawn: tuple[str, ...]
     sizes: tuple[int, ...]
-    measure: Callable[[int, Cores, Terms], Point]
+    measure: Callable[[int, Cores, Terms], Row]
 
 
-def members(count: int, cores: Cores, terms: Terms) -> Point:
+def members(count: int, cores: Cores, terms: Terms) -> Row:
     """One publisher, so many members of a memory room."""
     peer = Tcpmsg()
     with ServerProcess(peer, cores) as server:
         return flood(peer, server, terms, size=16, members=count, window=WINDOW)
 
 
-def publishers(count: int, cores: Cores, terms: Terms) -> Point:
+def publishers(count: int, cores: Cores, terms: Terms) -> Row:
     """So many publishers, one member of a memory room."""
     peer = Tcpmsg()
     with ServerProcess(peer, cores) as server:
         return flood(peer, server, terms, size=16, publishers=count, members=1, window=WINDOW)
 
 
-def size(count: int, cores: Cores, terms: Terms) -> Point:
+def size(count: int, cores: Cores, terms: Terms) -> Row:
     """One publisher, ten members of a memory room, messages of so many bytes."""
     peer = Tcpmsg()
     with ServerProcess(peer, cores) as server:
@@ -61,7 +60,7 @@ def size(count: int, cores: Cores, terms: Terms) -> Point:
         return row | {"bytes": row["rate"] * (count + HEADER)}
 
 
-def connections(count: int, cores: Cores, terms: Terms) -> Point:
+def connections(count: int, cores: Cores, terms: Terms) -> Row:
     """Two who talk, beside so many idle members of another room."""
     peer = Tcpmsg()
     idle = Tcpmsg()
@@ -76,17 +75,14 @@ def connections(count: int, cores: Cores, terms: Terms) -> Point:
         quiet = server.look()
         time.sleep(terms.seconds)
         resting = (server.look().seconds - quiet.seconds) / terms.seconds
-        (listening,) = member(peer, server)
-        talking = publisher(peer, server, 16)
-        delivery = peer.delivery(16)
         number = min(terms.round_trips, int(terms.seconds * 5000))
-        measured = answered.one_by_one(talking, listening, delivery, number, server.look)
-        for connection in (*waiting, listening, talking.connection):
+        row = round_trips(peer, server, terms._replace(round_trips=number))
+        for connection in waiting:
             connection.close()
-        return measured.figures | looks(measured) | {"each": each, "resting": resting * 100}
+        return row | {"each": each, "resting": resting * 100}
 
 
-def rooms(count: int, cores: Cores, terms: Terms) -> Point:
+def rooms(count: int, cores: Cores, terms: Terms) -> Row:
     """A publisher to one stored room, beside so many others that hold a message each."""
     peer = TcpmsgDurable()
     with ServerProcess(peer, cores) as server:
@@ -120,7 +116,7 @@ def _fill(server: ServerProcess, count: int) -> None:
     connection.close()
 
 
-def stored(count: int, cores: Cores, terms: Terms) -> Point:
+def stored(count: int, cores: Cores, terms: Terms) -> Row:
     """Publish, ask and read in a stored room that holds so many messages."""
     peer = TcpmsgDurable()
     with tempfile.TemporaryDirectory(prefix="bench-stored-") as made:
@@ -150,10 +146,13 @@ def _asked(server: ServerProcess, room: str, where: str) -> float:
         connection.socket.sendall(frame(f"SUB {room} {where}"))
         live, heard = Tokens(f"LIVE {room}".encode(), (b" ERR ",)), 0
         while not heard:
-            heard = live.feed(connection.socket.recv(1 << 18))
+            data = connection.socket.recv(1 << 18)
+            if not data:
+                raise Wrong("the server closed who asked")
+            heard = live.feed(data)
         times.append(time.perf_counter() - begun)
         connection.close()
-    return sorted(times)[4]
+    return median(times)
 
 
 def _read(server: ServerProcess, peer: TcpmsgDurable, count: int) -> float:

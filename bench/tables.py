@@ -7,15 +7,13 @@ median is shown.  Above 1 this server is better, whatever the unit; what it lose
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from bench.counting import median
-from bench.workloads import WORKLOADS, Workload
+from bench.figures import disturbed
+from bench.workloads import WORKLOADS, Terms, Workload
 
 Cells = Sequence[dict[str, Any]]
-
-DISTURBED: Final = 0.1
-"""The part of a core that others may take before a cell is not to be trusted."""
 
 PREFIXES = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
 
@@ -68,6 +66,8 @@ def side_by_side(found: dict[str, Any], ours: str) -> str:
     cells, known = found["cells"], found["about"]["peers"]
     done = {each["workload"] for each in cells}
     workloads = [w for w in WORKLOADS.values() if w.peers[0] == ours and w.name in done]
+    if not workloads:
+        return ""
     peers = [name for name in known if any(name in w.peers for w in workloads)]
     lines = []
     for workload in workloads:
@@ -92,6 +92,12 @@ def _shown(cells: Cells, workload: Workload, ours: str, peer: str) -> str:
         return shown
     times = f"{digits(ratio)} x"
     return f"{shown} ({times if ratio >= 1 else f'**{times}**'})"
+
+
+def shown(found: dict[str, Any]) -> str:
+    """Return all tables of one run, for a terminal."""
+    beside = [side_by_side(found, ours) for ours in ("tcpmsg", "tcpmsg-durable")]
+    return "\n".join(filter(None, [about(found), *beside, codec(found), details(found)]))
 
 
 def codec(found: dict[str, Any]) -> str:
@@ -123,6 +129,8 @@ def details(found: dict[str, Any]) -> str:
             spread("others"), spread("generator_idle"), spread("cost"), spread("resident", "B"),
             "; ".join(sorted({remark for each in here for remark in _remarks(each)})) or "all",
         ])  # fmt: skip
+    if not lines:
+        return ""
     return rows(lines, [
         "workload", "peer", "median (least to most)", "p99 µs", "server's load",
         "taken by others", "generator idle", "server's CPU µs each", "memory", "deliveries",
@@ -130,7 +138,7 @@ def details(found: dict[str, Any]) -> str:
 
 
 def _remarks(cell: dict[str, Any]) -> Iterable[str]:
-    if cell.get("others", 0.0) > DISTURBED:
+    if disturbed(cell):
         yield "**disturbed**"
     if "failed" in cell:
         yield "failed: " + cell["failed"].replace("|", "/")[:120]
@@ -156,10 +164,16 @@ def about(found: dict[str, Any]) -> str:
     lines += [
         f"{peer['shown']} {peer['version']}: {peer['note']}" for peer in told["peers"].values()
     ]
-    disturbed = [each for each in found["cells"] if each.get("others", 0.0) > DISTURBED]
-    if disturbed:
+    usual = Terms._field_defaults
+    unusual = [
+        f"{name} {value:g}" for name, value in terms.items() if value != usual.get(name, value)
+    ]
+    if unusual:
+        lines.append("otherwise than usual: " + ", ".join(unusual).replace("_", " "))
+    doubtful = sum(map(disturbed, found["cells"]))
+    if doubtful:
         lines.append(
-            f"**{len(disturbed)} of {len(found['cells'])} cells are not to be trusted**: others "
+            f"**{doubtful} of {len(found['cells'])} cells are not to be trusted**: others "
             "took more than a tenth of a core meanwhile (*Every cell* says in which)"
         )
     if found["missing"]:
@@ -174,7 +188,7 @@ def scale(found: dict[str, Any]) -> str:
         heads = [sweep["axis"], *sweep["columns"].values()]
         lines = [
             [
-                f"{point['at']:,}",
+                f"{point['at']:,}" + (" **disturbed**" if disturbed(point) else ""),
                 *(
                     number(point[key]) if point.get(key) is not None
                     else point.get("failed", "-").replace("|", "/")[:80]
@@ -183,8 +197,14 @@ def scale(found: dict[str, Any]) -> str:
             ]
             for point in sweep["points"]
         ]  # fmt: skip
-        parts.append(f"**{sweep['title']}**\n\n{rows(lines, heads)}")
+        parts.append(f"**{sweep['title']}**\n\n{measured(sweep['about'])}\n{rows(lines, heads)}")
     return "\n".join(parts)
+
+
+def measured(about: dict[str, Any]) -> str:
+    """Return when figures were taken, and of which revision."""
+    loads = ", ".join(map(str, about["load"]))
+    return f"Measured on {about['date']} with revision {about['commit']}; load average {loads}.\n"
 
 
 def lag(found: dict[str, Any]) -> str:
@@ -194,4 +214,5 @@ def lag(found: dict[str, Any]) -> str:
          number(each["rate"], "B/s")]
         for each in found["cases"]
     ]  # fmt: skip
-    return rows(lines, ["while", "median", "p99", "p99.9", "worst", "sent to members"])
+    table = rows(lines, ["while", "median", "p99", "p99.9", "worst", "sent to members"])
+    return f"{measured(found['about'])}\n{table}"

@@ -6,6 +6,7 @@ Law of this file: two checkouts are never in one interpreter.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ class Tree:
             text=True,
             cwd=folder or ROOT,
             env=os.environ | {"PYTHONPATH": str(folder or ROOT), "PYTHONHASHSEED": "0"},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=lambda: _prepare(core),
         )
 
     def __enter__(self) -> Self:
@@ -61,3 +62,9 @@ class Tree:
             self.refusals[name] = answer[2:]
             return None
         return float(answer)
+
+
+def _prepare(core: int) -> None:
+    """Be on one core, and end with the standard input: Ctrl-C is for who asks."""
+    os.sched_setaffinity(0, {core})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from twisted.application.service import Service
@@ -50,7 +51,7 @@ from twisted_msg.wire.requests import VERSION
 log = Logger(namespace="tcpmsg")
 
 
-SWITCH_SECONDS: Final = 1e-4
+SWITCH_SECONDS: Final = 2e-5
 """How long the reactor's thread may keep the store's waiting for the interpreter: Python's
 own 5 ms, several times in each commit, would make a busy server's acknowledgements wait
 (docs/decisions/0008)."""
@@ -87,10 +88,7 @@ def make_server(
     `storage` all rooms are memory rooms.  `broken` is called when a write to the store has
     failed; `now` returns Unix time in microseconds.
     """
-
-    def soon(call: Callable[[], None]) -> None:
-        reactor.callLater(0, call)
-
+    soon = partial(reactor.callLater, 0)
     counts = Counts()
     commits = None
     if storage is not None:

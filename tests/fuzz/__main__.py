@@ -6,8 +6,8 @@
     python -m tests.fuzz headers --count 1000000         hostile headers against the grammar
     python -m tests.fuzz server FILE ...                 what these inputs do
 
-A finding is printed and kept in a file of this folder; the exit code is then not 0.  `--grow` adds
-inputs that reached something new to the target's corpus, the smallest that do.
+A finding is printed and kept in a file of `tests/fuzz/findings`; the exit code is then not 0.
+`--grow` adds inputs that reached something new to the target's corpus, the smallest that do.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ import tempfile
 import time
 from hashlib import sha1
 from pathlib import Path
+
+FINDINGS = Path(__file__).with_name("findings")
+"""Where findings are kept until they are mended; git knows nothing of it."""
 
 FINISH_SECONDS = 20
 """How long libFuzzer may take beyond its time: one slow input, and its report."""
@@ -41,7 +44,8 @@ def main() -> int:
     if arguments.files:
         return _replay(arguments.target, arguments.files)
     if arguments.unguided or importlib.util.find_spec("atheris") is None:
-        return _unguided(arguments.target, arguments.seconds, arguments.seed)
+        run(arguments.target, arguments.seed, until=time.monotonic() + arguments.seconds)
+        return 0
     if arguments.inner:
         _guided(arguments.target, arguments.inner)
         return 0
@@ -70,6 +74,7 @@ def _bounded(arguments: argparse.Namespace) -> int:
     from tests.fuzz.targets import TARGETS
 
     target = TARGETS[arguments.target]
+    FINDINGS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder, "new")
         found.mkdir()
@@ -78,7 +83,7 @@ def _bounded(arguments: argparse.Namespace) -> int:
         flags = [
             str(found), str(target.folder), f"-dict={words}", f"-max_len={target.longest}",
             f"-max_total_time={arguments.seconds}", f"-seed={arguments.seed}", "-timeout=20",
-            "-rss_limit_mb=1500", f"-artifact_prefix=./finding-{target.name}-",
+            "-rss_limit_mb=1500", f"-artifact_prefix={FINDINGS}/{target.name}-",
             "-print_final_stats=1", "-reload=0", "-len_control=20",
         ]  # fmt: skip
         done = subprocess.run(
@@ -122,16 +127,17 @@ def _grow(name: str, found: Path) -> None:
     print(f"{name}: {len(fresh)} inputs reached something new, {min(40, len(fresh))} looked at")
 
 
-def _unguided(name: str, seconds: int, seed: int) -> int:
-    """Run mutations of the corpus until the time is over."""
-    until = time.monotonic() + seconds
-    return 0 if run(name, seed, until=until) else 1
+def run(
+    name: str,
+    seed: int,
+    *,
+    count: int | None = None,
+    until: float | None = None,
+    findings: Path = FINDINGS,
+) -> None:
+    """Run the corpus, then mutations of it, until one does not hold, which is raised.
 
-
-def run(name: str, seed: int, *, count: int | None = None, until: float | None = None) -> bool:
-    """Run the corpus, then mutations of it; return whether nothing was found.
-
-    The finding is kept in a file, and printed.
+    That one is printed, and kept in a file of the folder `findings`.
     """
     from tests.fuzz.mutation import mutated
     from tests.fuzz.targets import TARGETS
@@ -146,13 +152,13 @@ def run(name: str, seed: int, *, count: int | None = None, until: float | None =
         try:
             target.check(data)
         except Exception:
-            kept = Path(f"finding-{name}-{sha1(data).hexdigest()[:10]}")
+            findings.mkdir(exist_ok=True)
+            kept = findings / f"{name}-{sha1(data).hexdigest()[:10]}"
             kept.write_bytes(data)
             print(f"{name}, seed {seed}, input {number}, kept in {kept}: {data!r}")
             raise
         number += 1
     print(f"{name}: {number} inputs, nothing found")
-    return True
 
 
 def _replay(name: str, files: list[Path]) -> int:

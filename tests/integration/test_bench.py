@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,7 @@ TINY = Terms(
 def run(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the program as scripts/bench does."""
     return subprocess.run(
-        [sys.executable, "-m", "bench", *words, "--out", str(tmp_path),
-         "--page", str(tmp_path / "page.md")],
+        [sys.executable, "-m", "bench", *words, "--out", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE,
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_this_server_beside_the_naive_one(tmp_path: Path) -> None:
     workloads = "fanout-16,ingest,latency,durable,idle"
     ran = run(
         tmp_path, "compare", "--repeat=1", f"--workloads={workloads}", *asked,
-        "--peers=tcpmsg,tcpmsg-durable,twisted-int32",
+        "--peers=tcpmsg,tcpmsg-durable,twisted-int32", f"--page={tmp_path / 'page.md'}",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     cells = figures(tmp_path / "peers.json")["cells"]
@@ -56,6 +56,21 @@ def test_this_server_beside_the_naive_one(tmp_path: Path) -> None:
     assert "Twisted Int32StringReceiver" in page
 
 
+def test_a_part_alone_is_printed_and_changes_nothing() -> None:
+    """The figures that are there are of one run; a part of another one does not belong to them."""
+    kept = {path: path.read_bytes() for path in (ROOT / "docs" / "performance").iterdir()}
+    page = (ROOT / "docs" / "performance.md").read_bytes()
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", "compare", "--workloads=ingest", "--peers=tcpmsg",
+         "--repeat=1", "--seconds=0.05", "--tries=1"],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "| 1 publisher, nobody listens, 16 B (messages/s) |" in ran.stdout
+    assert kept == {path: path.read_bytes() for path in kept}
+    assert page == (ROOT / "docs" / "performance.md").read_bytes()
+
+
 def test_how_cost_grows(tmp_path: Path) -> None:
     ran = run(
         tmp_path, "scale", "--largest=1", "--seconds=0.05", "--warm=0.02",
@@ -66,6 +81,7 @@ def test_how_cost_grows(tmp_path: Path) -> None:
     points = [point for sweep in sweeps for point in sweep["points"]]
     assert len(points) == 1 + 2
     assert [point for point in points if "failed" in point or not point["sent"]] == []
+    assert points[0]["checked"] > 0
 
 
 def test_a_store_that_was_made_is_read_by_the_server(tmp_path: Path) -> None:
@@ -104,6 +120,29 @@ def test_a_server_that_loses_or_alters_messages_has_failed(
     peer.fault = fault
     row = cell(WORKLOADS["fanout-16"], peer, Cores.found(), TINY._replace(window=16))
     assert found in row["failed"]
+
+
+class Mute(Forgetful):
+    """Accepts nobody."""
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        return ["sleep", "60"]
+
+
+def test_who_is_interrupted_leaves_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(seconds: float) -> None:
+        begun.append(server.process)
+        monkeypatch.undo()  # once: the end is waited for with it, too
+        raise KeyboardInterrupt
+
+    server = ServerProcess.__new__(ServerProcess)
+    monkeypatch.setattr("bench.servers.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        server.__init__(Mute(), Cores.found())  # type: ignore[misc]
+    assert [process.returncode for process in begun] == [-signal.SIGTERM]
+    assert not server.folder.exists()
 
 
 def test_a_checkout_is_as_fast_as_itself() -> None:

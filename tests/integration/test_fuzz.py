@@ -37,9 +37,21 @@ def test_a_hundred_thousand_hostile_headers_agree_with_the_grammar() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_nothing_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where a finding would be left
-    assert run(name, 20261123, count=COUNTS[name])
+def test_nothing_is_found(name: str, tmp_path: Path) -> None:
+    run(name, 20261123, count=COUNTS[name], findings=tmp_path)
+
+
+def test_a_finding_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very input that does not hold, in the folder for it and nowhere else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hello, "read_name", lambda *_: None)
+    with pytest.raises(Finding):
+        run("hello", 20261123, count=COUNTS["hello"], findings=tmp_path / "findings")
+    assert [path.name for path in tmp_path.iterdir()] == ["findings"]
+    (kept,) = (tmp_path / "findings").iterdir()
+    assert kept.name.startswith("hello-")
+    with pytest.raises(Finding):
+        TARGETS["hello"].check(kept.read_bytes())
 
 
 def test_every_target_says_what_holds_and_has_a_small_corpus() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.compare import least_disturbed
 from bench.counting import (
     CYCLE,
     HEADER,
@@ -13,15 +14,18 @@ from bench.counting import (
     Tokens,
     Wrong,
     check,
+    cycle,
     interval,
     latencies,
     median,
     payload,
     percentile,
 )  # fmt: skip
-from bench.guard import judge
+from bench.figures import least_disturbed
+from bench.guard import Verdict, compared, judge
 from bench.lag import waits
 from bench.ours import frame
+from bench.timing import Tree
 
 
 class PercentileTests(SynchronousTestCase):
@@ -68,6 +72,14 @@ class CheckTests(SynchronousTestCase):
     def test_numbers_begin_again_behind_the_last(self) -> None:
         self.assertEqual(self.checked(self.stream(*((0, n) for n in range(CYCLE + 2)))), CYCLE + 2)
 
+    def test_few_large_ones_are_told_apart(self) -> None:
+        """There is less of them to be repeated."""
+        size = 1 << 20
+        self.assertEqual(([cycle(each) for each in (0, 16, 65536, size)]), [CYCLE, CYCLE, 64, 4])
+        self.assertEqual(self.checked(self.stream(*((0, n) for n in range(6)), size=size), size), 6)
+        with self.assertRaisesRegex(Wrong, "message 2 came in place of 1"):
+            self.checked(self.stream((0, 0), (0, 2), size=size), size)
+
     def test_a_message_left_out_is_seen(self) -> None:
         with self.assertRaisesRegex(Wrong, "publisher 1: message 2 came in place of 1"):
             self.checked(self.stream((1, 0), (2, 0), (1, 2)))
@@ -110,6 +122,13 @@ class CounterTests(SynchronousTestCase):
         acks.feed(frame("ACK 3 9"))
         self.assertRaises(Wrong, acks.feed, frame("ACK 3 9"))
 
+    def test_a_message_that_was_not_kept_is_seen(self) -> None:
+        for seq in (14, 16):
+            acks = Acks()
+            acks.feed(frame("ACK 3 9"))
+            with self.assertRaisesRegex(Wrong, "some were not kept"):
+                acks.feed(frame(f"ACK 9 {seq}"))
+
     def test_anything_but_an_ack_is_wrong(self) -> None:
         with self.assertRaisesRegex(Wrong, "ERR busy PUB"):
             Acks().feed(frame("ERR busy PUB", b"the disk is full"))
@@ -125,6 +144,42 @@ class CounterTests(SynchronousTestCase):
         tokens = Tokens(b'"seq":', (b'"error"',))
         tokens.feed(b'MSG a {"err')
         self.assertRaises(Wrong, tokens.feed, b'or":{}}')
+
+
+class PathsOf:
+    """Stands for a checkout's process, which answers so many times."""
+
+    def __init__(self, *costs: float | None) -> None:
+        self.costs = iter(costs)
+        self.refusals: dict[str, str] = {}
+
+    def sample(self, name: str) -> float | None:
+        cost = next(self.costs)
+        if cost is None:
+            self.refusals[name] = "RuntimeError: nothing was acknowledged"
+        return cost
+
+
+class GuardTests(SynchronousTestCase):
+    def compared(self, before: PathsOf, now: PathsOf) -> Verdict | None:
+        return compared("a path", cast(Tree, before), cast(Tree, now), 2)
+
+    def test_pairs_make_a_verdict(self) -> None:
+        verdict = self.compared(PathsOf(9.0, 1.0, 1.0), PathsOf(9.0, 1.5, 2.0))
+        assert verdict is not None
+        self.assertEqual((verdict.ratio, verdict.slower()), (1.75, True))
+
+    def test_what_the_other_revision_does_not_have_is_no_verdict(self) -> None:
+        self.assertIsNone(self.compared(PathsOf(None), PathsOf(1.0)))
+
+    def test_a_path_that_fails_is_no_path_that_is_fast(self) -> None:
+        for before, now in (
+            (PathsOf(1.0), PathsOf(None)),
+            (PathsOf(1.0, 1.0), PathsOf(1.0, None)),
+            (PathsOf(1.0, None), PathsOf(1.0, 1.0)),
+        ):
+            with self.assertRaisesRegex(Wrong, "nothing was acknowledged"):
+                self.compared(before, now)
 
 
 class DisturbedTests(SynchronousTestCase):

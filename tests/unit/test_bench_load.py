@@ -26,7 +26,7 @@ from twisted_msg.client import CannotConnect, Disconnected, Refused, TimedOut
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import KEEP_ALL
 from twisted_msg.wire import encode_frame
-from twisted_msg.wire.replies import Missed, Msg
+from twisted_msg.wire.replies import Err, Missed, Msg
 
 COMMON = Common("unix:/server", None, 128, b"", quiet=False, verbose=False)
 
@@ -340,6 +340,15 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("acknowledged nothing for 2 s, and 1 of 1 publishers", str(error))
         self.assertFalse(self.told()["complete"])
 
+    def test_a_server_that_answers_nothing(self) -> None:
+        """Without ids nothing is ever acknowledged; a question at the end is answered."""
+        self.bench(count=100, timeout=2.0, in_flight=None)
+        self.run_on(0.003)
+        self.wires[0].deaf = True
+        self.run_on(10)
+        error = self.failureResultOf(self.done, TimedOut).value
+        self.assertIn("answered nothing for 2 s", str(error))
+
     def test_a_load_that_outlasts_heartbeats(self) -> None:
         """The server asks members whether they are there, between messages, and is answered."""
         asked = 0
@@ -385,6 +394,31 @@ class LoadTests(SynchronousTestCase):
         self.patch(gathering, "endpoint", bad)
         self.bench()
         self.assertIn("'x' is no address", str(self.failureResultOf(self.done, UsageError).value))
+
+    def test_a_crowd_on_its_way(self) -> None:
+        """Who watches sees that connections are made."""
+        terminal = io.StringIO()
+        self.changes[1] = lambda data: b"" if b"SUBBED" in data else data
+        self.bench(terminal=terminal, members=2, timeout=3.0)
+        self.run_on(5)
+        self.failureResultOf(self.done, TimedOut)
+        self.assertIn("3 of 3 connections", terminal.getvalue())
+
+    def test_no_answer_to_hello(self) -> None:
+        self.changes[0] = lambda data: b""
+        self.bench(timeout=1.0)
+        self.run_on(1.1)
+        error = self.failureResultOf(self.done, TimedOut).value
+        self.assertIn("no answer from unix:/server within 1 s", str(error))
+
+    def test_a_room_that_is_refused(self) -> None:
+        """What the server says is said at once."""
+        refusal = Err("limit", "there are too many rooms", "SUB", "hall").encode()
+        self.changes[1] = lambda data: refusal if b"SUBBED" in data else data
+        self.bench(timeout=10.0)
+        self.run_on(1)
+        error = self.failureResultOf(self.done, Refused).value
+        self.assertIn("there are too many rooms", str(error))
 
     def test_no_answer_to_sub(self) -> None:
         self.changes[1] = lambda data: b"" if b"SUBBED" in data else data

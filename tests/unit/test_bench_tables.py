@@ -78,7 +78,10 @@ class DetailsTests(SynchronousTestCase):
         told = {"date": "d", "commit": "c", "processor": "p", "cores": 2, "shared_core": False,
                 "kernel": "k", "python": "3", "sqlite": "3", "load": [0]}  # fmt: skip
         figures["about"] |= told
-        figures["terms"] = {"repetitions": 1, "seconds": 2}
+        figures["terms"] = {"repetitions": 1, "seconds": 2.0, "members": 3, "slow_seconds": 1.5}
+        self.assertIn(
+            "* otherwise than usual: members 3, slow seconds 1.5\n", tables.about(figures)
+        )
         self.assertIn("**1 of 2 cells are not to be trusted**", tables.about(figures))
         self.assertEqual(tables.details(figures).count("**disturbed**"), 1)
 
@@ -92,6 +95,22 @@ class DetailsTests(SynchronousTestCase):
 
     def test_the_codec_has_its_median(self) -> None:
         self.assertIn("| decode | 2.00 M frames/s |", tables.codec(found()))
+
+
+class ScaleTests(SynchronousTestCase):
+    def test_each_sweep_has_its_date_and_each_point_its_doubts(self) -> None:
+        points = [{"at": 1, "rate": 5.0, "others": 0.2}, {"at": 10, "failed": "no | way"}]
+        sweeps = [
+            {
+                "about": {"date": date, "commit": "c", "load": [0]},
+                "title": date, "axis": "rooms", "columns": {"rate": "a second"}, "points": points,
+            }
+            for date in ("monday", "friday")
+        ]  # fmt: skip
+        told = tables.scale({"sweeps": sweeps})
+        self.assertIn("**monday**\n\nMeasured on monday with revision c; load average 0.\n", told)
+        self.assertIn("Measured on friday", told)
+        self.assertIn("| 1 **disturbed** | 5.00 |\n| 10 | no / way |", told)
 
 
 class PageTests(SynchronousTestCase):

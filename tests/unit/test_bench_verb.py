@@ -85,6 +85,7 @@ class VerbTests(SynchronousTestCase):
     def test_without_ids(self) -> None:
         plan = self.asked_for("--no-ids", "--duration", "0.5", "--rate", "0")
         self.assertEqual((plan.in_flight, plan.duration, plan.rate), (None, 0.5, None))
+        self.assertIsNone(self.asked_for("--rate", "0.0").rate)
 
     def test_a_terminal_shows_how_far_it_is(self) -> None:
         for words, environment, shown in (

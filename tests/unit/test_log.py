@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections.abc import Iterator
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -55,6 +56,12 @@ class CountingView:
 
     def encode(self, piece: Piece) -> list[bytes]:
         self.asked += 1
+        return self._frames(piece)
+
+    def sizes(self, piece: Piece) -> Iterator[int]:
+        return map(len, self._frames(piece))
+
+    def _frames(self, piece: Piece) -> list[bytes]:
         return [
             b"<%d:%s>" % (who.origin, payload)
             for who, payload in zip(piece.authors, piece.payloads, strict=True)
@@ -195,6 +202,7 @@ class EncodedTests(SynchronousTestCase):
         start = min(start, piece.last + 1)
         for view in (CountingView(), PlainView(), TypedView()):
             frames = view.encode(piece)
+            self.assertEqual(list(view.sizes(piece)), list(map(len, frames)))
             wanted = [
                 frame
                 for seq, (frame, (origin, _)) in enumerate(zip(frames, said, strict=True), 1)

@@ -149,9 +149,15 @@ def not_plain(common: Common, verb: str) -> None:
 
 def seconds(text: str) -> float:
     """Return a number of seconds above zero, for argparse."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not float(text):
+    value = decimal(text)
+    if not value:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return float(text)
+    return value
+
+
+def decimal(text: str) -> float | None:
+    """Return a number from 0 as people write it, None for what is none."""
+    return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None
 
 
 def place(text: str) -> int:

@@ -39,6 +39,10 @@ class View(Protocol):
         """Return a frame for each message of a piece, empty for what they are not shown."""
         ...
 
+    def sizes(self, piece: Piece) -> Iterator[int]:
+        """Return the bytes of each of those frames, which costs less than making them."""
+        ...
+
     def gap(self, room: str, first: int, last: int) -> bytes:
         """Return the frame that stands for messages no longer kept, or nothing if there is none."""
         ...
@@ -53,14 +57,17 @@ class _Run(NamedTuple):
 
 
 class _Encoding:
-    """A piece's messages as one view sends them: the bytes, and where each frame ends."""
+    """A piece's messages as one view sends them: the bytes, and where each frame ends.
+
+    The ends are found out for the first who is sent only a part; most pieces have none such.
+    """
 
     __slots__ = ("data", "ends", "hidden")
 
     def __init__(self, frames: list[bytes]) -> None:
         self.data = b"".join(frames)
         self.hidden = frames.count(b"")
-        self.ends = array("Q", accumulate(map(len, frames)))
+        self.ends: array[int] | None = None
 
 
 class Piece:
@@ -112,17 +119,19 @@ class Piece:
             without = None
         if without is None and start <= self.first and encoding is not None:
             return encoding.data  # for nearly all members
+        if self.first == self.last:  # the only message, or nothing of it
+            left_out = start > self.last or self.authors[0].origin == without
+            return b"" if left_out else self._encode(view).data
         runs = self.runs
         if without is not None:
             runs = tuple([run for run in runs if run.origin != without])
             if not runs:
                 return b""
-        if encoding is None:
-            encoding = self._encodings[view] = _Encoding(view.encode(self))
-        data, ends = encoding.data, encoding.ends
+        data = self._encode(view).data
         skipped = max(0, start - self.first)
         if len(runs) == len(self.runs):  # all of it, which members share
-            return data[ends[skipped - 1] :] if skipped else data
+            return data[self._ends(view)[skipped - 1] :] if skipped else data
+        ends = self._ends(view)
         return b"".join(
             [
                 data[ends[begin - 1] if begin else 0 : ends[last]]
@@ -164,6 +173,20 @@ class Piece:
         if self._origins is None:
             self._origins = frozenset([run.origin for run in runs])
         return origin in self._origins
+
+    def _encode(self, view: View) -> _Encoding:
+        """Return the piece as a view sends it, which is made once."""
+        encoding = self._encodings.get(view)
+        if encoding is None:
+            encoding = self._encodings[view] = _Encoding(view.encode(self))
+        return encoding
+
+    def _ends(self, view: View) -> array[int]:
+        """Return where each frame of a view ends."""
+        encoding = self._encode(view)
+        if encoding.ends is None:
+            encoding.ends = array("Q", accumulate(view.sizes(self)))
+        return encoding.ends
 
     def _find_runs(self) -> Iterator[_Run]:
         first = 0

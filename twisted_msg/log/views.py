@@ -6,6 +6,8 @@ delivery, and nowhere else; a view makes frames of its own kind only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from twisted_msg.log.piece import Piece
 from twisted_msg.wire.limits import DISCONNECT, ERROR_PREFIX, HEADER_SIZE
 from twisted_msg.wire.replies import Missed
@@ -31,6 +33,11 @@ class PlainView:
             for payload in piece.payloads
         ]
 
+    def sizes(self, piece: Piece) -> Iterator[int]:
+        """Return the bytes of each frame."""
+        width, shows = self.header_size, self._shows
+        return (width + len(payload) if shows(payload) else 0 for payload in piece.payloads)
+
     def _shows(self, payload: bytes) -> bool:
         """Return whether plain members are shown a message."""
         return bool(payload) and payload != self.disconnect and not payload.startswith(ERROR_PREFIX)
@@ -46,6 +53,10 @@ class TypedView:
     def encode(self, piece: Piece) -> list[bytes]:
         """Return a frame for each message."""
         room, millis, payloads = piece.room.encode(), piece.millis, piece.payloads
+        if len(payloads) == 1:  # as in a quiet room: nothing to share between frames
+            (payload,), name = payloads, piece.authors[0].name
+            head = b"%d MSG %b %d %b %d" % (len(payload), room, piece.first, name, millis)
+            return [head.ljust(HEADER_SIZE) + payload]
         frames: list[bytes] = []
         for _, first, last in piece.runs:
             tail = b" %b %d" % (piece.authors[first].name, millis)
@@ -59,6 +70,10 @@ class TypedView:
                     rest = tail.ljust(HEADER_SIZE - len(head) - digits)
                 frames.append(head + number + rest + payload)
         return frames
+
+    def sizes(self, piece: Piece) -> Iterator[int]:
+        """Return the bytes of each frame."""
+        return (HEADER_SIZE + len(payload) for payload in piece.payloads)
 
     def gap(self, room: str, first: int, last: int) -> bytes:
         """Return the frame that stands where the messages would have."""

@@ -44,8 +44,8 @@ class Holds:
 
     def release(self) -> None:
         """Let those go on who wait, until it is full again."""
-        if self._releasing:
-            return  # what a released one says may lead here again; the loop below goes on
+        if not self._held or self._releasing:
+            return  # nobody waits, or what one that was released says leads here again
         self._releasing = True
         try:
             while self._held and not self._full():

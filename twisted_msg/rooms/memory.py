@@ -204,20 +204,20 @@ class MemoryRoom(Room):
         """Return the lowest sequence number that somebody reads next, or will be given next."""
         # while some are woken, those who are not yet have something to read as well
         readers = chain(self._behind, self._idle) if self._waking else self._behind
+        if not readers:
+            return self.tail.head + 1
         return min((cursor.seq for cursor in readers), default=self.tail.head + 1)
 
     def _trim(self) -> None:
         """Bring the log within its bound, at the cost of members that stall, else of publishers."""
         tail = self.tail
-        if tail.cost <= TAIL_COST:
-            return
-        now = self._seconds()
-        while True:
+        while tail.cost > TAIL_COST:
             oldest = self._oldest()
             while tail.cost > TAIL_COST and tail.pieces[0].last < oldest:
                 tail.drop_first()
             if tail.cost <= TAIL_COST:
                 break
+            now = self._seconds()
             slowest = [cursor for cursor in self._behind if cursor.seq == oldest]
             stalled = [cursor for cursor in slowest if self._stalls(cursor, now)]
             if len(stalled) < len(slowest):

@@ -238,7 +238,7 @@ class Room(ABC):
         waiting = list(self._idle)
         if not waiting:
             return
-        portion = self._portion(waiting[0])
+        portion = self._portion(waiting[0]) if len(waiting) > 1 else 1
         later = waiting[portion:]
         for cursor in later:
             self._not_idle(cursor)

@@ -74,10 +74,10 @@ class Series:
 
         The header at `start` is the one that was recognised last.
         """
-        if self._going <= RUN_AFTER:
-            return None
         width, (length, words) = len(self._raw), self._header
         stride = width + length
+        if self._going <= RUN_AFTER or len(data) - start < RUN_AFTER * stride:
+            return None
         payloads: list[bytes] = []
         first, most = self._number, RUN_FIRST
         limit = min(RUN_MOST, MAX_ID - first + 1) if self._stem else RUN_MOST

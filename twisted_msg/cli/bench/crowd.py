@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
 from twisted_msg.cli.bench.follower import Follower
@@ -20,6 +21,7 @@ from twisted_msg.cli.bench.tape import Tape
 from twisted_msg.cli.bench.wires import Member, Publisher, Wires
 from twisted_msg.cli.exits import InUse
 from twisted_msg.cli.options import Common
+from twisted_msg.cli.running import whichever
 from twisted_msg.client.errors import ClientError, Refused, TimedOut, cannot_connect
 from twisted_msg.client.service import endpoint
 from twisted_msg.client.waiting import Gate
@@ -60,9 +62,13 @@ class Crowd:
         Raises `InUse` if others publish in the room, `BadAddress` for an address that cannot
         be connected to, and `ClientError`.
         """
+        await whichever(self._come(), self.breaks())
+
+    async def _come(self) -> None:
         plan = self._plan
-        await _all([partial(self._welcomed, Publisher, self.publishers)] * plan.publishers)
-        await _all([partial(self._welcomed, Member, self.members)] * plan.members)
+        server = endpoint(self._reactor, self._common.server)
+        await _all([partial(self._welcomed, server, Publisher, self.publishers)] * plan.publishers)
+        await _all([partial(self._welcomed, server, Member, self.members)] * plan.members)
         limit = self.server.get("max_payload")
         if isinstance(limit, int) and plan.size > limit:
             raise Refused(
@@ -87,6 +93,11 @@ class Crowd:
         everybody: list[Publisher | Member] = [*self.publishers, *self.members]
         await _all([partial(_left, each) for each in everybody], len(everybody))
 
+    def how_many(self) -> str:
+        """Return how many have come, for a person who watches."""
+        here = len(self.publishers) + len(self.members)
+        return f"{here:,} of {self._plan.publishers + self._plan.members:,} connections"
+
     @property
     def sent(self) -> int:
         """How many messages were written."""
@@ -100,7 +111,7 @@ class Crowd:
     @property
     def heard(self) -> int:
         """How many bytes of the room all members were sent."""
-        return sum(each.heard for each in self.followers)
+        return self.tape.heard
 
     @property
     def last(self) -> float:
@@ -124,30 +135,35 @@ class Crowd:
         """Whether all is acknowledged, or processed, and delivered."""
         return all(each.settled for each in self.publishers) and self.delivered
 
-    async def _welcomed(self, kind: type[Any], where: list[Any]) -> None:
+    async def _welcomed(
+        self, server: IStreamClientEndpoint, kind: type[Any], where: list[Any]
+    ) -> None:
         """Make a connection, and wait until the server has made it welcome."""
         common = self._common
         hello = Hello(common.name, token=common.token)
         wires = Wires(self._reactor, hello, kind, self._failed)
-        where_to = endpoint(self._reactor, common.server)
         try:
-            connection = await where_to.connect(wires)
+            connection: Any = await server.connect(wires)
         except Exception as error:
             raise cannot_connect(common.server, error) from None
         where.append(connection)
-        self.server = (await wires.welcome).details
+        self.server = (await self._answer(wires.welcome)).details
 
     async def _joined(self, member: Member) -> Live:
         """Have a member join the room, and follow it."""
-        timeout = self._plan.timeout
-        try:
-            live = await member.join(self._plan.room).addTimeout(timeout, self._reactor)
-        except defer.TimeoutError:
-            raise TimedOut(f"no answer from {self._common.server} within {timeout:g} s") from None
+        live = await self._answer(member.join(self._plan.room))
         follower = Follower(self.tape)
         self.followers.append(follower)
         member.follow(follower, self._reactor)
         return live
+
+    async def _answer(self, answer: Deferred[T]) -> T:
+        """Wait for an answer, no longer than the server may do nothing."""
+        timeout = self._plan.timeout
+        try:
+            return await answer.addTimeout(timeout, self._reactor)
+        except defer.TimeoutError:
+            raise TimedOut(f"no answer from {self._common.server} within {timeout:g} s") from None
 
     def _failed(self, error: ClientError) -> None:
         """A connection is gone, or the server refused something."""

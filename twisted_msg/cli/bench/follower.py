@@ -20,8 +20,6 @@ class Follower:
         self.at = tape.end
         self.missed = 0
         """How many numbers the server said were no longer kept for this member."""
-        self.heard = 0
-        """Bytes that came."""
         self._tape = tape
         self.mark = tape.marked + len(tape.marks)
         """How many marks were passed, those that are cut off included."""
@@ -61,7 +59,7 @@ class Follower:
         """
         tape = self._tape
         own, rest, size = b"", self._rest, len(data)
-        self.heard += size
+        tape.heard += size
         if self._count is None and tape.data.startswith(data, self.at - tape.start + len(rest)):
             if rest and not tape.data.startswith(rest, self.at - tape.start):
                 own = self._beside(data)

@@ -153,8 +153,9 @@ class Load:
         await self._until(lambda: self._crowd.settled)
         left = [each for each in self._crowd.publishers if not each.settled]
         if left:
+            did = "answered" if self._plan.in_flight is None else "acknowledged"
             raise TimedOut(
-                f"the server acknowledged nothing for {self._plan.timeout:g} s, and "
+                f"the server {did} nothing for {self._plan.timeout:g} s, and "
                 f"{len(left)} of {self._plan.publishers} publishers wait for it"
             )
 

@@ -38,9 +38,16 @@ async def bench(
     crowd = Crowd(reactor, common, plan)
     load = Load(reactor, crowd, plan)
     progress = Progress(reactor, terminal)
-    try:
+
+    async def work() -> None:
         await crowd.come()
-        await whichever(load.work(), progress.show(lambda: bar(*load.how_far())))
+        await load.work()
+
+    def shown() -> str:
+        return bar(*load.how_far()) if load.begun else crowd.how_many()
+
+    try:
+        await whichever(work(), progress.show(shown))
     except BadAddress as error:
         raise UsageError(f"--server {common.server}: {error}") from None
     except (ClientError, CancelledError):
@@ -57,7 +64,7 @@ async def bench(
 
 def bar(part: float, sent: int, a_second: float) -> str:
     """Return how far it is, for a person who watches."""
-    done = int(part * WIDTH)
+    done = round(part * WIDTH)
     return f"[{'#' * done}{'.' * (WIDTH - done)}] {part:4.0%}  {sent:,} messages, {a_second:,.0f}/s"
 
 

@@ -43,6 +43,8 @@ class Tape:
         self.room = room
         self.size = size
         self.data = bytearray()
+        self.heard = 0
+        """Bytes that came for all followers together."""
         self.start = 0
         """The stream's bytes that are cut off."""
         self.count = Count(publishers)

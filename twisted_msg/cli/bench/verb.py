@@ -15,7 +15,15 @@ from typing import Any, Final
 from twisted_msg.cli.bench.messages import DIGITS, PUBLISHERS
 from twisted_msg.cli.bench.plan import SECONDS, Plan, on_this_machine
 from twisted_msg.cli.exits import UsageError
-from twisted_msg.cli.options import count, not_plain, on_terminal, place, read_common, seconds
+from twisted_msg.cli.options import (
+    count,
+    decimal,
+    not_plain,
+    on_terminal,
+    place,
+    read_common,
+    seconds,
+)
 from twisted_msg.values import read_size
 from twisted_msg.wire.limits import LENGTH_BOUND
 from twisted_msg.wire.names import ROOM, ROOM_RULE
@@ -132,13 +140,20 @@ def _size(text: str) -> int:
         size = read_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not DIGITS <= size < LENGTH_BOUND:
+    if size < DIGITS:
         raise argparse.ArgumentTypeError(
             f"a message carries its number, so it has at least {DIGITS} bytes, not {text}"
+        )
+    if size >= LENGTH_BOUND:
+        raise argparse.ArgumentTypeError(
+            f"no message has {text} bytes: the wire holds less than {LENGTH_BOUND:,}"
         )
     return size
 
 
 def _rate(text: str) -> float:
     """Return a number from 0, for argparse."""
-    return 0.0 if text == "0" else seconds(text)
+    value = decimal(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of messages a second")
+    return value
