@@ -8,6 +8,28 @@ them, by the clock and by the server's processor time.  Exits 1 if a WebSocket m
 4 KB more than one over TCP, or if fewer than half as many messages a second reach them.
 """
 
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import selectors
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tests.integration.conftest import PATIENCE, ServerProcess
+from tests.load.measuring import allow_descriptors, cpu_seconds
+from tests.load.slow_member import Reader, frame
+from tests.websockets import WebSocketPeer, masked
+
+MORE: Final = 4096
+"""Bytes that a WebSocket member may cost more."""
+
 SHARE: Final = 0.5
 """What share of the rate over TCP is to reach members over WebSocket."""
 
