@@ -60,7 +60,7 @@ class Exchange:
 
     def untaken(self) -> int:
         """Return how many bytes of the answer the peer has not taken."""
-        channel = self.request.channel
+        channel = getattr(self.request, "channel", None)  # it is gone once all is said
         return 0 if channel is None else unsent(channel.transport)
 
     def parameters(self, *known: str) -> dict[str, str]:
