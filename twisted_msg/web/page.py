@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from twisted_msg import __version__
@@ -32,12 +31,8 @@ padding: 0 1rem; color-scheme: light dark; }} code {{ font-size: .95em; }}</styl
 """.encode()
 
 
-class Root(Branch):
-    """The root of the tree, and its page."""
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Return the page itself for `/`, and nothing for other names."""
-        return self if path == b"" else super().getChild(path, request)
+class Page(Branch):
+    """The page."""
 
     def render_GET(self, request: Request) -> bytes:
         """Return the page."""

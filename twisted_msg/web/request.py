@@ -105,10 +105,10 @@ class WebRequest(server.Request):
         try:
             body = resource.render(self)
         except UnsupportedMethod as error:
-            allowed = b", ".join(error.allowedMethods)
+            allowed = b", ".join(sorted(error.allowedMethods))
             self.setHeader(b"Allow", allowed)
             body = refuse(
-                self, 405, ErrorCode.BAD_ARGS, f"only {allowed.decode()} can be done with this"
+                self, 405, ErrorCode.BAD_VERB, f"only {allowed.decode()} can be done with this"
             )
         if body is not server.NOT_DONE_YET:
             self._end(body)
