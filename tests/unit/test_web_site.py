@@ -12,8 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from tests.unit.browsing import Answer, WebPipe
 from tests.unit.test_opening import GET, Lines, WebWorld
 from twisted_msg import server
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
+from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import STOP_SECONDS
 from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.channel import HEAD_LINES, HEAD_SIZE, IDLE_SECONDS, REQUEST_SECONDS
