@@ -330,7 +330,8 @@ export class Client {
 
   /** How many milliseconds the server took to process all that was sent before. */
   async ping(): Promise<number> {
-    const token = String((this.#pings += 1));
+    this.#pings += 1;
+    const token = String(this.#pings);
     const began = this.#clock.now();
     this.#talk.flush();
     await this.#ask<"PONG">("PING", token, requests.ping(token));

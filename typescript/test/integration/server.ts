@@ -37,7 +37,9 @@ export class Server {
   /** Start it, on the port it had before if any, and wait until it says that it is ready. */
   async start(): Promise<this> {
     if (!existsSync(TWISTD)) {
-      throw new Error(`there is no server at ${TWISTD}: set TCPMSG_TWISTD, or run scripts/test once`);
+      throw new Error(
+        `there is no server at ${TWISTD}: set TCPMSG_TWISTD, or run scripts/test once`,
+      );
     }
     const kept = Object.entries(process.env).filter(([name]) => !/^(TCPMSG_|XDG_)/.test(name));
     const child = spawn(

@@ -29,7 +29,11 @@ const welcome = `${WELCOME.length} WELCOME alice 0`.padEnd(128) + WELCOME;
 describe("servers that are none", () => {
   it.each([
     ["HTTP", "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n".padEnd(300, "x"), /an HTTP server/],
-    ["noise", Buffer.from(Array.from({ length: 500 }, (_, at) => (at * 97) % 256)), /not this protocol/],
+    [
+      "noise",
+      Buffer.from(Array.from({ length: 500 }, (_, at) => (at * 97) % 256)),
+      /not this protocol/,
+    ],
     ["a length of 20 digits", "1".repeat(20).padEnd(128), /at most ten digits/],
     ["a length below zero", "-1".padEnd(128), /not this protocol/],
     ["a gigabyte", `${welcome}${"1000000000 MSG lobby 1 bob 0".padEnd(128)}`, /too large/],
@@ -65,7 +69,9 @@ describe("servers that are none", () => {
     const address = await listening((socket) => {
       socket.once("data", () => {
         socket.write(welcome);
-        const message = Buffer.from("1000000 MSG lobby 1 bob 0".padEnd(128) + "x".repeat(1_000_000));
+        const message = Buffer.from(
+          "1000000 MSG lobby 1 bob 0".padEnd(128) + "x".repeat(1_000_000),
+        );
         const send = () => {
           while (!socket.destroyed && socket.write(message)) {}
         };
@@ -101,9 +107,12 @@ describe("addresses", () => {
     expect(tcp(address).address).toBe(shown);
   });
 
-  it.each(["", "a b", "host:port", "host:70000", "::1", { port: 0 }])("%j are refused", (address) => {
-    expect(() => tcp(address)).toThrow(RangeError);
-  });
+  it.each(["", "a b", "host:port", "host:70000", "::1", { port: 0 }])(
+    "%j are refused",
+    (address) => {
+      expect(() => tcp(address)).toThrow(RangeError);
+    },
+  );
 
   it("where nobody listens are told with the way out", async () => {
     const server = await serve();

@@ -368,7 +368,8 @@ describe("sending", () => {
     const world = await World.connected();
     expect(await outcome(world.client.send("lobby", "x".repeat(1001)))).toMatchObject({
       code: "too-large",
-      reason: "a message of 1001 bytes is over this server's limit of 1000: send it in smaller ones",
+      reason:
+        "a message of 1001 bytes is over this server's limit of 1000: send it in smaller ones",
     });
     expect(world.client.outbox).toEqual([]);
   });

@@ -51,7 +51,12 @@ describe("the decoder", () => {
     const expected = { frames: vector.frames, error: vector.error };
     expect(decode(vector, [stream])).toEqual(expected);
     if (stream.length <= 3000) {
-      expect(decode(vector, Array.from(stream, (byte) => Buffer.of(byte)))).toEqual(expected);
+      expect(
+        decode(
+          vector,
+          Array.from(stream, (byte) => Buffer.of(byte)),
+        ),
+      ).toEqual(expected);
       for (let at = 1; at < stream.length; at += 7) {
         expect(decode(vector, [stream.subarray(0, at), stream.subarray(at)])).toEqual(expected);
       }
@@ -81,7 +86,11 @@ describe("the decoder", () => {
 
   it("hands over payloads that keep no larger piece alive", () => {
     const decoder = new FrameDecoder();
-    const stream = Buffer.concat([encodeHeader(2), encodeText("hi"), new Uint8Array(100_000).fill(32)]);
+    const stream = Buffer.concat([
+      encodeHeader(2),
+      encodeText("hi"),
+      new Uint8Array(100_000).fill(32),
+    ]);
     const { value } = decoder.feed(stream).next() as { value: Frame };
     expect(value.payload.buffer.byteLength).toBe(2);
   });
@@ -136,7 +145,10 @@ describe("replies", () => {
       dup: true,
     });
     expect(reply("ACK 1 2 later")).toMatchObject({ dup: false });
-    expect(reply("HERE lobby mood=good cut=3", '["bob"]')).toMatchObject({ names: ["bob"], cut: 3 });
+    expect(reply("HERE lobby mood=good cut=3", '["bob"]')).toMatchObject({
+      names: ["bob"],
+      cut: 3,
+    });
     expect(reply("ROOMS cut=1", "[{}]")).toEqual({ verb: "ROOMS", rooms: [{}], cut: 1 });
     expect(reply("ERR too-large PUB 7", "it is")).toEqual({
       verb: "ERR",

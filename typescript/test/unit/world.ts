@@ -3,8 +3,13 @@
  * server's side of each connection in the test's hands.
  */
 
-import { Client, type ClientOptions, type Connection, type ConnectionEvents } from "../../src/index.js";
 import type { Clock, Transport } from "../../src/index.js";
+import {
+  Client,
+  type ClientOptions,
+  type Connection,
+  type ConnectionEvents,
+} from "../../src/index.js";
 import { encodeText, textOf } from "../../src/wire/bytes.js";
 import { type Frame, FrameDecoder } from "../../src/wire/decoder.js";
 import { encodeFrame } from "../../src/wire/requests.js";
@@ -110,7 +115,9 @@ export class Peer implements Connection {
   async says(...lines: string[]): Promise<void> {
     const pieces = lines.map((line) => {
       const [words, payload = ""] = line.split(/\|(.*)/s);
-      return Buffer.from(encodeFrame((words as string).split(" ").filter(Boolean), encodeText(payload)));
+      return Buffer.from(
+        encodeFrame((words as string).split(" ").filter(Boolean), encodeText(payload)),
+      );
     });
     await this.sends(Buffer.concat(pieces));
   }
@@ -142,7 +149,14 @@ export class Peer implements Connection {
     if (!hello?.startsWith("HELLO|")) {
       throw new Error(`no HELLO: ${hello}`);
     }
-    const details = { v: 1, server: "fake", max_payload: 1000, heartbeat: 30, features: [], ...more };
+    const details = {
+      v: 1,
+      server: "fake",
+      max_payload: 1000,
+      heartbeat: 30,
+      features: [],
+      ...more,
+    };
     await this.says(`WELCOME alice ${lastId}|${JSON.stringify(details)}`);
   }
 }
