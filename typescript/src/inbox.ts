@@ -114,7 +114,13 @@ export class Inbox<E extends Event> implements AsyncIterable<E> {
     if (this.#onEvents !== undefined) {
       throw new TypeError("its events go to onEvents: leave that out to iterate");
     }
-    return { next: () => this.#next(), return: async () => (this.#leave(), DONE) };
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.#leave();
+        return Promise.resolve(DONE);
+      },
+    };
   }
 
   async #next(): Promise<IteratorResult<E, undefined>> {
