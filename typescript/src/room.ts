@@ -215,7 +215,6 @@ export class Room {
         }
       }
     } else if (this.#stream !== null) {
-      this.#joined = false;
       this.#ask(null, unsub(this.name));
     }
   }

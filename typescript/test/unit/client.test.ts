@@ -356,6 +356,28 @@ describe("sending", () => {
     expect(world.client.outbox.length).toBe(1);
   });
 
+  it("waits anew from the beginning behind a refusal: the server is well", async () => {
+    const world = await World.connected();
+    await world.reconnect();
+    await world.reconnect();
+    void world.client.send("lobby", "one");
+    await turn();
+    await world.peer.says("ERR bad-room PUB 1|no such room");
+    await world.reconnect();
+    await world.peer.cut();
+    expect(world.clock.next).toBe(500);
+  });
+
+  it("takes no refusal for what was not sent", async () => {
+    const world = await World.connected();
+    world.peer.full = true;
+    void world.client.send("lobby", "one");
+    await turn();
+    void world.client.send("lobby", "two", { key: "two" });
+    await world.peer.says("ERR bad-room PUB 2|no such room");
+    expect(world.client.outbox.map(({ key }) => key)).toContain("two");
+  });
+
   it("takes what is too large, without an id, for the oldest", async () => {
     const world = await World.connected();
     const one = world.client.send("lobby", "one");

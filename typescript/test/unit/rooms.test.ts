@@ -345,6 +345,17 @@ describe("a page of history", () => {
     expect((await page).messages.map(({ seq }) => seq)).toEqual([999]);
   });
 
+  it("of what is no longer kept ends there", async () => {
+    const world = await World.connected();
+    const page = world.client.history("lobby", { before: 50 });
+    await world.peer.says("SUBBED lobby 900", "MISSED lobby 0 99");
+    expect(await page).toMatchObject({
+      messages: [],
+      more: false,
+      missed: { first: 0, last: 99 },
+    });
+  });
+
   it("has no more where the room begins", async () => {
     const world = await World.connected();
     const page = world.client.history("lobby", { before: 3, count: 2 });
