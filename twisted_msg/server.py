@@ -15,10 +15,12 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
+from twisted_msg.counts import End
 from twisted_msg.door import Door
 from twisted_msg.guests import Guests
 from twisted_msg.host import Guest, Web
 from twisted_msg.journal import Journal
+from twisted_msg.lag import Lag
 from twisted_msg.log.views import PlainView
 from twisted_msg.opening import Speech, opening
 from twisted_msg.pace import Rates
@@ -82,6 +84,7 @@ class Server(FrameFactory):
         """
         super().__init__(header_size=header_size, max_payload=max_payload)
         self.house = house
+        self.counts = house.counts
         self.rules = rules
         self.clock = clock
         self.stall_limit = stall_limit
@@ -94,11 +97,12 @@ class Server(FrameFactory):
         if header_size != HEADER_SIZE:
             view = PlainView(HEADER_SIZE, rules.view.disconnect)
             self._carried_rules = replace(rules, view=view)
-        self.guests = Guests(self.door, journal)
+        self.guests = Guests(self.door, journal, self.counts)
         self._unswept: list[Guest] = []
         self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
+        self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
 
     # -- for connections -----------------------------------------------------
@@ -122,7 +126,7 @@ class Server(FrameFactory):
         if rates is not None:
             connection.limit(rates)
         if self.stopping:
-            connection.close("came while the server stops")
+            connection.close(End.STOPPED, "came while the server stops")
         self.house.rooms.admit(connection)
 
     def opened(self, connection: Connection, data: bytes) -> bool:
@@ -153,6 +157,7 @@ class Server(FrameFactory):
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
+        self.counts.told[error.code] += 1
         if connection.typed:
             return TypedSession.refusal(error)
         return self._rules_of(connection).refusal(error)
@@ -164,10 +169,11 @@ class Server(FrameFactory):
         """Log a fault of the server's own."""
         self.journal.failed(failure)
 
-    def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
+    def left(self, connection: Connection, end: End, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         self.house.rooms.dismiss(connection)
-        self.leave(connection, connection.transport.getPeer(), reason, refused=refused)
+        self.counts.sent_bytes += connection.outlet.written
+        self.leave(connection, connection.transport.getPeer(), end, reason, refused=refused)
 
     # -- for other guests ----------------------------------------------------
 
@@ -196,9 +202,9 @@ class Server(FrameFactory):
         connection.makeConnection(transport)
         return connection
 
-    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> None:
+    def leave(self, guest: Guest, peer: Any, end: End, reason: str, *, refused: bool) -> None:
         """Forget a guest that is gone, and say why in the log; "" says nothing there."""
-        self.guests.leave(guest, peer, reason, refused=refused)
+        self.guests.leave(guest, peer, end, reason, refused=refused)
         if self._gone is not None and not self.guests:
             self._gone.callback(None)
             self._gone = None
@@ -208,11 +214,18 @@ class Server(FrameFactory):
         """How many connections there are."""
         return len(self.guests)
 
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes of frames were sent so far."""
+        there = [guest for guest in self.guests.all() if isinstance(guest, Connection)]
+        return self.counts.sent_bytes + sum(each.outlet.written for each in there)
+
     # -- for the service -----------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
         self._sweeper.start(1.0, now=False).addErrback(self.journal.failed)
+        self._lag.start()
 
     async def drain(self) -> bool:
         """End every connection: what was accepted is delivered, what is owed is sent.
@@ -236,6 +249,7 @@ class Server(FrameFactory):
             self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
+        self._lag.stop()
         if self._slice is not None and self._slice.active():
             self._slice.cancel()
         self.journal.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from twisted_msg import __version__
@@ -24,18 +23,16 @@ padding: 0 1rem; color-scheme: light dark; }} code {{ font-size: .95em; }}</styl
 <p>A messaging server: whatever has a socket can speak to it. This address takes</p>
 <ul>
 <li>frames over TCP: a header of 128 bytes that begins with the length, then the message;</li>
-<li>the same frames in binary messages of a WebSocket at <code>/ws</code>.</li>
+<li>the same frames in binary messages of a WebSocket at <code>/ws</code>;</li>
+<li>HTTP: <code>curl -d hello http://this-address/v1/rooms/lobby/messages</code>, and what
+<a href="/v1/openapi.json">/v1/openapi.json</a> lists.</li>
 </ul>
 </html>
 """.encode()
 
 
-class Root(Branch):
-    """The root of the tree, and its page."""
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Return the page itself for `/`, and nothing for other names."""
-        return self if path == b"" else super().getChild(path, request)
+class Page(Branch):
+    """The page."""
 
     def render_GET(self, request: Request) -> bytes:
         """Return the page."""
