@@ -81,6 +81,14 @@ describe("a subscription", () => {
     ]);
   });
 
+  it("hands over large pieces whole, for nothing waits", async () => {
+    const { world, batches } = await subscribed();
+    const text = "x".repeat(600_000);
+    await world.peer.says("SUBBED lobby 0", message(1, text), message(2, text), message(3, text));
+    expect(batches[0]?.length).toBe(4);
+    expect(world.peer.said).toEqual(["SUB lobby"]);
+  });
+
   it("hands over no message twice, and none of other rooms", async () => {
     const { world, batches } = await subscribed();
     await world.peer.says("SUBBED lobby 0", "LIVE lobby 0", message(1), message(1), message(0));
