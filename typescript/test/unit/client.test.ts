@@ -204,6 +204,16 @@ describe("connecting again", () => {
     expect(reason(world)?.message).toBe("the server did not answer within 10 s");
   });
 
+  it("counts the attempts since there was a connection", async () => {
+    const world = await World.connected();
+    await world.peer.cut();
+    await world.clock.advance(500);
+    expect(world.client.state).toEqual({ phase: "connecting", attempt: 1 });
+    await world.peer.cut();
+    await world.clock.advance(1000);
+    expect(world.client.state).toEqual({ phase: "connecting", attempt: 2 });
+  });
+
   it("connects once, however often it is told to", async () => {
     const world = await World.connected();
     await world.client.connect();
