@@ -1,0 +1,31 @@
+/**
+ * A client's secret, drawn at random.
+ *
+ * Law of this file: from a generator that nobody can guess, or not at all.
+ */
+
+/** A source of so many random bytes. */
+export type Entropy = (count: number) => Uint8Array;
+
+/** Random bytes of a secret: 128 bits, so that nobody guesses it, or draws it twice. */
+const SECRET_BYTES = 16;
+
+/**
+ * Draw a secret to keep: `secret` of `ClientOptions`. Throws TypeError where the platform has no `crypto`
+ * and no other source is given.
+ */
+export function drawSecret(entropy?: Entropy): string {
+  const bytes = (entropy ?? platformEntropy)(SECRET_BYTES);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function platformEntropy(count: number): Uint8Array {
+  const { crypto } = globalThis;
+  if (crypto === undefined) {
+    throw new TypeError(
+      "there is no crypto here to draw a secret with: give `secret`, or `entropy` such as " +
+        'randomBytes of "node:crypto"',
+    );
+  }
+  return crypto.getRandomValues(new Uint8Array(count));
+}
