@@ -19,6 +19,10 @@ _MILLIS: Final = re.compile(r"[0-9]{12,15}")
 """Milliseconds since 1970, of the years 1973 to 33658: fewer digits would be seconds."""
 
 
+SHOWN: Final = 40
+"""Characters of a text that is no time which an error repeats."""
+
+
 def read_since(text: str, now: Callable[[], float] = time) -> int:
     """Return a time as Unix milliseconds, never below 0: `10m` (ago), `2026-01-31T12:00`, or such.
 
@@ -35,6 +39,6 @@ def read_since(text: str, now: Callable[[], float] = time) -> int:
         return max(0, int(datetime.fromisoformat(text).timestamp() * 1000))
     except (ValueError, OverflowError, OSError):
         raise ValueError(
-            f"{text!r} is no time: write how long ago (30s, 10m, 2h, 3d), a date such as "
+            f"{text[:SHOWN]!r} is no time: write how long ago (30s, 10m, 2h, 3d), a date such as "
             "2026-01-31 or 2026-01-31T12:00, or Unix time in milliseconds"
         ) from None

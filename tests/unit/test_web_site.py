@@ -121,6 +121,7 @@ class AskingTests(SiteCase):
         for method in ("TRACE", "CONNECT", "PROPFIND", "GETS", "PRI"):
             answer = self.answer(request("/", method))
             self.assertEqual(answer.status, 405)
+            self.assertEqual(answer.error[1], "bad-verb")
             self.assertIn("no other methods than GET", answer.error[2])
 
     def test_for_a_proxy(self) -> None:
@@ -226,9 +227,13 @@ class BoundTests(SiteCase):
             b"Content-Length: 3, 3\r\n",
             b"Content-Length: 0x3\r\n",
             b"Content-Length: \r\n",
+            b"Content-Length: " + b"9" * 5000 + b"\r\n",
+            b"Content-Length: " + b"0" * 5000 + b"3\r\n",
             b"Content-Length : 3\r\n",
             b"Transfer-Encoding: gzip, chunked\r\n",
             b"Transfer-Encoding: xchunked\r\n",
+            b"Transfer-Encoding: identity\r\n",
+            b"transfer-encoding: Identity\r\nContent-Length: 3\r\n",
             b"Transfer-Encoding: chunked, chunked\r\n",
             b"Transfer-Encoding\r\n : chunked\r\n",
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
@@ -236,6 +241,10 @@ class BoundTests(SiteCase):
             self.assert_refused(
                 400, "bad-header", head + lines + b"\r\n3\r\nabc\r\n0\r\n\r\n" + GET
             )
+
+    def test_chunks_before_there_were_any(self) -> None:
+        head = request("/slow", "POST", "Transfer-Encoding: chunked").replace(b"/1.1", b"/1.0", 1)
+        self.assert_refused(400, "bad-header", head + b"3\r\nabc\r\n0\r\n\r\n")
 
     def test_chunks(self) -> None:
         head = request("/slow", "POST", "Transfer-Encoding: chunked")
@@ -314,6 +323,15 @@ class TimeTests(SiteCase):
             pipe.say(b"x" * PAYLOAD_RATE)
         self.assertEqual(Answer(pipe.received).body, b"%d" % size)
 
+    def test_a_body_that_comes_slowly_enough_behind_another_request(self) -> None:
+        size = 60 * PAYLOAD_RATE
+        pipe = self.visit(request() + request("/slow", "POST", f"Content-Length: {size}"))
+        self.slow.answer()
+        for _ in range(60):
+            pipe.say(b"x" * PAYLOAD_RATE)
+            self.world.wait(1)
+        self.assertTrue(pipe.received.endswith(b"%d" % size))
+
     def test_an_answer_may_take_its_time(self) -> None:
         pipe = self.visit(request())
         self.world.wait(2000)
@@ -373,9 +391,19 @@ class EndTests(SiteCase):
         self.assertEqual(slow.received.count(b"200 OK"), 2)
         self.assertTrue(slow.closed)
 
-        part = self.visit(GET[:-5])
-        part.close_input()
-        self.assertEqual((part.received, part.closed), (b"", True))
+    def test_one_that_ends_inside_a_request_is_told_so(self) -> None:
+        bare = GET.replace(b"\r\n", b"\n")
+        for data in (GET[:-1], bare, b"G", request("/", "POST", "Content-Length: 3") + b"ab"):
+            part = self.visit(data)
+            part.close_input()
+            self.assertEqual(Answer(part.received).error[:2], (400, "bad-header"))
+            self.assertIn("end with CR LF", Answer(part.received).error[2])
+            self.assertEqual((part.closed, part.aborted), (True, False))
+
+    def test_one_that_asks_nothing_is_told_nothing(self) -> None:
+        pipe = self.visit(GET)
+        pipe.close_input()
+        self.assertEqual(pipe.received.count(b"HTTP/1.1"), 1)
 
     def test_both_sides_close(self) -> None:
         pipe = self.visit(request("/", "GET", "Connection: close"))

@@ -139,9 +139,11 @@ class HandshakeTests(WebSocketCase):
             (403, "another origin", {"Origin": "null"}),
             (403, "--web-host evil.example", {"Host": "evil.example"}),
             (400, "Host header is missing", {"Host": ""}),
+            (426, "no body", {"Content_Length": "5"}),
+            (426, "no body", {"Transfer_Encoding": "chunked"}),
         ):
             pipe = self.world.visitor()
-            pipe.say(handshake(**headers))
+            pipe.say(handshake(**headers) + b"0\r\n\r\n")
             answer = Answer(pipe.received)
             self.assertEqual(answer.status, status, headers)
             self.assertIn(reason, answer.error[2])
@@ -266,8 +268,11 @@ class ConversationTests(WebSocketCase):
         self.assertLess(len(browser.words), 50)
         self.world.wait(6)
         self.assertEqual(len(browser.words), 50)
-        browser.raw(masked(b"", PING) * 50)
-        self.assertFalse(browser.pipe.reading)
+        for many in (masked(b"", PING) * 50, b"".join(masked(b"%c" % byte) for byte in typed())):
+            self.world.wait(20)
+            self.assertTrue(browser.pipe.reading)
+            browser.raw(many)
+            self.assertFalse(browser.pipe.reading)
 
 
 class BackPressureTests(WebSocketCase):

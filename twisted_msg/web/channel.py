@@ -22,7 +22,7 @@ from twisted_msg.server import Server
 from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
 from twisted_msg.web.answers import JSON, error_body, phrase
 from twisted_msg.web.flow import FlowChannel
-from twisted_msg.web.request import WebRequest
+from twisted_msg.web.request import WebRequest, is_clear
 from twisted_msg.wire import ErrorCode
 
 HEAD_SIZE: Final = 16 * 1024
@@ -38,6 +38,13 @@ connections open, so that it is they who close them."""
 REQUEST_SECONDS: Final = 30.0
 """How long a request may take from its first byte to its last, beside what its body's size
 allows at `PAYLOAD_RATE`."""
+
+
+CUT: Final = (
+    "the input ended inside a request: the lines of its head end with CR LF, and the last one is "
+    "empty"
+)
+"""What is told who closes before a request is whole, or ends its lines with LF alone."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -97,6 +104,13 @@ class Channel(FlowChannel):
         if not self._ending:
             super().lineReceived(line)
 
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; return whether others may follow."""
+        if is_clear(line, self._version):
+            return bool(super().headerReceived(line))
+        self._respondToBadRequestAndDisconnect()
+        return False
+
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or what comes behind a whole request."""
         if self._heir is not None:
@@ -114,6 +128,7 @@ class Channel(FlowChannel):
         if size > self.site.body_limit:
             self.refuse_body()
             return
+        self._begun = True  # also if it came behind another one
         self._allowed += size / PAYLOAD_RATE
         super().allHeadersReceived()
 
@@ -151,6 +166,8 @@ class Channel(FlowChannel):
     def _end_if_over(self) -> None:
         """End if no request is there any more, and none will come."""
         if self._input_ended and not (self.busy or self.kept):
+            if self._begun:
+                self.refuse(400, ErrorCode.BAD_HEADER, CUT)
             self.loseConnection()
 
     def readConnectionLost(self) -> None:

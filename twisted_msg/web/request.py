@@ -21,6 +21,9 @@ from twisted_msg.wire import ErrorCode
 METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 """What may be asked at all: TRACE shows a page its own secrets, and CONNECT asks a proxy."""
 
+LENGTH_DIGITS: Final = 100
+"""Digits of a `Content-Length`: far more than a size has, and few enough for Python to read."""
+
 HEADERS: Final = (
     (b"Server", f"tcpmsg/{__version__}".encode()),
     (b"X-Content-Type-Options", b"nosniff"),
@@ -28,6 +31,21 @@ HEADERS: Final = (
 )
 """What every answer has: browsers take nothing for what it is not, and hand it to no other
 site's page."""
+
+
+_CODES: Final = {403: ErrorCode.FORBIDDEN, 405: ErrorCode.BAD_VERB}
+
+
+def is_clear(line: bytes, version: bytes) -> bool:
+    """Return whether a header leaves no doubt of where the body ends.
+
+    A body that one reader ends elsewhere than the next one hides a request (RFC 9112, 6.1).
+    """
+    name, _, value = line.lower().partition(b":")
+    value = value.strip(b" \t")
+    if name == b"transfer-encoding":
+        return value == b"chunked" and version == b"HTTP/1.1"
+    return name != b"content-length" or len(value) <= LENGTH_DIGITS
 
 
 class WebRequest(server.Request):
@@ -68,7 +86,7 @@ class WebRequest(server.Request):
         try:
             status, reason = self._refusal()
             if status:
-                code = ErrorCode.FORBIDDEN if status == 403 else ErrorCode.BAD_ARGS
+                code = _CODES.get(status, ErrorCode.BAD_ARGS)
                 self._end(refuse(self, status, code, reason))
             else:
                 self.render(self.site.getResourceFor(self))

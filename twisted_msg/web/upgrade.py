@@ -58,6 +58,11 @@ def _what_is_wrong(request: Request) -> str:
         return "a WebSocket begins with HTTP/1.1"
     if request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Version") != [VERSION]:
         return f"of WebSocket's versions {VERSION.decode()} is known, and no other"
+    headers = request.requestHeaders
+    if headers.getRawHeaders(b"Content-Length", [b"0"]) != [b"0"] or headers.hasHeader(
+        b"Transfer-Encoding"
+    ):
+        return "a handshake has no body: send neither Content-Length nor Transfer-Encoding"
     keys = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Key", [])
     try:
         if len(keys) == 1 and len(b64decode(keys[0], validate=True)) == 16:

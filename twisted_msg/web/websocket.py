@@ -22,6 +22,10 @@ from twisted_msg.deadlines import LINGER_SECONDS
 from twisted_msg.transports import Way, unsent
 from twisted_msg.wire import ProtocolError
 
+SMALL: Final = 128
+"""Bytes of content below which a frame costs as much as a message, whatever is in it: it takes
+10 us to read, so a stream in pieces of one byte costs thirty times what it costs in one."""
+
 EMPTY_LIMIT: Final = 256
 """Frames without content (pings, pongs, empty pieces) that one read may hold: a read holds ten
 thousand of them, and only who means harm sends more than a few."""
@@ -70,12 +74,13 @@ class WebSocket:
         connection, violation = self.connection, None
         connection.hear()
         pieces: list[bytes] = []
-        empty = 0
+        empty = small = 0
         try:
             self._engine.receive_bytes(data)
             for frame in self._engine.received_frames():
                 if frame.opcode is Opcode.BINARY and frame.payload:
                     pieces.append(frame.payload)  # type: ignore[arg-type]
+                    small += len(frame.payload) < SMALL
                     continue
                 if frame.opcode is Opcode.CLOSE:
                     self._deaf = self._done = True
@@ -93,8 +98,8 @@ class WebSocket:
             violation = failed
         if pieces:
             connection.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if empty:
-            connection.charge(empty)
+        if empty or small:
+            connection.charge(empty + small)
         if violation is not None:
             connection.violated(violation.code, str(violation))
         elif self._done:
