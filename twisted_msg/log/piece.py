@@ -120,7 +120,7 @@ class Piece:
                 return encoding.data  # for nearly all members
             without = None
         if self.first == self.last:  # the only message, or nothing of it
-            left_out = start > self.last or self.authors[0].origin == without
+            left_out = start > self.last or without is not None
             return b"" if left_out else self._encode(view).data
         runs = self.runs
         if without is not None:
