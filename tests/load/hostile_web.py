@@ -1,6 +1,6 @@
 """Hostile HTTP and WebSocket streams at a real server: each is answered or closed, none is dear.
 
-    python -m tests.load.hostile_web                    100,000 streams, some minutes
+    python -m tests.load.hostile_web                    100,000 streams, some two minutes
     python -m tests.load.hostile_web --count 4000       as in tests/integration/test_web_process.py
 
 Half of the streams are HTTP: requests, good, bent and broken, one behind another, cut anywhere.
