@@ -54,3 +54,5 @@ class SinceTests(SynchronousTestCase):
         for text in ("", "noon", "10", "-1m", "1767225600", "20260131", "2026-13-01", "1.5h", "٣m"):
             with self.subTest(text):
                 self.assertIn("10m", str(self.assertRaises(ValueError, read_since, text)))
+        long = str(self.assertRaises(ValueError, read_since, "9" * 5000))
+        self.assertLess(len(long), 250)
