@@ -145,6 +145,9 @@ export class Talk implements LinkEvents {
     this.name = welcome.name;
     this.#link = link;
     this.#settle(settled, null, null, true);
+    if (this.#link !== link) {
+      return; // who was told has ended it
+    }
     this.rooms.connected();
     for (const frame of this.questions.again()) {
       link.write(frame);
