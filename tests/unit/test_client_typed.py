@@ -476,6 +476,14 @@ class SendingTests(Case):
         self.assertTrue(self.client.connected)
         self.assertFalse(self.transport.disconnecting)
 
+    def test_a_notice_behind_the_acknowledgement_ends_nothing(self) -> None:
+        self.start()
+        sent = self.client.send("@bob", "hi")
+        self.say(Ack(1, 1), Err("absent", "nobody", "PUB", "1"))
+        self.successResultOf(sent)
+        self.assertTrue(self.client.connected)
+        self.assertFalse(self.transport.disconnecting)
+
     def test_errors_that_name_nothing_that_is_owed(self) -> None:
         self.start()
         self.say(Err("bad-args", "?", "PUB"), Err("bad-args", "?", "UNSUB", "x"), Err("new", "?"))

@@ -219,10 +219,14 @@ class Talk:
             id_ = self.outbox.oldest  # what came before it is acknowledged before it
         if id_ is None:
             return
-        room = self.outbox.room_of(id_) or ""
+        room = self.outbox.room_of(id_)
+        notice = reply.code in NOTICES
+        if room is None and notice:
+            return  # it came behind the acknowledgement, which said all that is promised
         batch = self.outbox.refuse(id_, error)
-        if not (room[:1] == DIRECT and reply.code in NOTICES):
-            self.line.forgive(error)  # it is this message's fault
+        if not (notice and room is not None and room[:1] == DIRECT):
+            if room is not None:
+                self.line.forgive(error)  # it is this message's fault
             self._cut(error)
         self._settle([] if batch is None else [batch])
 

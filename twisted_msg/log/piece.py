@@ -115,12 +115,12 @@ class Piece:
         origin `without`.
         """
         encoding = self._encodings.get(view)
-        if without is not None and not self._holds(without):
+        if without is None or not self._holds(without):
+            if start <= self.first and encoding is not None:
+                return encoding.data  # for nearly all members
             without = None
-        if without is None and start <= self.first and encoding is not None:
-            return encoding.data  # for nearly all members
         if self.first == self.last:  # the only message, or nothing of it
-            left_out = start > self.last or self.authors[0].origin == without
+            left_out = start > self.last or without is not None
             return b"" if left_out else self._encode(view).data
         runs = self.runs
         if without is not None:
