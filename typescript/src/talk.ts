@@ -145,9 +145,6 @@ export class Talk implements LinkEvents {
     this.name = welcome.name;
     this.#link = link;
     this.#settle(settled, null, null, true);
-    if (this.#link !== link) {
-      return; // who was told has ended it
-    }
     this.rooms.connected();
     for (const frame of this.questions.again()) {
       link.write(frame);
@@ -227,6 +224,9 @@ export class Talk implements LinkEvents {
     }
     const entry = this.outbox.refuse(id);
     const late = entry === null ? this.outbox.noticed(id) : null;
+    if (entry === null && late === null && NOTICES.has(code)) {
+      return; // it comes behind the acknowledgement, which said all that is promised
+    }
     const notice = (entry ?? late)?.room.startsWith(DIRECT) && NOTICES.has(code);
     const told = notice ? new Undelivered(code, reason) : error;
     if (entry !== null) {

@@ -507,6 +507,14 @@ describe("sending", () => {
     expect(() => new World().client.send(room, "hi")).toThrow(RangeError);
   });
 
+  it("is not ended by a notice of what it has forgotten", async () => {
+    const world = await World.connected();
+    void world.client.send("@bob", "hi");
+    await turn();
+    await world.peer.says("ACK 1 1", "ERR absent PUB 1|nobody", "ERR absent PUB 1|nobody");
+    expect([world.client.state.phase, world.peer.closing]).toEqual(["online", false]);
+  });
+
   it("does not take an ACK for what it has not sent", async () => {
     const world = await World.connected();
     world.peer.full = true;
