@@ -15,6 +15,11 @@ const FINAL: ReadonlySet<string> = new Set(["bad-header", "unauthorized", "versi
 /** Codes of a refused `HELLO` after which it may be accepted a little later. */
 const PASSING: ReadonlySet<string> = new Set(["limit", "busy", "timeout", "internal"]);
 
+/** What this client says by itself where it finds that it was superseded. */
+const OTHERS =
+  "another program or tab goes on with the same client secret: go on there, or begin here with a " +
+  "secret of your own";
+
 /** What went wrong. `message` is one line for a person: cause and way out. */
 export class ClientError extends Error {
   override name = "ClientError";
@@ -48,7 +53,7 @@ export class Refused extends ClientError {
 export class Superseded extends Refused {
   override name = "Superseded";
 
-  constructor(reason: string) {
+  constructor(reason = OTHERS) {
     super("superseded", reason, true);
   }
 }
@@ -115,8 +120,8 @@ export function turnedAway(text: string): Refused | null {
   if (!text.startsWith(ERROR_PREFIX)) {
     return null;
   }
-  const [, code, reason] = /^(\S*) ?(.*)$/s.exec(text.slice(ERROR_PREFIX.length)) ?? [];
-  return code !== undefined && PASSING.has(code) ? new Refused(code, reason ?? "", false) : null;
+  const [, code, reason = ""] = /^([a-z-]+) ?(.*)$/s.exec(text.slice(ERROR_PREFIX.length)) ?? [];
+  return code === undefined ? null : new Refused(code, reason, !PASSING.has(code));
 }
 
 /** Return the error for bytes that are not this protocol, and came with `piece`. */

@@ -5,7 +5,7 @@
  * once it has ended no timer is left. It knows nothing of what is said on a connection.
  */
 
-import { CannotConnect, type ClientError, Disconnected } from "./errors.js";
+import { CannotConnect, ClientError, Disconnected } from "./errors.js";
 import type { Link } from "./link.js";
 import type { Clock } from "./transport.js";
 import type { ReplyOf } from "./wire/replies.js";
@@ -60,7 +60,8 @@ export class Lifeline {
   constructor(
     private readonly clock: Clock,
     private readonly jitter: () => number,
-    private readonly open: () => Link,
+    /** Begin a connection, or say why none may be tried any more. */
+    private readonly open: () => Link | ClientError,
     private readonly changed: (state: State) => void,
     /** Called once, with the reason, when no connection will be tried any more. */
     private readonly finished: (error: ClientError, reason: ClientError | null) => void,
@@ -142,7 +143,12 @@ export class Lifeline {
     this.#retry = null;
     this.#become({ phase: "connecting", attempt: this.#tried + 1 });
     if (this.state.phase !== "ended") {
-      this.link = this.open();
+      const link = this.open();
+      if (link instanceof ClientError) {
+        this.finish(link, link);
+      } else {
+        this.link = link;
+      }
     }
   }
 
@@ -161,7 +167,7 @@ export class Lifeline {
   }
 
   #become(state: State): void {
-    if (!this.#closing) {
+    if (!this.#closing && this.state.phase !== "ended") {
       this.state = state;
       this.changed(state);
     }

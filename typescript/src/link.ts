@@ -129,9 +129,10 @@ export class Link {
     this.#giveUp(error);
   }
 
-  /** Find out soon whether the server is there. */
+  /** Find out soon whether the server is there. (Where much waits to be sent, the answer would come behind
+   * all of it, and not soon.) */
   probe(): void {
-    if (this.#welcomed && this.error === null) {
+    if (this.#welcomed && this.error === null && !this.full) {
       this.#heartbeat.probe();
     }
   }

@@ -26,6 +26,9 @@ const MAX_RECEIVED = 64 * 1024 * 1024;
  * read, too. */
 const CLOSE_WITHIN = 30_000;
 
+/** Milliseconds of the longest timer that platforms keep; above, they take it for none. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** What a `Client` is before it says or reads anything. */
 export class Membership {
   readonly secret: string;
@@ -64,7 +67,7 @@ export class Membership {
     this.#line = new Lifeline(
       clock,
       options.jitter ?? Math.random,
-      () => new Link(transport, clock, introduction, maxPayload, this.talk),
+      () => this.owed.barred ?? new Link(transport, clock, introduction, maxPayload, this.talk),
       (state) => this.#became(state),
       (error, reason) => this.#finished(error, reason),
     );
@@ -140,28 +143,41 @@ export class Membership {
   }
 
   /** Wait until everything is stored, say BYE, connect no more. Subscriptions end at once. Rejects with
-   * TimedOut (30,000 ms unless said) if something is not known to be stored; it stays in the outbox's store. */
+   * TimedOut (30,000 ms unless said) if something is not known to be stored, and at once if nothing was sent
+   * because `connect` was never called; it stays in the outbox's store. */
   async close(options: { timeout?: number } = {}): Promise<void> {
-    const until = this.clock.now() + (options.timeout ?? CLOSE_WITHIN);
-    const left = () => Math.max(0, until - this.clock.now());
+    const timeout = Math.min(options.timeout ?? CLOSE_WITHIN, LONGEST_TIMER);
     const begun = this.state.phase !== "idle";
+    let late = false;
+    const timer = this.clock.setTimeout(() => {
+      late = true;
+      wake(this.#settled);
+      wake(this.#gone);
+    }, timeout);
     this.#closing = true;
     this.#line.closing();
     this.talk.rooms.end(closed(), null);
     if (begun && this.owed.size > 0 && this.state.phase !== "ended") {
-      await this.#within(left(), this.#settled);
+      await woken(this.#settled);
     }
     const unknown = this.owed.size;
-    if (unknown === 0 && this.talk.online) {
+    if (!late && unknown === 0 && this.talk.online) {
       this.#line.link?.leave();
-      await this.#within(left(), this.#gone);
+      await woken(this.#gone);
     }
+    this.clock.clearTimeout(timer);
     const reason = this.state.phase === "ended" ? this.state.reason : null;
     this.abort();
     if (reason !== null) {
       throw reason;
     }
-    if (unknown > 0 && begun) {
+    if (unknown > 0 && !begun) {
+      throw new ClientError(
+        "closed",
+        `${unknown} messages were not sent, for connect() was never called: call it before close()`,
+      );
+    }
+    if (unknown > 0) {
       throw new TimedOut(
         `${unknown} messages were not acknowledged in time: they may or may not be stored; sending ` +
           "them again with the same secret and outbox is safe",
@@ -212,21 +228,14 @@ export class Membership {
     wake(this.#settled);
     wake(this.#gone);
   }
-
-  /** Wait until somebody wakes, or for so many milliseconds. */
-  #within(milliseconds: number, waiters: (() => void)[]): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.clock.setTimeout(resolve, milliseconds);
-      waiters.push(() => {
-        this.clock.clearTimeout(timer);
-        resolve();
-      });
-    });
-  }
 }
 
 function closed(): ClientError {
   return new ClientError("closed", "this client was closed");
+}
+
+function woken(waiters: (() => void)[]): Promise<void> {
+  return new Promise((resolve) => waiters.push(resolve));
 }
 
 function wake(waiters: (() => void)[]): void {

@@ -75,6 +75,11 @@ export class Outbox<W> {
     return this.#entries.size;
   }
 
+  /** Why nothing may be sent any more, or null: somebody else has taken over what the store keeps. */
+  get barred(): Superseded | null {
+    return this.#store.taken?.() ? new Superseded() : null;
+  }
+
   /** The messages, oldest first. */
   entries(): Iterable<Entry<W>> {
     return this.#entries.values();
@@ -181,11 +186,10 @@ export class Outbox<W> {
    * have sent with this client's secret meanwhile.
    */
   resume(lastId: bigint): Entry<W>[] {
-    if (this.#begun && lastId > this.#handed) {
-      throw new Superseded(
-        "another program or tab has sent with the same client secret meanwhile: go on there, or " +
-          "begin here with a secret of your own",
-      );
+    const behind = this.#begun && lastId > this.#handed;
+    const barred = behind ? new Superseded() : this.barred;
+    if (barred !== null) {
+      throw barred;
     }
     if (!this.#begun) {
       this.#begun = true;
@@ -290,8 +294,5 @@ function cost({ payload }: StoredMessage): number {
 
 /** Return the higher of two ids; `Math.max` takes no bigints. */
 function highest(a: bigint, b: bigint): bigint {
-  if (a > b) {
-    return a;
-  }
-  return b;
+  return a > b ? a : b;
 }

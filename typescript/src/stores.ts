@@ -4,6 +4,8 @@
  * Law of this file: what was put stays until it is removed, in the order of the first putting.
  */
 
+import { checkTarget } from "./wire/names.js";
+
 /** A message as an outbox's store keeps it. */
 export interface StoredMessage {
   readonly key: string;
@@ -24,6 +26,9 @@ export interface OutboxStore {
   /** Keep a message, or replace the one with its key, in its place. */
   put(message: StoredMessage): void;
   remove(key: string): void;
+  /** Whether somebody else has loaded the messages since, and sends them: this client then ends, as
+   * superseded, when it would connect. Without it, nobody else can. */
+  taken?(): boolean;
 }
 
 /** Keeps nothing beyond this process. */
@@ -57,12 +62,14 @@ interface Record {
  * client secret: with another, ids would mean something else. Give it the same `name` each time.
  *
  * It belongs to whoever loaded it last: when a second tab has loaded the messages, `put` of the first
- * throws, so that no two messages are given one id.
+ * throws and it is `taken`, so that no two messages are given one id, and none is sent by both.
  */
 export class WebStorageOutbox implements OutboxStore {
   readonly #storage: Storage;
   readonly #prefix: string;
-  readonly #owner = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  /** Of one length, so that it can be replaced where there is no room for more. */
+  readonly #owner = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2).padEnd(16)}`;
+  #found = this.#owner;
   readonly #places = new Map<string, number>();
   #next = 0;
 
@@ -78,7 +85,12 @@ export class WebStorageOutbox implements OutboxStore {
   /** Return what is kept, and be its owner from now on. What cannot be read is passed over, and stays. */
   load(): StoredMessage[] {
     const storage = this.#storage;
-    storage.setItem(this.#ownerKey, this.#owner);
+    try {
+      storage.setItem(this.#ownerKey, this.#owner);
+    } catch {
+      // No room: what is kept has to be sent all the more. `put` will tell.
+    }
+    this.#found = storage.getItem(this.#ownerKey) ?? this.#owner;
     const found: [number, StoredMessage][] = [];
     for (let at = 0; at < storage.length; at += 1) {
       const name = storage.key(at);
@@ -97,7 +109,7 @@ export class WebStorageOutbox implements OutboxStore {
   }
 
   put(message: StoredMessage): void {
-    if (this.#storage.getItem(this.#ownerKey) !== this.#owner) {
+    if (this.taken()) {
       throw new Error("another tab or program has taken over the messages that are not sent yet");
     }
     const place = this.#places.get(message.key) ?? this.#next;
@@ -113,6 +125,10 @@ export class WebStorageOutbox implements OutboxStore {
     this.#next = Math.max(this.#next, place + 1);
   }
 
+  taken(): boolean {
+    return (this.#storage.getItem(this.#ownerKey) ?? this.#found) !== this.#found;
+  }
+
   remove(key: string): void {
     this.#places.delete(key);
     this.#storage.removeItem(`${this.#prefix}message/${key}`);
@@ -123,9 +139,10 @@ export class WebStorageOutbox implements OutboxStore {
 function read(key: string, text: string | null): [number, StoredMessage] | null {
   try {
     const { n, room, payload, time, id } = JSON.parse(text ?? "") as Record;
-    if (!Number.isSafeInteger(n) || typeof room !== "string" || !Number.isSafeInteger(time)) {
+    if (!Number.isSafeInteger(n) || !Number.isSafeInteger(time)) {
       return null;
     }
+    checkTarget(room);
     return [
       n,
       { key, room, payload: fromBase64(payload), time, id: id === null ? null : BigInt(id) },

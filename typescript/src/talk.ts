@@ -224,6 +224,9 @@ export class Talk implements LinkEvents {
     }
     const entry = this.outbox.refuse(id);
     const late = entry === null ? this.outbox.noticed(id) : null;
+    if (entry === null && late === null && NOTICES.has(code)) {
+      return; // it comes behind the acknowledgement, which said all that is promised
+    }
     const notice = (entry ?? late)?.room.startsWith(DIRECT) && NOTICES.has(code);
     const told = notice ? new Undelivered(code, reason) : error;
     if (entry !== null) {

@@ -98,11 +98,11 @@ class WebSocketConnection implements Connection {
       if (this.#over) {
         return;
       }
-      if (data instanceof ArrayBuffer) {
-        events.received(new Uint8Array(data));
-      } else {
+      if (typeof data === "string") {
         this.#end(new Error("the server sent text, and this protocol is bytes: check the address"));
         this.abort();
+      } else {
+        events.received(new Uint8Array(data as ArrayBuffer));
       }
     };
     // An error says nothing, for the platform hides why; the close that follows it counts.

@@ -77,6 +77,8 @@ describe("introduction", () => {
     ["bad-name", "ERR bad-name HELLO|a name is", true],
     ["busy", "ERR busy HELLO|later", false],
     ["busy", "|!ERROR! busy all 2 places are taken", false],
+    ["timeout", "|!ERROR! timeout the first frame came too late", false],
+    ["bad-header", "|!ERROR! bad-header this server speaks plain frames alone", true],
   ])("takes a refusal with %s: %s", async (code, line, final) => {
     const world = new World();
     const welcome = world.client.connect();
@@ -202,6 +204,20 @@ describe("connecting again", () => {
     world.client.nudge();
     await world.clock.advance(10_000);
     expect(reason(world)?.message).toBe("the server did not answer within 10 s");
+  });
+
+  it("is not given up soon while much waits to be sent", async () => {
+    const world = await World.connected();
+    world.peer.full = true;
+    void world.client.send("lobby", "x".repeat(1000));
+    await turn();
+    world.client.nudge();
+    await world.clock.advance(20_000);
+    expect(world.client.state.phase).toBe("online");
+    await world.peer.drain();
+    world.client.nudge();
+    await world.clock.advance(10_000);
+    expect(reason(world)).toBeInstanceOf(TimedOut);
   });
 
   it("counts the attempts since there was a connection", async () => {
@@ -491,18 +507,22 @@ describe("sending", () => {
     expect(() => new World().client.send(room, "hi")).toThrow(RangeError);
   });
 
+  it("is not ended by a notice of what it has forgotten", async () => {
+    const world = await World.connected();
+    void world.client.send("@bob", "hi");
+    await turn();
+    await world.peer.says("ACK 1 1", "ERR absent PUB 1|nobody", "ERR absent PUB 1|nobody");
+    expect([world.client.state.phase, world.peer.closing]).toEqual(["online", false]);
+  });
+
   it("does not take an ACK for what it has not sent", async () => {
-    const world = new World();
-    const clock = world.clock;
-    void world.client.connect();
-    await world.peer.welcome();
+    const world = await World.connected();
     world.peer.full = true;
     void world.client.send("lobby", "one");
     await turn();
     const two = world.client.send("lobby", "two");
     await world.peer.says("ACK 9223372036854775807 1");
     expect(await outcome(two)).toBe("pending");
-    expect(clock).toBe(world.clock);
   });
 });
 
@@ -686,6 +706,38 @@ describe("ends", () => {
     expect(world.peer.gone).toBe(true);
   });
 
+  it("gives closing as long as it is told, whatever the clock does", async () => {
+    const patient = await World.connected();
+    void patient.client.send("lobby", "hi");
+    const closed = patient.client.close({ timeout: Number.POSITIVE_INFINITY });
+    await patient.clock.advance(60_000);
+    expect(await outcome(closed)).toBe("pending");
+    await patient.peer.says("ACK 1 1");
+    await patient.peer.cut(null);
+    expect(await outcome(closed)).toBeUndefined();
+    expect(patient.clock.waiting).toBe(0);
+
+    const world = await World.connected();
+    void world.client.send("lobby", "hi");
+    const late = world.client.close({ timeout: 5000 });
+    await world.clock.advance(4000);
+    world.clock.set(world.clock.now() - 3_600_000);
+    await world.peer.says("ACK 1 1");
+    expect(world.peer.said).toEqual(["PUB lobby 1|hi", "BYE"]);
+    await world.clock.advance(3_600_000 + 1000);
+    expect(await outcome(late)).toBeUndefined();
+    expect(world.clock.waiting).toBe(0);
+  });
+
+  it("says that nothing was sent if it was never connected", async () => {
+    const store = new MemoryOutbox();
+    const { client, clock } = new World({ outbox: store });
+    const sent = client.send("lobby", "hi");
+    await expect(client.close()).rejects.toThrow(/1 messages were not sent, for connect\(\)/);
+    expect(await outcome(sent)).toMatchObject({ code: "closed" });
+    expect([store.load().length, clock.waiting]).toEqual([1, 0]);
+  });
+
   it("closes before it was connected, twice, and while it is offline", async () => {
     const idle = new World();
     await idle.client.close();
@@ -765,6 +817,20 @@ describe("listeners", () => {
     expect(seen.at(-1)).toBe(world.client.state);
     stop();
     expect(clock.waiting).toBe(0);
+  });
+
+  it("may end it while it resumes", async () => {
+    const store = new MemoryOutbox();
+    store.put({ key: "a", room: "lobby", payload: Uint8Array.of(65), time: 0, id: 1n });
+    const world = new World({ outbox: store });
+    world.client.on("stored", () => world.client.abort());
+    world.client.subscribe("lobby", { onEvents: () => {} });
+    const seen = phases(world);
+    void world.client.connect();
+    await world.peer.welcome(1);
+    expect(seen).toEqual(["connecting", "ended"]);
+    expect(world.client.state).toEqual({ phase: "ended", reason: null });
+    expect([world.peer.said, world.clock.waiting]).toEqual([[], 0]);
   });
 
   it("that fail are reported, and are nobody else's fault", async () => {

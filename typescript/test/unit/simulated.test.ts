@@ -1,5 +1,5 @@
 /**
- * Clients and a small server in memory, cut off at random moments, a thousand times over: what was
+ * Clients and a small server in memory, cut off at random moments, a hundred times over: what was
  * sent is stored once and in order, and what is stored is read once and in order. Every choice is made by a
  * seed, which a failure names.
  */

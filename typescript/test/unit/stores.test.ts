@@ -1,14 +1,14 @@
 /** Where an outbox is kept. */
 
 import { describe, expect, it } from "vitest";
-import { MemoryOutbox, type StoredMessage, WebStorageOutbox } from "../../src/index.js";
+import { MemoryOutbox, type StoredMessage, Superseded, WebStorageOutbox } from "../../src/index.js";
 import { outcome, turn, World } from "./world.js";
 
 /** A browser's storage, with room for so many characters. */
 class FakeStorage implements Storage {
   readonly #items = new Map<string, string>();
 
-  constructor(readonly room = Number.POSITIVE_INFINITY) {}
+  constructor(public room = Number.POSITIVE_INFINITY) {}
 
   get length(): number {
     return this.#items.size;
@@ -89,18 +89,68 @@ describe("in a browser's storage", () => {
     newer.load();
     expect(() => older.put(message("c"))).toThrow(/another tab or program has taken over/);
     newer.put(message("d"));
+    expect([older.taken(), newer.taken()]).toEqual([true, false]);
     expect(newer.load()).toEqual([message("a"), message("d")]);
+    storage.clear(); // by a person, say
+    expect(older.taken()).toBe(false);
   });
 
-  it.each(["", "{", "null", "5", '{"n":0}', '{"n":0,"room":"r","time":1,"payload":"%","id":null}'])(
-    "passes over what it cannot read: %s",
-    (text) => {
-      const storage = new FakeStorage();
-      storage.setItem("box/message/a", text);
-      expect(new WebStorageOutbox(storage, "box").load()).toEqual([]);
-      expect(storage.getItem("box/message/a")).toBe(text);
-    },
-  );
+  it("the older of two tabs does not come back, and what both have loaded is sent by one", async () => {
+    const storage = new FakeStorage();
+    const make = () => new World({ outbox: new WebStorageOutbox(storage, "box") });
+    const older = make();
+    const waiting = older.client.send("lobby", "one");
+    void older.client.connect();
+    await older.peer.cut();
+    const newer = make(); // while the older one is offline
+    await older.clock.advance(500);
+    expect(older.peers.length).toBe(1);
+    expect(older.client.state).toMatchObject({ phase: "ended", reason: { code: "superseded" } });
+    expect(await outcome(waiting)).toBeInstanceOf(Superseded);
+    expect(older.clock.waiting).toBe(0);
+
+    void newer.client.connect();
+    newer.peer.events.opened();
+    expect(newer.peer.said.length).toBe(1); // HELLO
+    const newest = make(); // before the newer one is welcome
+    await newer.peer.says('WELCOME alice 0|{"max_payload":1000}');
+    expect(newer.peer.said).toEqual([]);
+    await newer.peer.cut();
+    expect(newer.client.state).toMatchObject({ phase: "ended", reason: { code: "superseded" } });
+    void newest.client.connect();
+    await newest.peer.welcome(0);
+    expect(newest.peer.said).toEqual(["PUB lobby 1|one"]);
+    expect(storage.getItem("box/owner")).not.toBeNull();
+  });
+
+  it("what it holds is sent also where there is no room to say whose it is", async () => {
+    const storage = new FakeStorage();
+    const before = new WebStorageOutbox(storage, "box");
+    before.load();
+    before.put({ ...message("a", 6n), payload: Uint8Array.of(65) });
+    storage.removeItem("box/owner");
+    storage.room = 0;
+    const world = await World.connected({ outbox: new WebStorageOutbox(storage, "box") }, 5);
+    void world.client.send("lobby", "B");
+    await turn();
+    expect(world.peer.said).toEqual(["PUB lobby 6|A", "PUB lobby 7|B"]);
+    expect(world.client.storeError?.message).toBe("the quota is exceeded");
+  });
+
+  it.each([
+    "",
+    "{",
+    "null",
+    "5",
+    '{"n":0}',
+    '{"n":0,"room":"r","time":1,"payload":"%","id":null}',
+    '{"n":0,"room":"a b","time":1,"payload":"","id":null}',
+  ])("passes over what it cannot read: %s", (text) => {
+    const storage = new FakeStorage();
+    storage.setItem("box/message/a", text);
+    expect(new WebStorageOutbox(storage, "box").load()).toEqual([]);
+    expect(storage.getItem("box/message/a")).toBe(text);
+  });
 
   it("it may be full: that is told, and the message is sent all the same", async () => {
     const world = await World.connected({

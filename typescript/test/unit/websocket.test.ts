@@ -1,5 +1,6 @@
 /** The WebSocket transport over a socket in the test's hands. */
 
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { type ConnectionEvents, webSocket } from "../../src/index.js";
 import { FakeClock } from "./world.js";
@@ -50,12 +51,13 @@ describe("over WebSocket", () => {
     expect([socket.url, socket.binaryType]).toEqual(["ws://x/ws", "arraybuffer"]);
     socket.onopen();
     socket.onmessage({ data: Uint8Array.of(1, 2).buffer });
+    socket.onmessage({ data: runInNewContext("Uint8Array.of(3).buffer") }); // of another realm
     expect(connection.send(new Uint8Array(200_000))).toBe(true);
     expect(socket.sent).toEqual([65536, 65536, 65536, 3392]);
     socket.onclose({ code: 1000 });
     socket.onclose({ code: 1000 });
     socket.onmessage({ data: new ArrayBuffer(1) });
-    expect(told).toEqual(["opened", [1, 2], null]);
+    expect(told).toEqual(["opened", [1, 2], [3], null]);
   });
 
   it("whoever sends too much is told when there is room again", async () => {

@@ -35,12 +35,22 @@ export class FakeClock implements Clock {
 
   setTimeout(act: () => void, milliseconds: number): unknown {
     this.#number += 1;
-    this.#timers.set(this.#number, { at: this.#now + milliseconds, act });
+    const wait = milliseconds < 2 ** 31 ? milliseconds : 1; // as platforms do
+    this.#timers.set(this.#number, { at: this.#now + wait, act });
     return this.#number;
   }
 
   clearTimeout(timer: unknown): void {
     this.#timers.delete(timer as number);
+  }
+
+  /** Set the time, as people and time servers do: timers go on as before. */
+  set(now: number): void {
+    const leap = now - this.#now;
+    this.#now = now;
+    for (const timer of this.#timers.values()) {
+      timer.at += leap;
+    }
   }
 
   /** How many timers wait. */
