@@ -32,6 +32,9 @@ MAX_ADDRESSES: Final = 1024
 NEWCOMERS: Final = "newcomers"
 """What the lines about those who are turned away are counted under."""
 
+STORE: Final = "the store"
+"""What the lines about a store that takes nothing are counted under: it may change its mind often."""
+
 
 def peer_name(address: IAddress | None) -> str:
     """Return an address for people: `HOST:PORT`, or what kind of peer it is."""
@@ -94,6 +97,7 @@ class Journal:
         """Take a monotonic clock."""
         self._seconds = seconds
         self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+        self._strained = False
 
     def joined(self, number: int, address: IAddress | None, over: str = "") -> None:
         """Note a new connection, and over what it came."""
@@ -122,6 +126,18 @@ class Journal:
         """Note a connection that was not let in; all addresses share one budget for these."""
         if self._spend(NEWCOMERS):
             log.warn("{peer} was turned away: {reason}", peer=peer_name(address), reason=reason)
+
+    def strained(self, reason: str) -> None:
+        """Note why the store takes no message, once, and with "" that it takes them again."""
+        if reason and not self._strained and self._spend(STORE):
+            self._strained = True
+            log.warn(
+                "no message can be stored: {reason}; who publishes is told to send it again later",
+                reason=reason,
+            )
+        elif self._strained and not reason:
+            self._strained = False
+            log.info("messages are stored again")
 
     def failed(self, failure: Failure) -> None:
         """Note a fault of the server's own, with its traceback."""

@@ -89,6 +89,7 @@ def make_server(
     """
     soon = partial(reactor.callLater, 0)
     counts = Counts()
+    journal = Journal(reactor.seconds)
     commits = None
     if storage is not None:
         commits = Commits(
@@ -99,6 +100,7 @@ def make_server(
             kept=lambda kept: rooms.kept(kept),
             relieved=lambda: rooms.relieved(),
             broken=broken,
+            strained=journal.strained,
         )
     rooms = Rooms(
         seconds=reactor.seconds,
@@ -133,7 +135,7 @@ def make_server(
         house,
         rules,
         reactor,
-        Journal(reactor.seconds),
+        journal,
         header_size=settings.header_size,
         max_payload=settings.max_payload,
         stall_limit=settings.stall_limit,

@@ -68,6 +68,26 @@ class LineTests(JournalTestCase):
             ],
         )
 
+    def test_a_store_that_takes_nothing_is_told_once(self) -> None:
+        for reason in ("", "no room", "no room", "", ""):
+            self.journal.strained(reason)
+        self.assertEqual(
+            [event["log_level"] for event in self.events], [LogLevel.warn, LogLevel.info]
+        )
+        self.assertEqual(
+            self.lines(),
+            [
+                "no message can be stored: no room; who publishes is told to send it again later",
+                "messages are stored again",
+            ],
+        )
+
+    def test_a_store_that_changes_its_mind_has_a_budget(self) -> None:
+        for _ in range(1000):
+            self.journal.strained("no room")
+            self.journal.strained("")
+        self.assertEqual(len(self.lines()), 2 * BURST)
+
     def test_fields_for_json(self) -> None:
         self.journal.left(7, tcp("192.0.2.1", 4), "said goodbye")
         (event,) = self.events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
 from tests.unit.browsing import Answer, StoredWebCase, WebCase
 from twisted_msg.log.store import StoreFull
 from twisted_msg.web.api.keys import MAX_KEY, client_of
@@ -77,6 +79,23 @@ class PublishTests(StoredWebCase):
         self.assertEqual(answer.headers["Retry-After"], "1")
         self.mended.restore()
         self.assertEqual(self.ask(LOBBY, b"hello").status, 201)
+
+    def test_a_full_disk_is_in_the_log(self) -> None:
+        lines: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.break_store(lambda: StoreFull("full"))
+        for _ in range(3):
+            self.ask(LOBBY, b"hello")
+        self.mended.restore()
+        self.ask(LOBBY, b"hello")
+        told = [line for line in lines if "stored" in line]
+        self.assertEqual(len(told), 2)
+        self.assertIn("no message can be stored: full", told[0])
 
     def test_the_server_stops(self) -> None:
         status, code, text = self.ask_late(LOBBY, b"hello").error

@@ -75,13 +75,15 @@ class Commits:
         kept: Callable[[Kept], None],
         relieved: Callable[[], None],
         broken: Callable[[BaseException], None],
+        strained: Callable[[str], None] = lambda reason: None,
     ) -> None:
         """Take the store, who works on it, and whom to tell.
 
         `seconds` is a monotonic clock, which any thread may read; `soon` calls a function when
         this turn of the reactor is over; `counts` is where commits are counted.  `kept` is told
         what the store holds of a room when that changed, `relieved` when publishers may go on,
-        `broken` when a write has failed and the process must end.
+        `broken` when a write has failed and the process must end, `strained` with each group why
+        the store takes nothing, or "" if it does.
         """
         self.weight = self.committed = 0
         self.archive = Archive(store, self._ask, soon=soon, kept=kept, broken=self._fail)
@@ -93,6 +95,7 @@ class Commits:
         self._kept = kept
         self._relieved = relieved
         self._broken = broken
+        self._strained = strained
         self._next = _Group()
         self._group: _Group | None = None
         self._busy = self._scheduled = self._wrote_last = self._ended = False
@@ -213,8 +216,10 @@ class Commits:
             self._fail(outcome)
             return
         if isinstance(outcome, StoreFull):
+            self._strained(str(outcome))
             self._turn_away(group)
         else:
+            self._strained("")
             self.weight -= group.weight
             self.committed += group.weight
             for kept in outcome:
