@@ -33,7 +33,7 @@ NEWCOMERS: Final = "newcomers"
 """What the lines about those who are turned away are counted under."""
 
 STORE: Final = "the store"
-"""What the lines about a store that takes nothing are counted under: it may change its mind often."""
+"""What the lines about a store that takes nothing are counted under: it may change its mind."""
 
 
 def peer_name(address: IAddress | None) -> str:
