@@ -26,8 +26,11 @@ _AGES = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 _SIZES = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("bytes", 1))
 
 
-def announce(addresses: list[IAddress], settings: Settings) -> None:
-    """Print what a person needs to go on, once the server listens on these addresses."""
+def announce(addresses: list[IAddress], settings: Settings, web: IAddress | None = None) -> None:
+    """Print what a person needs to go on, once the server listens on these addresses.
+
+    `web` is that of HTTP, if it has one of its own.
+    """
     for address in addresses:
         log.info(
             "tcpmsg {version} listens on {address}",
@@ -37,11 +40,15 @@ def announce(addresses: list[IAddress], settings: Settings) -> None:
     log.info(
         "plain messages go to the room {room}; {where}", room=settings.room, where=_where(settings)
     )
-    if any(not is_loopback(address) for address in addresses):
+    if web is not None:
+        log.info("HTTP is spoken on {address}", address=shown_address(web))
+    if any(not is_loopback(address) for address in (*addresses, web)):
         log.warn("open to the network: whoever reaches an address above can read and write")
     else:
         log.info("only programs on this machine can connect")
     _suggest(_client(addresses[0], settings), settings)
+    if not settings.no_web:
+        _suggest_web(addresses[0] if web is None else web, settings)
 
 
 def _where(settings: Settings) -> str:
@@ -79,6 +86,19 @@ def _suggest(client: str, settings: Settings) -> None:
     say("from a script: {line}", line=client.format("send", f'{settings.room} "hello"'))
 
 
+def _suggest_web(address: IAddress, settings: Settings) -> None:
+    """Print what to try over HTTP."""
+    place = _reached(address)
+    secure = (settings.web or settings.listen[0]).startswith("ssl:")
+    url = f"http{'s' if secure else ''}://"
+    if place.startswith("unix:"):
+        path = shlex.quote(os.fsdecode(getattr(address, "name", b"")))
+        say = f"curl --unix-socket {path} {url}localhost/"
+    else:
+        say = f"{url}{place}/"
+    log.info("in a browser, or with curl: {say}", say=say)
+
+
 def shown_address(address: IAddress) -> str:
     """Return a listening address as it is typed to connect."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
@@ -88,12 +108,18 @@ def shown_address(address: IAddress) -> str:
     return "unix:" + name.replace("\\", "\\\\").replace(":", r"\:")
 
 
-def _client(address: IAddress, settings: Settings) -> str:
-    """Return how to type a client's command for this server, with two places to fill in."""
+def _reached(address: IAddress) -> str:
+    """Return a listening address as it is reached from this machine."""
     server = shown_address(address)
     for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
         if server.startswith(everywhere):
             server = loopback + server.removeprefix(everywhere)
+    return server
+
+
+def _client(address: IAddress, settings: Settings) -> str:
+    """Return how to type a client's command for this server, with two places to fill in."""
+    server = _reached(address)
     if settings.listen[0].startswith("ssl:"):
         server = f"tcpmsgs://{server}"
     options = []

@@ -43,6 +43,7 @@ class Connection(FrameProtocol):
     factory: Any
     host: Host[Connection]
     outlet: Outlet
+    carried = False
     _pace: Pace | None = None
 
     def __init__(self, header_size: int, max_payload: int) -> None:
@@ -68,18 +69,21 @@ class Connection(FrameProtocol):
         self.host.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take input."""
+        """Take input, whose first byte says whether it is frames."""
+        first = not self._heard and self.session is None and self.receiving
+        if first and not self.host.opened(self, data):
+            return
         self._heard = True
         if self._pace is not None:
             self._pace.read(len(data))
-        self._guard(super().dataReceived, data)
+        self.guard(super().dataReceived, data)
 
     def readConnectionLost(self) -> None:
         """Take the end of the input."""
-        self._guard(super().readConnectionLost)
+        self.guard(super().readConnectionLost)
 
-    def _guard(self, take: Callable[..., None], *arguments: Any) -> None:
-        """Call what takes input; a fault of the server's own ends this connection and no other."""
+    def guard(self, take: Callable[..., None], *arguments: Any) -> None:
+        """Make a call; a fault of the server's own ends this connection and no other."""
         try:
             take(*arguments)
         except ProtocolError as error:
@@ -112,6 +116,17 @@ class Connection(FrameProtocol):
         if taken and pace is not None:
             pace.count(count)
         return taken
+
+    def surrender(self) -> Any:
+        """Return the transport, which speaks something else and is another's from now on."""
+        self.stop_receiving()
+        if self._pace is not None:
+            self._pace.stop()
+        self.outlet.stopProducing()
+        self.transport.unregisterProducer()
+        if self._holds:
+            self.transport.resumeProducing()
+        return self.transport
 
     def refused(self, error: ProtocolError) -> None:
         """Answer an error and end."""
@@ -168,11 +183,7 @@ class Connection(FrameProtocol):
             self._deadlines.restart()
             if not self._ended:
                 self.transport.resumeProducing()
-            self._guard(self.release_frames)
-
-    def guard(self, call: Callable[[], None]) -> None:
-        """Make a call of the session's own; see `Line`."""
-        self._guard(call)
+            self.guard(self.release_frames)
 
     def keep_beating(self) -> None:
         """Ask a silent peer whether it is there, from now on; see `Line`."""
@@ -268,6 +279,11 @@ class Connection(FrameProtocol):
         else:
             self.session.stop()
 
+    def beat(self) -> None:
+        """Ask a silent peer whether it is there."""
+        if self.session is not None:
+            self.session.beat()
+
     def abort(self) -> None:
         """Close at once, whatever is still unsent."""
         self.transport.abortConnection()
@@ -281,6 +297,6 @@ class Connection(FrameProtocol):
             deadlines.hear(now)
             return ""
         late = deadlines.silence(now)
-        if not late and self.session is not None and deadlines.ask(now):
-            self.session.beat()
+        if not late and deadlines.ask(now):
+            self.beat()
         return late

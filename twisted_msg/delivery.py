@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from twisted_msg.rooms.cursor import Cursor
-from twisted_msg.transports import Way, unsent
+from twisted_msg.transports import unsent, way
 
 ANSWERS_LIMIT: Final = 64 * 1024
 """Bytes of unread answers after which a connection's input waits, and of unread notices
@@ -45,7 +45,7 @@ class Outlet:
         on_fault: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._way = Way(transport)
+        self._way = way(transport)
         self._on_backlog = on_backlog
         self._on_fault = on_fault
         self._answers: list[bytes] | None = None
@@ -136,6 +136,11 @@ class Outlet:
     def ending(self) -> bool:
         """Whether `end` was called."""
         return self._finish is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the transport has enough for now."""
+        return self._paused
 
     @property
     def waiting(self) -> bool:

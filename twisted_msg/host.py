@@ -1,10 +1,11 @@
-"""The port between a connection and its server.
+"""The ports between a server and what comes to it.
 
-Law of this file: an interface only, so that neither needs to know how the other does it.
+Law of this file: interfaces only, so that neither side needs to know how the other does it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from twisted.python.failure import Failure
@@ -14,6 +15,40 @@ from twisted_msg.wire import ProtocolError
 
 C = TypeVar("C", contravariant=True)
 """The connections that it takes."""
+
+
+class Guest(Protocol):
+    """What a server knows of each that takes a place: a connection, or a visit of another kind."""
+
+    number: int
+    """The place it takes, never given twice while the server runs; 0 before it is known."""
+
+    def sweep(self, now: float) -> None:
+        """See to the deadlines; called about once a second."""
+        ...
+
+    def stop(self) -> None:
+        """The server stops: end soon, and well."""
+        ...
+
+    def guard(self, call: Callable[[], None]) -> None:
+        """Make a call; a fault in it ends this guest and no other."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once, whatever is still unsent."""
+        ...
+
+
+class Web(Protocol):
+    """What else than frames a server's port may speak."""
+
+    def receive(self, number: int) -> Any:
+        """Return the protocol (`IProtocol`) that talks to a peer who speaks HTTP.
+
+        It is a `Guest` and takes the place of this number.
+        """
+        ...
 
 
 class Host(Protocol[C]):
@@ -27,6 +62,10 @@ class Host(Protocol[C]):
 
     def joined(self, connection: C) -> None:
         """Take in a new connection and give it its number."""
+        ...
+
+    def opened(self, connection: C, data: bytes) -> bool:
+        """Look at the first bytes of a connection; return whether it goes on with them."""
         ...
 
     def converse(self, connection: C) -> Session:

@@ -95,10 +95,15 @@ class Journal:
         self._seconds = seconds
         self._budgets: OrderedDict[str, _Budget] = OrderedDict()
 
-    def joined(self, number: int, address: IAddress | None) -> None:
-        """Note a new connection."""
+    def joined(self, number: int, address: IAddress | None, over: str = "") -> None:
+        """Note a new connection, and over what it came."""
         if self._may_write(address):
-            log.info("#{number} {peer} connected", number=number, peer=peer_name(address))
+            log.info(
+                "#{number} {peer} connected{over}",
+                number=number,
+                peer=peer_name(address),
+                over=over,
+            )
 
     def left(
         self, number: int, address: IAddress | None, reason: str, *, refused: bool = False

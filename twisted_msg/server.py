@@ -6,6 +6,7 @@ second serves all deadlines, and a stop is over in five seconds.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet import defer
@@ -15,12 +16,16 @@ from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
 from twisted_msg.door import Door
+from twisted_msg.guests import Guests
+from twisted_msg.host import Guest, Web
 from twisted_msg.journal import Journal
+from twisted_msg.log.views import PlainView
+from twisted_msg.opening import Speech, opening
 from twisted_msg.pace import Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
-from twisted_msg.transports import drop, relayed
-from twisted_msg.wire import ProtocolError
+from twisted_msg.transports import drop, hand_over, relayed
+from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
 STOP_SECONDS: Final = 5.0
@@ -40,6 +45,12 @@ spread out as well."""
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
 laptop that sleeps for longer has to connect again."""
+
+
+NO_TLS: Final = (
+    "began TLS where none is spoken: connect without it, or have the server --listen on ssl:..."
+)
+"""What the log says of a peer that does; it gets no answer that it could read."""
 
 
 class Server(FrameFactory):
@@ -74,12 +85,17 @@ class Server(FrameFactory):
         self.rules = rules
         self.clock = clock
         self.stall_limit = stall_limit
+        self.stopping = False
+        self.web: Web | None = None
         self.door = Door(None, loopback=False) if door is None else door
         self._rates = rates
-        self._journal = journal
-        self._connections: dict[int, Connection] = {}
-        self._count = 0
-        self._unswept: list[Connection] = []
+        self.journal = journal
+        self._carried_rules = rules  # what is carried has headers of the usual width
+        if header_size != HEADER_SIZE:
+            view = PlainView(HEADER_SIZE, rules.view.disconnect)
+            self._carried_rules = replace(rules, view=view)
+        self.guests = Guests(self.door, journal)
+        self._unswept: list[Guest] = []
         self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -89,62 +105,114 @@ class Server(FrameFactory):
 
     def joined(self, connection: Connection) -> None:
         """Take in a new connection and give it its number, or tell it why it cannot stay."""
-        self._count += 1
-        number = connection.number = self._count
-        self._connections[number] = connection
         transport = connection.transport
-        peer, by_proxy = transport.getPeer(), relayed(transport)
-        error = self.door.enter(number, peer, relayed=by_proxy)
-        if error is not None:
-            self._journal.turned_away(peer, error.reason)
-            if self.door.crowded:
-                drop(transport)
-            else:
-                connection.refused(error)
-            return
-        self._journal.joined(number, peer)
-        if self._rates is not None and self.door.bounds(peer, relayed=by_proxy):
-            connection.limit(self._rates)
-        if self._gone is not None:
+        if connection.number:
+            self.guests.take_over(connection)
+        elif connection.carried:
+            self.guests.enter_within(connection)
+        else:
+            error = self.guests.enter(connection, transport)
+            if error is not None:
+                if self.door.crowded:
+                    drop(transport)
+                else:
+                    connection.refused(error)
+                return
+        rates = self.rates_of(transport)
+        if rates is not None:
+            connection.limit(rates)
+        if self.stopping:
             connection.close("came while the server stops")
         self.house.rooms.admit(connection)
+
+    def opened(self, connection: Connection, data: bytes) -> bool:
+        """Look at the first bytes of a connection; return whether it goes on with them."""
+        if connection.carried:
+            return True
+        speech, peer = opening(data), connection.transport.getPeer()
+        if speech is Speech.TLS:
+            connection.stop_receiving()
+            connection.refused(ProtocolError(ErrorCode.BAD_HEADER, NO_TLS))
+            return False
+        if speech is Speech.HTTP and self.web is not None:
+            channel = self.web.receive(connection.number)
+            if hand_over(connection.transport, connection, channel):
+                self.house.rooms.dismiss(connection)
+                self.guests.take_over(channel)
+                channel.makeConnection(connection.surrender())
+                channel.dataReceived(data)
+                return False
+        self.journal.joined(connection.number, peer)
+        return True
 
     def converse(self, connection: Connection) -> Session:
         """Return the session for a connection whose first frame is there."""
         if connection.typed:
             return TypedSession(connection, self.house)
-        return PlainSession(connection, self.house, self.rules)
+        return PlainSession(connection, self.house, self._rules_of(connection))
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
-        return TypedSession.refusal(error) if connection.typed else self.rules.refusal(error)
+        if connection.typed:
+            return TypedSession.refusal(error)
+        return self._rules_of(connection).refusal(error)
+
+    def _rules_of(self, connection: Connection) -> PlainRules:
+        return self._carried_rules if connection.carried else self.rules
 
     def failed(self, failure: Failure) -> None:
         """Log a fault of the server's own."""
-        self._journal.failed(failure)
+        self.journal.failed(failure)
 
     def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
-        self._connections.pop(connection.number, None)
         self.house.rooms.dismiss(connection)
-        if self.door.leave(connection.number):
-            self._journal.left(
-                connection.number, connection.transport.getPeer(), reason, refused=refused
-            )
-        if self._gone is not None and not self._connections:
+        self.leave(connection, connection.transport.getPeer(), reason, refused=refused)
+
+    # -- for other guests ----------------------------------------------------
+
+    def rates_of(self, transport: Any) -> Rates | None:
+        """Return how fast the peer of a transport may speak, or None if nothing bounds it."""
+        if self._rates is None:
+            return None
+        bounds = self.door.bounds(transport.getPeer(), relayed=relayed(transport))
+        return self._rates if bounds else None
+
+    def carry(
+        self, transport: Any, number: int = 0, kind: type[Connection] = Connection
+    ) -> Connection:
+        """Return a connection whose frames something else carries, with headers of 128 bytes.
+
+        `transport` is as Twisted's are; the outlet registers with it as its producer.  The
+        connection takes over the place `number` of a guest, or, without one, lies within a
+        guest: then it takes none, and the log does not tell of it.
+        """
+        connection = kind(HEADER_SIZE, self.max_payload)
+        connection.factory = self
+        connection.carried = True
+        connection.number = number
+        if number:
+            self.journal.joined(number, transport.getPeer(), " over WebSocket")
+        connection.makeConnection(transport)
+        return connection
+
+    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> None:
+        """Forget a guest that is gone, and say why in the log; "" says nothing there."""
+        self.guests.leave(guest, peer, reason, refused=refused)
+        if self._gone is not None and not self.guests:
             self._gone.callback(None)
             self._gone = None
 
     @property
     def connections(self) -> int:
         """How many connections there are."""
-        return len(self._connections)
+        return len(self.guests)
 
     # -- for the service -----------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
-        self._sweeper.start(1.0, now=False).addErrback(self._journal.failed)
+        self._sweeper.start(1.0, now=False).addErrback(self.journal.failed)
 
     async def drain(self) -> bool:
         """End every connection: what was accepted is delivered, what is owed is sent.
@@ -154,10 +222,11 @@ class Server(FrameFactory):
         Done when all are gone, after `STOP_SECONDS` at the latest.
         """
         until = self.clock.seconds() + STOP_SECONDS
-        if self._connections:
+        self.stopping = True
+        if self.guests:
             gone = self._gone = Deferred()
-            for connection in list(self._connections.values()):
-                connection.guard(connection.stop)
+            for guest in self.guests.all():
+                guest.guard(guest.stop)
             deadline = self.clock.callLater(STOP_SECONDS, self._abort_all)
             await gone
             if deadline.active():
@@ -169,7 +238,7 @@ class Server(FrameFactory):
             self._sweeper.stop()
         if self._slice is not None and self._slice.active():
             self._slice.cancel()
-        self._journal.close()
+        self.journal.close()
         return stored
 
     async def _stored(self, patience: float) -> bool:
@@ -186,19 +255,19 @@ class Server(FrameFactory):
 
     def _abort_all(self) -> None:
         """The time to end well is over."""
-        for connection in list(self._connections.values()):
-            connection.abort()
+        for guest in self.guests.all():
+            guest.abort()
 
     def _sweep(self) -> None:
         """See to everything that time does."""
         if not self._unswept:  # else the last time is not over yet
-            self._unswept = list(self._connections.values())
+            self._unswept = self.guests.all()
             self._sweep_some()
         try:
             self.house.sweep()
         except Exception:
-            self._journal.failed(Failure())
-        self._journal.sweep()
+            self.journal.failed(Failure())
+        self.journal.sweep()
 
     def _sweep_some(self) -> None:
         """See to some connections, then let all have their turn before the next ones."""
@@ -207,11 +276,11 @@ class Server(FrameFactory):
         del self._unswept[-SLICE:]
         if self._unswept:  # whatever becomes of these
             self._slice = self.clock.callLater(SLICE_SECONDS, self._sweep_some)
-        for connection in some:
-            if connection.number not in self._connections:
+        for guest in some:
+            if guest not in self.guests:
                 continue  # gone meanwhile
             try:
-                connection.sweep(now)
+                guest.sweep(now)
             except Exception:  # time must go on for all the others
-                self._journal.failed(Failure())
-                connection.abort()
+                self.journal.failed(Failure())
+                guest.abort()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -41,6 +43,7 @@ from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
 from twisted_msg.settings import Settings
 from twisted_msg.transports import is_loopback
+from twisted_msg.web.site import WebFactory, WebSite, make_site
 from twisted_msg.wire.requests import VERSION
 
 log = Logger(namespace="tcpmsg")
@@ -154,6 +157,11 @@ class ServerService(Service):
             retention = Retention(settings.retain.age, settings.retain.size, settings.store_limit)
             self._storage = Storage(SqliteStore(settings.data_dir, retention), self._worker)
         self.server = make_server(settings, reactor, self._storage, broken=_give_up)
+        self._site: WebSite | None = None
+        if not settings.no_web:
+            self._site = make_site(self.server, (socket.gethostname(), *settings.web_host))
+            if settings.web is None:
+                self.server.web = self._site
 
     def privilegedStartService(self) -> None:
         """Bind every address, while there may still be the right to.
@@ -163,7 +171,9 @@ class ServerService(Service):
         super().privilegedStartService()
         self._bound(_raise_descriptor_limit())
         for endpoint in self._settings.listen:
-            self._listen(endpoint)
+            self._listen(endpoint, self.server)
+        if self._settings.web is not None and self._site is not None:
+            self._listen(self._settings.web, WebFactory(self._site), "--web")
 
     def startService(self) -> None:
         """Open the store, serve, and tell a person what to try.
@@ -183,7 +193,9 @@ class ServerService(Service):
             self._worker.start()
         super().startService()
         self.server.start()
-        announce([port.getHost() for port in self._ports], self._settings)
+        addresses = [port.getHost() for port in self._ports]
+        frames = addresses[: len(self._settings.listen)]
+        announce(frames, self._settings, *addresses[len(frames) :])
 
     def stopService(self) -> Deferred[None]:
         """Accept nothing more, and end every connection within five seconds."""
@@ -219,10 +231,10 @@ class ServerService(Service):
         elif wanted is not None:
             door.limit = wanted
 
-    def _listen(self, endpoint: str) -> None:
-        """Bind one address now, or raise `CannotStart`."""
+    def _listen(self, endpoint: str, factory: Factory, option: str = "--listen") -> None:
+        """Bind one address now, as an option said, or raise `CannotStart`."""
         outcome: list[IListeningPort | Failure] = []
-        serverFromString(self._reactor, endpoint).listen(self.server).addBoth(outcome.append)
+        serverFromString(self._reactor, endpoint).listen(factory).addBoth(outcome.append)
         if not outcome:
             raise CannotStart(
                 f"cannot listen on {endpoint}: this kind of endpoint is not ready at once"
@@ -230,14 +242,14 @@ class ServerService(Service):
         port = outcome[0]
         if isinstance(port, Failure):
             self._close_ports()
-            raise CannotStart(_cause(port, typed(endpoint)))
+            raise CannotStart(_cause(port, typed(endpoint), option))
         self._ports.append(port)
         self._accepting.watch(port)
         if not (self._settings.open or is_loopback(port.getHost())):
             self._close_ports()
             raise CannotStart(
                 f"whoever reaches {shown_address(port.getHost())} could read and write everything: "
-                "add --open if that is meant, or --listen on 127.0.0.1"
+                f"add --open if that is meant, or {option} on 127.0.0.1"
             )
 
     def _close_ports(self) -> None:
@@ -258,7 +270,7 @@ def _give_up(error: BaseException) -> None:
     os._exit(BROKEN_STORE)
 
 
-def _cause(failure: Failure, endpoint: str) -> str:
+def _cause(failure: Failure, endpoint: str, option: str) -> str:
     """Return why an address cannot be bound, in words; the address short, for twistd cuts it."""
     error: BaseException | None = failure.value
     if isinstance(error, CannotListenError):
@@ -266,9 +278,9 @@ def _cause(failure: Failure, endpoint: str) -> str:
             endpoint = shown(error.interface, error.port)
         error = error.socketError
     text = getattr(error, "strerror", None) or str(error)
-    remedy = "; choose another address with --listen"
+    remedy = f"; choose another address with {option}"
     if getattr(error, "errno", None) == errno.EADDRINUSE:
-        remedy = "; is another server running? stop it, or choose another address with --listen"
+        remedy = f"; is another server running? stop it, or choose another address with {option}"
     return f"cannot listen on {endpoint}: {text}{remedy}"
 
 

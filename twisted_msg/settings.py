@@ -54,6 +54,9 @@ class Settings:
 
     listen: tuple[str, ...]
     open: bool
+    web: str | None
+    no_web: bool
+    web_host: tuple[str, ...]
     header_size: int
     room: str
     disconnect_message: bytes
@@ -103,6 +106,8 @@ def load(
             place, given = "default", option.default
         values[option.key] = _value(option, place, given)
     values["data_dir"] = _folder(values["data_dir"], environment)
+    if values["web"] is not None and values["no_web"]:
+        raise SettingsError("--no-web: --web says where HTTP is spoken; give one of the two")
     longest = max_payload_for(values["header_size"], values["max_payload"])
     if len(values["disconnect_message"]) > longest:
         raise SettingsError(

@@ -130,12 +130,15 @@ def check_endpoints(settings: Settings) -> None:
     """Raise `SettingsError` for an endpoint string that Twisted cannot read."""
     from twisted.internet import reactor
 
-    for endpoint in settings.listen:
+    places = [("--listen", endpoint) for endpoint in settings.listen]
+    if settings.web is not None:
+        places.append(("--web", settings.web))
+    for option, endpoint in places:
         try:
             serverFromString(reactor, endpoint)
         except Exception as error:  # each kind of endpoint raises what it likes
             message = no_endpoint(typed(endpoint), endpoint, error)
-            raise SettingsError(f"--listen: {message}") from None
+            raise SettingsError(f"{option}: {message}") from None
 
 
 def use_monotonic_time(reactor: Any) -> None:

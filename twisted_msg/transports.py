@@ -9,7 +9,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet import tcp, unix
 from twisted.internet.error import ConnectionAborted
@@ -40,8 +40,10 @@ def unsent(transport: Any) -> int:
     """Return how many of the bytes written to a transport its peer has not taken yet.
 
     Counts what Twisted holds and what the kernel holds, so that a slow reader is told from
-    one that has stopped.  An unknown transport counts as having taken everything.
+    one that has stopped.  An unknown transport counts as having taken everything, and one
+    that another carries as that one does.
     """
+    transport = getattr(transport, "carrier", transport)
     held = 0
     try:
         held = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
@@ -93,7 +95,20 @@ def is_loopback(address: Any) -> bool:
 
 def relayed(transport: Any) -> bool:
     """Return whether a proxy will tell the peer's address, in front of its first bytes."""
+    transport = getattr(transport, "carrier", transport)
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
+
+
+def hand_over(transport: Any, old: Any, new: Any) -> bool:
+    """Have what a transport receives go to another protocol; return whether it can be.
+
+    A transport within another (TLS, haproxy:) keeps its protocol under a name of its own.
+    """
+    for name in ("protocol", "wrappedProtocol"):
+        if getattr(transport, name, None) is old:
+            setattr(transport, name, new)
+            return True
+    return False
 
 
 def observe_accepting(port: Any, failed: Callable[[str], None]) -> None:
@@ -123,6 +138,20 @@ def drop(transport: Any) -> None:
         transport.abortConnection()
 
 
+class Sender(Protocol):
+    """What an outlet sends with."""
+
+    def send(self, data: bytes, start: int = 0) -> int:
+        """Send what stands in `data` from `start` on; see `Way.send`."""
+        ...
+
+
+def way(transport: Any) -> Sender:
+    """Return the shortest way onto a transport: its own, or else a `Way`."""
+    own: Sender | None = getattr(transport, "way", None)
+    return Way(transport) if own is None else own
+
+
 class Way:
     """Sends on one transport, by the shortest way there is.
 
@@ -139,11 +168,11 @@ class Way:
         self._transport = transport
         self._socket = getattr(transport, "socket", None) if type(transport) in _DIRECT else None
 
-    def send(self, data: bytes, start: int = 0) -> int:
-        """Send what stands in `data` from `start` on; return how many bytes are not ours now.
+    def send(self, data: bytes, start: int = 0, head: bytes = b"") -> int:
+        """Send `head` and what stands in `data` from `start` on.
 
-        If those are not all, the registered producer's `resumeProducing` is called when more
-        can be sent.
+        Returns how many bytes are not ours now, `head` counted.  If those are not all, the
+        registered producer's `resumeProducing` is called when more can be sent.
         """
         transport = self._transport
         try:
@@ -160,15 +189,18 @@ class Way:
                     or transport.TLS
                 )
             ):
+                rest = memoryview(data)[start:] if start else data
                 try:
-                    sent: int = self._socket.send(memoryview(data)[start:] if start else data)
+                    sent: int = (
+                        self._socket.sendmsg((head, rest)) if head else self._socket.send(rest)
+                    )
                 except BlockingIOError:
                     sent = 0
-                if sent + start < len(data):
+                if sent + start < len(data) + len(head):
                     transport.producerPaused = True  # as `write` does when it holds too much
                     transport.startWriting()
                 return sent
         except (AttributeError, OSError):
             pass  # not as expected, or lost: `write` finds out
-        transport.write(data[start:])
-        return len(data) - start
+        transport.write(head + data[start:])
+        return len(head) + len(data) - start

@@ -48,6 +48,9 @@ _GLOB: Final = re.compile(r"(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+")
 All else would be taken as it stands by `fnmatch`, and match no room ever."""
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
 class Retain(NamedTuple):
     """What history each room keeps; None is no limit.
 
@@ -122,6 +125,13 @@ def read_endpoint(text: str) -> str:
         return listening(text)
     except BadAddress as error:
         raise ValueError(str(error)) from None
+
+
+def read_host(text: str) -> str:
+    """Return a host's name, without a port."""
+    if not _HOST.fullmatch(text):
+        raise ValueError(f"{text!r} is no host's name, such as chat.example.org, without a port")
+    return text.lower()
 
 
 def one_of(what: str, *words: str) -> Callable[[str], str]:

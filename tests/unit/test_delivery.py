@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import EPOCH, Pipe
-from twisted_msg import delivery
+from twisted_msg import transports
 from twisted_msg.delivery import ANSWERS_LIMIT, Outlet
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
@@ -253,7 +253,7 @@ class Portions(OutletCase):
     def setUp(self) -> None:
         super().setUp()
         self.pipe.read_on()
-        self.patch(delivery.Way, "send", self.send)
+        self.patch(transports.Way, "send", self.send)
 
     def send(self, data: bytes, start: int = 0) -> int:
         self.pipe.write(data[start : start + 1000])

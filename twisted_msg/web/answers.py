@@ -1,0 +1,60 @@
+"""What HTTP answers are made of: JSON, and errors with the protocol's codes.
+
+Law of this file: an error names its cause and the way out, as everywhere, and no byte of a
+peer's comes back where a browser could take it for a page.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from twisted_msg.wire import ErrorCode
+
+JSON: Final = b"application/json"
+
+
+def as_json(value: Any) -> bytes:
+    """Return a value as one line of JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+
+def phrase(status: int) -> bytes:
+    """Return what an HTTP status is called."""
+    return HTTPStatus(status).phrase.encode()
+
+
+def error_body(code: ErrorCode, text: str) -> bytes:
+    """Return the body of an answer that refuses: the protocol's code, and a sentence."""
+    return as_json({"error": {"code": code.value, "text": text}})
+
+
+def refuse(request: Request, status: int, code: ErrorCode, text: str) -> bytes:
+    """Make the answer a refusal with this HTTP status; return its body."""
+    request.setResponseCode(status, phrase(status))
+    request.setHeader(b"Content-Type", JSON)
+    return error_body(code, text)
+
+
+class Nothing(Resource):
+    """What is found where nothing is."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Answer 404, whatever the method."""
+        return refuse(
+            request, 404, ErrorCode.ABSENT, "there is nothing here; / shows what there is"
+        )
+
+
+class Branch(Resource):
+    """A place in the tree that has only what was put there."""
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Return that there is nothing of such a name."""
+        return Nothing()

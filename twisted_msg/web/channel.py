@@ -1,0 +1,293 @@
+"""One visit over HTTP: a connection on which requests come, one after another.
+
+Law of this file: whatever a peer sends or leaves out, its visit ends, and what is kept of it
+until then has a bound.  The server's sweep sees to the deadlines; no visit has a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
+
+from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
+from twisted_msg.pace import Pace
+from twisted_msg.server import Server
+from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
+from twisted_msg.web.answers import JSON, error_body, phrase
+from twisted_msg.web.request import WebRequest
+from twisted_msg.wire import ErrorCode
+
+HEAD_SIZE: Final = 16 * 1024
+"""Bytes of a request's line and headers: twice what common servers take by default."""
+
+HEAD_LINES: Final = 100
+"""Headers of a request: browsers send about twenty, and proxies add some."""
+
+IDLE_SECONDS: Final = 75.0
+"""How long a visit may ask nothing: somewhat more than the minute for which proxies keep
+connections open, so that it is they who close them."""
+
+REQUEST_SECONDS: Final = 30.0
+"""How long a request may take from its first byte to its last, beside what its body's size
+allows at `PAYLOAD_RATE`."""
+
+
+@implementer(IHalfCloseableProtocol)
+class Channel(HTTPChannel):
+    """A guest of the server's who speaks HTTP."""
+
+    requestFactory = WebRequest
+    transport: Any
+    timeOut = None
+    totalHeadersSize = HEAD_SIZE
+    maxHeaders = HEAD_LINES
+
+    def __init__(self, site: Any, server: Server, number: int = 0) -> None:
+        """Take the site to show, and the place that this visit takes over, if it does."""
+        super().__init__()
+        self.site = site
+        self.server = server
+        self.number = number
+        self._pace: Pace | None = None
+        self._kept: list[bytes] | None = None  # while nothing may be read
+        self._heir: Any = None
+        self._full = self._begun = self._busy = False
+        self._ending = self._lingering = self._input_ended = False
+        self._complaint = ""
+        self._since = self._allowed = 0.0
+        self._unsent = -1
+
+    # -- the way in ----------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin a visit; one for which there is no place is told so."""
+        self._wait(IDLE_SECONDS)
+        super().connectionMade()
+        rates = self.server.rates_of(self.transport)
+        if rates is not None:
+            self._pace = Pace(rates, self.server.clock, self)
+        if self.number:
+            return
+        keep_alive(self.transport)
+        read_by_the_piece(self.transport)
+        error = self.server.guests.enter(self, self.transport)
+        if error is not None:
+            if self.server.door.crowded:
+                drop(self.transport)
+            else:
+                self.refuse(503, error.code, error.reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take input."""
+        if self._ending:
+            return
+        if self._kept is not None:
+            self._kept.append(data)
+            self.transport.pauseProducing()  # somebody else let it go on
+            return
+        if self._pace is not None:
+            self._pace.read(len(data))
+        if not self._begun:
+            self._begun = True
+            self._wait(REQUEST_SECONDS)
+        self.guard(lambda: super(Channel, self).dataReceived(data))
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of a head."""
+        if not self._ending:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a piece of a body, or what comes behind a whole request."""
+        if self._heir is not None:
+            self._heir.dataReceived(data)
+        elif not self._ending:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is too long."""
+        self._respondToBadRequestAndDisconnect()
+
+    def allHeadersReceived(self) -> None:
+        """Take a whole head: from here on it is known how long the body may take."""
+        size = self.site.body_limit if self.length is None else self.length
+        if size > self.site.body_limit:
+            self.refuse_body()
+            return
+        self._allowed += size / PAYLOAD_RATE
+        super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        """Take a whole request."""
+        if self._ending:
+            return
+        self._busy = True
+        if self._pace is not None:
+            self._pace.count(1)
+        super().allContentReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Return whether another request may follow this one."""
+        return bool(super().checkPersistence(request, version)) and not self.server.stopping
+
+    def requestDone(self, request: Request) -> None:
+        """Go on with the next request, once this one is answered."""
+        self._busy = self._begun = False
+        self._wait(IDLE_SECONDS)
+        super().requestDone(request)
+        if self._input_ended and not self._busy:
+            self.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """Take the end of the input: what was asked before it is answered."""
+        self._input_ended = True
+        if self._ending:
+            self.transport.loseConnection()
+        elif not self._busy:
+            self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the requests and the server."""
+        super().connectionLost(reason)
+        if self._pace is not None:
+            self._pace.stop()
+        self.server.leave(self, self.transport.getPeer(), self._complaint, refused=True)
+
+    # -- the way out ---------------------------------------------------------
+
+    def refuse(self, status: int, code: ErrorCode, text: str) -> None:
+        """Answer what is no request that could be answered otherwise, and end."""
+        if self._ending:
+            return
+        self._complaint = f"refused over HTTP, {status} {text}"
+        body = error_body(code, text)
+        head = (
+            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head % (status, phrase(status), JSON, len(body)) + body)
+        self.loseConnection()
+
+    def refuse_body(self) -> None:
+        """Answer a body that is too large."""
+        limit = self.site.body_limit
+        self.refuse(413, ErrorCode.TOO_LARGE, f"the body is over {limit} bytes: send less at once")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Answer what Twisted's parser cannot make out; it calls this by this name."""
+        self.refuse(
+            400,
+            ErrorCode.BAD_HEADER,
+            f"this is no HTTP/1.1 request, or its head is over {HEAD_SIZE} bytes or {HEAD_LINES} "
+            "lines; what is no HTTP begins with the length of a frame",
+        )
+
+    def loseConnection(self) -> None:
+        """Close when everything is sent: this side first, so that no reset destroys an answer."""
+        if self._ending:
+            return
+        self._ending = True
+        self._since = self.server.clock.seconds()
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()  # to discard
+        if getattr(self.transport, "protocol", None) is self and not self._input_ended:
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """This side is closed, its last byte sent."""
+        self._lingering = True
+        self._since = self.server.clock.seconds()
+
+    def surrender(self, heir: Any) -> bool:
+        """Give the transport to another protocol; return whether that can be."""
+        if not hand_over(self.transport, self, heir):
+            return False
+        self._heir = heir
+        self.requests.clear()
+        self.transport.unregisterProducer()
+        if self._pace is not None:
+            self._pace.stop()
+        if self._full or self._kept is not None:
+            self.transport.resumeProducing()
+        return True
+
+    # -- no faster than it may -----------------------------------------------
+
+    def hold(self) -> None:
+        """Read nothing, until `release`."""
+        self._kept = []
+        self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """Read again, first what came meanwhile."""
+        kept, self._kept = self._kept, None
+        for data in kept or ():
+            self.dataReceived(data)
+        if self._kept is None and not self._full:
+            self.transport.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough of the answers."""
+        self._full = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The transport has sent everything."""
+        self._full = False
+        super().resumeProducing()
+
+    # -- for the server ------------------------------------------------------
+
+    def guard(self, call: Callable[[], None]) -> None:
+        """Make a call; a fault of the server's own ends this visit and no other."""
+        try:
+            call()
+        except Exception:
+            self.server.failed(Failure())
+            self.abort()
+
+    def sweep(self, now: float) -> None:
+        """See to the deadlines."""
+        if self._lingering:
+            if now - self._since >= LINGER_SECONDS:
+                self.transport.loseConnection()
+        elif self._ending:
+            self._see_it_taken(now, FLUSH_SECONDS)
+        elif self._busy:
+            self._see_it_taken(now, self.server.stall_limit)
+        elif now - self._since >= self._allowed:
+            if self._begun:
+                text = f"the request was not finished within {self._allowed:.0f} s"
+                self.refuse(408, ErrorCode.TIMEOUT, text)
+            else:
+                self.loseConnection()
+
+    def stop(self) -> None:
+        """Finish what was asked, and end."""
+        self.persistent = False
+        if not self._begun:
+            self.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abortConnection()
+
+    def _see_it_taken(self, now: float, limit: float) -> None:
+        """Give up a peer that takes nothing of what waits for it."""
+        waiting = unsent(self.transport)
+        if waiting != self._unsent or (self._busy and not waiting):
+            self._unsent, self._since = waiting, now
+        elif now - self._since >= limit:
+            self.abort()
+
+    def _wait(self, seconds: float) -> None:
+        """Have what comes next come within so many seconds."""
+        self._since, self._allowed = self.server.clock.seconds(), seconds
