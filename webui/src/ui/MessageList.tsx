@@ -130,7 +130,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     const divided = entry.kind === "said" && conversation.divider !== null && entry.seq > conversation.divider && !(before?.kind === "said" && before.seq > conversation.divider);
     const timedBefore = before !== undefined && "time" in before ? before.time : null;
     const newDay = timed !== null && (timedBefore === null || dayOf(timed) !== dayOf(timedBefore));
-    return (
+    const row = (
       <Row
         entry={entry}
         together={!divided && !newDay && timed !== null && timedBefore !== null && timed - timedBefore < TOGETHER && speaker(entry, me) === speaker(before, me)}
@@ -141,6 +141,13 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
         current={index === current}
         actions={actions}
       />
+    );
+    if (place > 0 || !conversation.complete) return row;
+    return (
+      <>
+        <Beginning conversation={conversation} />
+        {row}
+      </>
     );
   };
 
@@ -225,6 +232,10 @@ function Header({ context: conversation }: { context?: Conversation }): ReactEle
       </div>
     );
   }
+  return null;
+}
+
+function Beginning({ conversation }: { conversation: Conversation }): ReactElement {
   const oldest = conversation.oldest ?? 1;
   return (
     <div className="beginning">

@@ -29,7 +29,7 @@ export function Sidebar({ onChoose }: { onChoose?: () => void }): ReactElement {
       </header>
       <button type="button" className="sidebar-go" onClick={() => show("go")}>
         <Icon name="search" size={16} />
-        <span>Go to a room or person</span>
+        <span>Go to…</span>
         <kbd>{modifier}K</kbd>
       </button>
       <nav className="sidebar-lists" aria-label="Conversations">
