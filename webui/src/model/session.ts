@@ -10,7 +10,7 @@ import type {
   ClientError,
   DirectEvent,
   Listing,
-  OutboxStore,
+  Refused,
   RoomEvent,
   RoomInfo,
   State,
@@ -407,7 +407,7 @@ export class Session extends Observable {
 
   #refused(key: string, room: string, content: Content, error: ClientError): void {
     const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
-    const reason = error.message;
+    const reason = "reason" in error ? (error as Refused).reason : error.message;
     if (conversation === undefined) {
       this.notices.show(`A message to ${room} was refused: ${reason}`, "bad");
       return;
@@ -480,5 +480,3 @@ export class Session extends Observable {
     this.profile.later();
   }
 }
-
-export type { OutboxStore };

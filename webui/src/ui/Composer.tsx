@@ -152,7 +152,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
         <ul className="offer" role="listbox" id={options} aria-label="People to mention">
           {offered.map((name, index) => (
             // the keyboard chooses from the text area, by aria-activedescendant
-            // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+            // eslint-disable-next-line jsx-a11y/click-events-have-key-events
             <li key={name} id={`${options}-${index}`} role="option" aria-selected={index === chosen} onMouseDown={(event) => event.preventDefault()} onClick={() => choose(name)}>
               <Monogram name={name} small />
               <span>{name}</span>

@@ -96,7 +96,7 @@ export function GoTo({ onClose }: { onClose: () => void }): ReactElement {
         <ul className="go-list" role="listbox" id={options} aria-label="Rooms and people">
           {choices.map((choice, index) => (
             // the keyboard chooses from the field, by aria-activedescendant
-            // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+            // eslint-disable-next-line jsx-a11y/click-events-have-key-events
             <li key={choice.place} id={`${options}-${index}`} role="option" aria-selected={index === chosen} onMouseMove={() => setChosen(index)} onClick={() => go(choice)}>
               {choice.place.startsWith("@") ? (
                 <Monogram name={choice.place.slice(1)} small />

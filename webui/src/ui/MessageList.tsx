@@ -30,6 +30,9 @@ export interface ListHandle {
   focusLast(): void;
 }
 
+/** What somebody does who scrolls: a wheel, a finger, a scroll bar, a key. */
+const TAKING_OVER = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+
 interface Props {
   readonly conversation: Conversation;
   readonly handle: RefObject<ListHandle | null>;
@@ -65,8 +68,35 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
   }, [conversation, attention, atEnd, conversation.live]);
   useEffect(() => () => conversation.attend(false), [conversation]);
 
+  // Whether the end is to be followed: until somebody scrolls away from it, whatever grows above, below or around.
+  const follows = useRef(conversation.divider === null);
   const toEnd = useCallback(() => {
+    follows.current = true;
     list.current?.scrollToIndex({ index: "LAST", align: "end" });
+  }, []);
+  const follow = useCallback(() => {
+    if (follows.current) list.current?.scrollToIndex({ index: "LAST", align: "end" });
+  }, []);
+  const letGo = useCallback(() => {
+    follows.current = false;
+  }, []);
+  const watch = useRef<ResizeObserver | null>(null);
+  const attach = useCallback(
+    (element: HTMLElement | Window | null) => {
+      const before = scroller.current;
+      watch.current?.disconnect();
+      for (const event of TAKING_OVER) before?.removeEventListener(event, letGo);
+      scroller.current = element as HTMLElement | null;
+      if (scroller.current === null) return;
+      for (const event of TAKING_OVER) scroller.current.addEventListener(event, letGo, { passive: true });
+      watch.current = new ResizeObserver(follow);
+      watch.current.observe(scroller.current);
+    },
+    [follow, letGo],
+  );
+  const ended = useCallback((end: boolean) => {
+    if (end) follows.current = true;
+    setAtEnd(end);
   }, []);
 
   const last = sending.at(-1)?.key;
@@ -76,13 +106,14 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
 
   const focus = useCallback((index: number) => {
     setCurrent(index);
+    letGo();
     list.current?.scrollIntoView({
       index: index - conversation.firstIndex,
       done: () => {
         scroller.current?.querySelector<HTMLElement>(`[data-index="${index - conversation.firstIndex}"] [data-row], [data-item-index="${index}"] [data-row]`)?.focus();
       },
     });
-  }, [conversation]);
+  }, [conversation, letGo]);
 
   useImperativeHandle(handle, () => ({ toEnd, focusLast: () => count > 0 && focus(firstIndex + count - 1) }), [toEnd, focus, firstIndex, count]);
 
@@ -162,9 +193,8 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
       <Virtuoso
         key={conversation.name}
         ref={list}
-        scrollerRef={(element) => {
-          scroller.current = element as HTMLElement | null;
-        }}
+        scrollerRef={attach}
+        totalListHeightChanged={follow}
         className="messages-scroller"
         role="log"
         aria-label={`Messages in ${conversation.name}`}
@@ -177,7 +207,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
         alignToBottom
         followOutput={(end) => (end ? "auto" : false)}
         atBottomThreshold={NEAR}
-        atBottomStateChange={setAtEnd}
+        atBottomStateChange={ended}
         increaseViewportBy={MARGIN}
         defaultItemHeight={48}
         rangeChanged={({ startIndex }) => {
@@ -212,9 +242,13 @@ function Footer(): ReactElement {
   return <div className="messages-foot" />;
 }
 
-function Header({ context: conversation }: { context?: Conversation }): ReactElement | null {
+function Header({ context }: { context?: Conversation }): ReactElement | null {
+  return context === undefined ? null : <Older conversation={context} />;
+}
+
+function Older({ conversation }: { conversation: Conversation }): ReactElement | null {
   const { session } = usePage();
-  if (conversation === undefined) return null;
+  useModel(conversation);
   if (conversation.error !== null) {
     return (
       <div className="beginning" role="alert">

@@ -73,7 +73,7 @@ function Head({ conversation, elsewhere }: { conversation: Conversation; elsewhe
           onClick={() => (wide ? preferences.set({ people: !preferences.people }) : show("people"))}
         >
           <Icon name="people" size={18} />
-          <span>{here ?? "…"}</span>
+          {here !== null && <span>{here}</span>}
         </button>
       )}
       <button type="button" className="button-icon" aria-label={direct ? "Close this conversation" : `Leave ${name}`} title={direct ? "Close this conversation" : `Leave ${name}`} onClick={() => session.leave(name)}>

@@ -78,7 +78,9 @@ function Connecting({ again }: { again: boolean }): ReactElement | null {
   if (!late) return null;
   return (
     <Banner icon="offline" tone="plain">
-      <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {kept(session.pending)}
+      <span>
+        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {kept(session.pending)}
+      </span>
     </Banner>
   );
 }
