@@ -10,9 +10,10 @@ import json
 import re
 import shlex
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.integration.conftest import PATIENCE
 
@@ -183,11 +184,20 @@ class Server(Protocol):
         ...
 
 
+Connect = Callable[[str, tuple[str, int]], Any]
+"""Connects a person of a dialogue to a server: returns a socket, or what has the face of one."""
+
+
+def over_tcp(who: str, address: tuple[str, int]) -> socket.socket:
+    """Connect as the page means it, if it says nothing else."""
+    return socket.create_connection(address, PATIENCE)
+
+
 @dataclass
 class Peer:
     """One connection: its socket, and what was read ahead."""
 
-    socket: socket.socket
+    socket: Any
     ahead: bytes = b""
 
     def take(self, count: int) -> bytes:
@@ -227,6 +237,7 @@ class Conversation:
 
     server: Server
     stack: ExitStack
+    connect: Connect = over_tcp
     peers: dict[str, Peer] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
@@ -240,7 +251,7 @@ class Conversation:
         elif isinstance(step, Step):
             if step.who not in self.peers:
                 address = ("127.0.0.1", self.server.port)
-                connected = self.stack.enter_context(socket.create_connection(address, PATIENCE))
+                connected = self.stack.enter_context(self.connect(step.who, address))
                 self.peers[step.who] = Peer(connected)
             (self.send if step.sends else self.receive)(self.peers[step.who], step)
 
@@ -319,10 +330,10 @@ def text_of(header: bytes) -> str:
     return header.rstrip(b" ").decode("ascii")
 
 
-def play(dialogue: Dialogue, server: Server) -> None:
+def play(dialogue: Dialogue, server: Server, connect: Connect = over_tcp) -> None:
     """Have the conversation.  Everybody gets what the lines say and nothing else."""
     with ExitStack() as stack:
-        conversation = Conversation(server, stack)
+        conversation = Conversation(server, stack, connect)
         for step in dialogue.steps:
             conversation.do(step)
         conversation.close()

@@ -6,15 +6,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
-from tests.integration.dialogues import play, read_dialogue
+from tests.integration.dialogues import Connect, over_tcp, play, read_dialogue
 from tests.integration.page import DIALOGUES, PAGE, Block, blocks
 from tests.integration.test_family import connect, exactly, settle
+from tests.websockets import WebSocketPeer
 from twisted_msg import connection, deadlines, delivery, server, service, transports
 from twisted_msg.log import commits
 from twisted_msg.rooms import memory, registry
@@ -56,10 +58,38 @@ def test_every_block_is_known_and_there_are_enough_dialogues() -> None:
     assert len(DIALOGUES) >= FEWEST_DIALOGUES
 
 
-@pytest.mark.parametrize("block", DIALOGUES, ids=[f"line {block.line}" for block in DIALOGUES])
-def test_a_dialogue(start: Callable[..., ServerProcess], block: Block) -> None:
+def over_websocket(who: str, address: tuple[str, int]) -> WebSocketPeer:
+    return WebSocketPeer(address, PATIENCE)
+
+
+def in_fragments(who: str, address: tuple[str, int]) -> WebSocketPeer:
+    """What is sent in some forty fragments, with a ping behind each."""
+    return WebSocketPeer(address, PATIENCE, pieces=40)
+
+
+def across(who: str, address: tuple[str, int]) -> Any:
+    return (over_tcp if who in "ACE" else over_websocket)(who, address)
+
+
+BESIDE_FRAMES = ("--header-size", "--connections-per-address")
+"""Options whose dialogues are about TCP: over WebSocket headers have 128 bytes always, and who
+finds no place is told so over HTTP."""
+
+
+def ways() -> Iterator[Any]:
+    """Yield each dialogue with each way to have it."""
+    for block in DIALOGUES:
+        options = read_dialogue(block.lines).options
+        tcp_only = any(option in BESIDE_FRAMES for option in options)
+        for way in [over_tcp] if tcp_only else [over_tcp, over_websocket, in_fragments, across]:
+            yield pytest.param(block, way, id=f"line {block.line} {way.__name__}")
+
+
+@pytest.mark.parametrize(("block", "connect"), list(ways()))
+def test_a_dialogue(start: Callable[..., ServerProcess], block: Block, connect: Connect) -> None:
+    """One behaviour, whatever carries the frames."""
     dialogue = read_dialogue(block.lines)
-    play(dialogue, Driven(start(*dialogue.options)))
+    play(dialogue, Driven(start(*dialogue.options)), connect)
 
 
 NUMBERS = [

@@ -27,7 +27,7 @@ import { drawSecret } from "./secret.js";
 import { MemoryOutbox } from "./stores.js";
 import { type Receipt, Talk, type Waiter } from "./talk.js";
 import { type Clock, platformClock } from "./transport.js";
-import { encodeText } from "./wire/bytes.js";
+import { copied, encodeText } from "./wire/bytes.js";
 import { checkName, checkRoom, checkSecret, checkTarget } from "./wire/names.js";
 import type { Reply, ReplyOf } from "./wire/replies.js";
 import * as requests from "./wire/requests.js";
@@ -205,7 +205,7 @@ export class Client {
     options: { key?: string } = {},
   ): Promise<Receipt> {
     checkTarget(room);
-    const bytes = typeof payload === "string" ? encodeText(payload) : payload.slice();
+    const bytes = typeof payload === "string" ? encodeText(payload) : copied(payload);
     const key = options.key ?? this.#drawKey();
     const unable = this.#unable(bytes.length);
     let waiter: Waiter | undefined;
@@ -330,7 +330,8 @@ export class Client {
 
   /** How many milliseconds the server took to process all that was sent before. */
   async ping(): Promise<number> {
-    const token = String((this.#pings += 1));
+    this.#pings += 1;
+    const token = String(this.#pings);
     const began = this.#clock.now();
     this.#talk.flush();
     await this.#ask<"PONG">("PING", token, requests.ping(token));

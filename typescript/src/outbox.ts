@@ -127,7 +127,7 @@ export class Outbox<W> {
       entry.flying = true;
       this.#aloft += 1;
       this.#flyingBytes += bytes;
-      this.#handed = entry.id > this.#handed ? entry.id : this.#handed;
+      this.#handed = highest(entry.id, this.#handed);
       pieces.push(...pub(entry.room, entry.id, entry.payload));
     }
     if (this.#unsentAt === this.#unsent.length) {
@@ -194,8 +194,8 @@ export class Outbox<W> {
     }
     if (!this.#begun) {
       this.#begun = true;
-      this.#handed = lastId > this.#handed ? lastId : this.#handed;
-      this.#next = lastId >= this.#next ? lastId + 1n : this.#next;
+      this.#handed = highest(lastId, this.#handed);
+      this.#next = highest(lastId + 1n, this.#next);
     }
     const done = this.acknowledge(lastId);
     this.#aloft = 0;
@@ -203,7 +203,8 @@ export class Outbox<W> {
     for (const entry of this.#entries.values()) {
       entry.flying = false;
       if (entry.id === null) {
-        this.#ids.set((entry.id = this.#take()), entry);
+        entry.id = this.#take();
+        this.#ids.set(entry.id, entry);
         this.#keep(entry);
       }
     }
@@ -300,4 +301,12 @@ export class Outbox<W> {
 /** Return what a message counts, in bytes. */
 function cost({ payload }: StoredMessage): number {
   return payload.length + HEADER_SIZE;
+}
+
+/** Return the higher of two ids; `Math.max` takes no bigints. */
+function highest(a: bigint, b: bigint): bigint {
+  if (a > b) {
+    return a;
+  }
+  return b;
 }

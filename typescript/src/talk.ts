@@ -140,7 +140,7 @@ export class Talk implements LinkEvents {
       );
       return;
     }
-    const limit = welcome.details["max_payload"];
+    const limit = welcome.details.max_payload;
     this.maxPayload = Number.isSafeInteger(limit) ? (limit as number) : Number.POSITIVE_INFINITY;
     this.name = welcome.name;
     this.#link = link;

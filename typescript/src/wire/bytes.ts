@@ -37,6 +37,11 @@ export function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
 
+/** Return bytes of one's own. (`slice` would not do: a Buffer's returns the same bytes.) */
+export function copied(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 /** Return pieces in one piece. */
 export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) {

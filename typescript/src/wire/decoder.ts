@@ -5,7 +5,7 @@
  * unfinished frame, and what is wrong is refused at its header, before any of its payload is kept.
  */
 
-import { EMPTY } from "./bytes.js";
+import { copied, EMPTY } from "./bytes.js";
 import { ProtocolError } from "./errors.js";
 import { type Header, parseHeader } from "./header.js";
 import { HEADER_SIZE, MAX_HEADER_SIZE, MAX_PAYLOAD, MIN_HEADER_SIZE } from "./limits.js";
@@ -65,7 +65,8 @@ export class FrameDecoder {
       } else {
         // A copy, so that a small message does not keep alive the large piece that it came in.
         const end = at + need;
-        whole = this.#header === null ? data.subarray(at, end) : data.slice(at, end);
+        whole = data.subarray(at, end);
+        whole = this.#header === null ? whole : copied(whole);
         at = end;
       }
       if (this.#header === null) {
