@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import Deadlines
 from twisted_msg.delivery import Outlet
 from twisted_msg.host import Host
@@ -51,6 +52,7 @@ class Connection(FrameProtocol):
         self.number = 0
         self.session: Session | None = None
         self._phase = _Phase.LIVE
+        self._end = End.CLOSED
         self._reason: str | None = None
         self._refused = False
         self._holds = 0
@@ -74,6 +76,7 @@ class Connection(FrameProtocol):
         if first and not self.host.opened(self, data):
             return
         self._heard = True
+        self.host.counts.received_bytes += len(data)
         if self._pace is not None:
             self._pace.read(len(data))
         self.guard(super().dataReceived, data)
@@ -134,14 +137,15 @@ class Connection(FrameProtocol):
         if self.session is not None:
             self.session.refuse(error)
         else:
-            self.close(f"refused, {error}", self.host.refusal(self, error))
+            refusal = self.host.refusal(self, error)
+            self.close(end_of(error.code), f"refused, {error}", refusal)
 
     def input_ended(self) -> None:
         """The peer closed its side: send what is owed, and close."""
         if self._phase is _Phase.LINGERING:
             self.transport.loseConnection()
         cut = "" if self.decoder.stage is Stage.BETWEEN or not self.receiving else " inside a frame"
-        self.close(f"closed its side{cut}")
+        self.close(End.CLOSED, f"closed its side{cut}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell session and server."""
@@ -154,7 +158,8 @@ class Connection(FrameProtocol):
         if self._reason is None:
             clean = isinstance(reason.value, ConnectionDone)
             self._reason = "closed the connection" if clean else "the connection was lost"
-        self.host.left(self, self._reason, refused=self._refused)
+            self._end = End.CLOSED if clean else End.LOST
+        self.host.left(self, self._end, self._reason, refused=self._refused)
 
     # -- no faster than it may -----------------------------------------------
 
@@ -190,7 +195,7 @@ class Connection(FrameProtocol):
         self._beats = True
         self._deadlines.hear(self.host.clock.seconds())
 
-    def close(self, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
+    def close(self, end: End, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
         """Take no more input, send what is owed and `last`, then close; see `Line`."""
         self.stop_receiving()
         if cut:
@@ -199,7 +204,7 @@ class Connection(FrameProtocol):
         if self._phase is not _Phase.LIVE:
             return
         self._phase = _Phase.FLUSHING
-        self._reason = reason
+        self._end, self._reason = end, reason
         if self._holds and not self._ended:
             self.transport.resumeProducing()  # to discard
         self._deadlines.restart()
@@ -229,7 +234,7 @@ class Connection(FrameProtocol):
         """A fault of the server's own, and nobody knows what was written of a frame."""
         self.host.failed(Failure())
         self.stop_receiving()
-        self._reason = "a fault in the server"
+        self._end, self._reason = End.FAULT, "a fault in the server"
         self.abort()
 
     def _backlog(self, full: bool) -> None:
@@ -248,6 +253,7 @@ class Connection(FrameProtocol):
                 self.transport.loseConnection()
         elif self._phase is _Phase.FLUSHING:
             if self._deadlines.unflushed(self.outlet.taken(), now):
+                self._end = End.TIMEOUT
                 self._reason = f"{self._reason}; it did not read the rest"
                 self.abort()
         else:
@@ -259,7 +265,7 @@ class Connection(FrameProtocol):
         if self.outlet.waiting:
             stuck = deadlines.stall(self.outlet.taken(), now, self.host.stall_limit)
             if stuck:
-                self._reason = stuck
+                self._end, self._reason = End.TIMEOUT, stuck
                 self.abort()
                 return
         if self._holds:
@@ -275,7 +281,7 @@ class Connection(FrameProtocol):
     def stop(self) -> None:
         """The server stops: say so, where it is known how to."""
         if self.session is None:
-            self.close("the server stops")
+            self.close(End.STOPPED, "the server stops")
         else:
             self.session.stop()
 

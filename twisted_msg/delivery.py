@@ -151,6 +151,11 @@ class Outlet:
             self._seen = self.taken()
         return self._seen != self._written
 
+    @property
+    def written(self) -> int:
+        """How many bytes were given to the transport so far."""
+        return self._written
+
     def taken(self) -> int:
         """Return how many bytes the peer has taken so far."""
         return self._written - unsent(self._transport)

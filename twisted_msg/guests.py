@@ -43,14 +43,20 @@ class Guests:
         """Give the place of a guest to another one, which has its number."""
         self._guests[guest.number] = guest
 
-    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> None:
-        """Forget a guest that is gone, and say why in the log; "" says nothing there."""
+    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> bool | None:
+        """Forget a guest that is gone, and say why in the log; "" says nothing there.
+
+        Returns whether it had a place; None for what lay within a guest.
+        """
         number = guest.number
         self._guests.pop(number, None)
         if number in self._within:
             self._within.remove(number)
-        elif self._door.leave(number) and reason:
+            return None
+        placed = self._door.leave(number)
+        if placed and reason:
             self._journal.left(number, peer, reason, refused=refused)
+        return placed
 
     def all(self) -> list[Guest]:
         """Return those who are here."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from twisted.python.failure import Failure
 
+from twisted_msg.counts import Counts, End
 from twisted_msg.session import Session
 from twisted_msg.wire import ProtocolError
 
@@ -57,6 +58,9 @@ class Host(Protocol[C]):
     clock: Any
     """A clock: `IReactorTime`."""
 
+    counts: Counts
+    """Where what happens is counted."""
+
     stall_limit: float
     """For how many seconds a peer may take nothing of what waits for it."""
 
@@ -80,6 +84,6 @@ class Host(Protocol[C]):
         """Log a fault of the server's own."""
         ...
 
-    def left(self, connection: C, reason: str, *, refused: bool) -> None:
+    def left(self, connection: C, end: End, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
         ...

@@ -15,10 +15,12 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
+from twisted_msg.counts import End
 from twisted_msg.door import Door
 from twisted_msg.guests import Guests
 from twisted_msg.host import Guest, Web
 from twisted_msg.journal import Journal
+from twisted_msg.lag import Lag
 from twisted_msg.log.views import PlainView
 from twisted_msg.opening import Speech, opening
 from twisted_msg.pace import Rates
@@ -82,6 +84,7 @@ class Server(FrameFactory):
         """
         super().__init__(header_size=header_size, max_payload=max_payload)
         self.house = house
+        self.counts = house.counts
         self.rules = rules
         self.clock = clock
         self.stall_limit = stall_limit
@@ -99,6 +102,7 @@ class Server(FrameFactory):
         self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
+        self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
 
     # -- for connections -----------------------------------------------------
@@ -122,7 +126,7 @@ class Server(FrameFactory):
         if rates is not None:
             connection.limit(rates)
         if self.stopping:
-            connection.close("came while the server stops")
+            connection.close(End.STOPPED, "came while the server stops")
         self.house.rooms.admit(connection)
 
     def opened(self, connection: Connection, data: bytes) -> bool:
@@ -153,6 +157,7 @@ class Server(FrameFactory):
 
     def refusal(self, connection: Connection, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
+        self.counts.told[error.code] += 1
         if connection.typed:
             return TypedSession.refusal(error)
         return self._rules_of(connection).refusal(error)
@@ -164,10 +169,13 @@ class Server(FrameFactory):
         """Log a fault of the server's own."""
         self.journal.failed(failure)
 
-    def left(self, connection: Connection, reason: str, *, refused: bool) -> None:
+    def left(self, connection: Connection, end: End, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
+        self.counts.sent_bytes += connection.outlet.written
         self.house.rooms.dismiss(connection)
-        self.leave(connection, connection.transport.getPeer(), reason, refused=refused)
+        placed = self.leave(connection, connection.transport.getPeer(), reason, refused=refused)
+        if placed is not None:
+            self.counts.ended[end if placed else End.TURNED_AWAY] += 1
 
     # -- for other guests ----------------------------------------------------
 
@@ -196,23 +204,31 @@ class Server(FrameFactory):
         connection.makeConnection(transport)
         return connection
 
-    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> None:
-        """Forget a guest that is gone, and say why in the log; "" says nothing there."""
-        self.guests.leave(guest, peer, reason, refused=refused)
+    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> bool | None:
+        """Forget a guest that is gone, as `Guests.leave`."""
+        placed = self.guests.leave(guest, peer, reason, refused=refused)
         if self._gone is not None and not self.guests:
             self._gone.callback(None)
             self._gone = None
+        return placed
 
     @property
     def connections(self) -> int:
         """How many connections there are."""
         return len(self.guests)
 
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes peers were sent so far."""
+        there = [guest for guest in self.guests.all() if isinstance(guest, Connection)]
+        return self.counts.sent_bytes + sum(connection.outlet.written for connection in there)
+
     # -- for the service -----------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
         self._sweeper.start(1.0, now=False).addErrback(self.journal.failed)
+        self._lag.start()
 
     async def drain(self) -> bool:
         """End every connection: what was accepted is delivered, what is owed is sent.
@@ -236,6 +252,7 @@ class Server(FrameFactory):
             self.house.commits.end()
         if self._sweeper.running:
             self._sweeper.stop()
+        self._lag.stop()
         if self._slice is not None and self._slice.active():
             self._slice.cancel()
         self.journal.close()

@@ -29,6 +29,7 @@ from twisted_msg import __version__
 from twisted_msg.accepting import Accepting
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
+from twisted_msg.counts import Counts
 from twisted_msg.deadlines import HEARTBEAT_SECONDS
 from twisted_msg.door import Door, places
 from twisted_msg.journal import Journal
@@ -90,11 +91,14 @@ def make_server(
     def soon(call: Callable[[], None]) -> None:
         reactor.callLater(0, call)
 
+    counts = Counts()
     commits = None
     if storage is not None:
         commits = Commits(
             *storage,
+            seconds=reactor.seconds,
             soon=soon,
+            counts=counts,
             kept=lambda kept: rooms.kept(kept),
             relieved=lambda: rooms.relieved(),
             broken=broken,
@@ -103,6 +107,7 @@ def make_server(
         seconds=reactor.seconds,
         now=now,
         soon=soon,
+        counts=counts,
         commits=commits,
         memory=settings.memory_room,
         age=settings.retain.age,

@@ -40,10 +40,11 @@ def unsent(transport: Any) -> int:
     """Return how many of the bytes written to a transport its peer has not taken yet.
 
     Counts what Twisted holds and what the kernel holds, so that a slow reader is told from
-    one that has stopped.  An unknown transport counts as having taken everything, and one
-    that another carries as that one does.
+    one that has stopped.  An unknown transport counts as having taken everything.
     """
-    transport = getattr(transport, "carrier", transport)
+    told = getattr(transport, "unsent", None)
+    if told is not None:
+        return int(told())  # one of our own, which knows
     held = 0
     try:
         held = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
@@ -95,7 +96,6 @@ def is_loopback(address: Any) -> bool:
 
 def relayed(transport: Any) -> bool:
     """Return whether a proxy will tell the peer's address, in front of its first bytes."""
-    transport = getattr(transport, "carrier", transport)
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
 
 

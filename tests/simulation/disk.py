@@ -125,6 +125,10 @@ class SimulatedStore:
         self.marks: dict[bytes, Mark] = {}
         self.opened = False
 
+    @property
+    def size(self) -> int:
+        return 0
+
     def open(self) -> list[Kept]:
         """Read what is there; before anybody hears of it, make sure that it stays."""
         self.recover()

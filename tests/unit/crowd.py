@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.task import Clock
 
 from tests.unit.pumped import PumpedWorker
+from twisted_msg.counts import Counts
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.piece import Author, Piece, View
 from twisted_msg.log.store import Kept, Mark, Store
@@ -176,6 +177,10 @@ class FakeStore:
         self.groups: list[list[tuple[str, int, int]]] = []
         self.forgotten: list[str] = []
 
+    @property
+    def size(self) -> int:
+        return sum(piece.cost for pieces in self.pieces.values() for piece in pieces)
+
     def open(self) -> list[Kept]:
         return [self.kept(room) for room in self.heads]
 
@@ -251,12 +256,15 @@ class Home:
         self.worker = PumpedWorker()
         self.broken: list[BaseException] = []
         self.back = 0
+        self.counts = Counts()
         self.commits: Commits | None = None
         if store is not None:
             self.commits = Commits(
                 store,
                 self.worker,
+                seconds=self.clock.seconds,
                 soon=self.turns,
+                counts=self.counts,
                 kept=lambda kept: self.rooms.kept(kept),
                 relieved=lambda: self.rooms.relieved(),
                 broken=self.broken.append,
@@ -265,6 +273,7 @@ class Home:
             seconds=self.clock.seconds,
             now=self.now,
             soon=self.turns,
+            counts=self.counts,
             commits=self.commits,
             memory=memory,
             age=age,

@@ -6,7 +6,7 @@ from datetime import datetime
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg.cli.shapes import Received, json_line, raw_line, visible_line
-from twisted_msg.cli.times import read_since
+from twisted_msg.times import read_since
 
 
 class ShapeTests(SynchronousTestCase):

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import EPOCH, Pipe
 from twisted_msg import transports
+from twisted_msg.counts import Counts
 from twisted_msg.delivery import ANSWERS_LIMIT, Outlet
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
@@ -27,6 +28,7 @@ def room(name: str, clock: Clock) -> MemoryRoom:
         now=lambda: EPOCH // 1000,
         seconds=clock.seconds,
         soon=lambda call: None,
+        counts=Counts(),
     )
 
 

@@ -203,6 +203,9 @@ class EncodedTests(SynchronousTestCase):
             for _ in range(2):
                 self.assertEqual(piece.encoded(view, start, without), b"".join(wanted))
             self.assertEqual(piece.count(view, start, without), sum(map(bool, wanted)))
+            if without is not None:
+                hidden = piece.last + 1 - max(start, 1) - sum(map(bool, wanted))
+                self.assertEqual(piece.hidden(view, start, without), hidden)
 
     def test_a_count_is_of_what_is_shown(self) -> None:
         piece = piece_of(1, 2, 1)

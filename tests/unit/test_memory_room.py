@@ -381,6 +381,7 @@ class StallTests(MemoryRoomCase):
         talker.read()
         self.flood(limit=2)
         self.assertEqual(self.numbers(talker), [self.sent - 2, self.sent - 1])
+        self.assertEqual(self.house.rooms.delivered, self.sent + 2)
 
     def test_who_stalled_long_ago_delays_nobody(self) -> None:
         self.slow()

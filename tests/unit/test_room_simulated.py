@@ -90,7 +90,7 @@ class Simulated:
         self.peers: list[Witness] = []
         self.gone: list[Witness] = []
         self.count = 0
-        self.turned_away = self.told = 0
+        self.turned_away = self.told = self.delivered = 0
         for _ in range(3):
             self.speaker()
 
@@ -121,6 +121,8 @@ class Simulated:
         if self.durable:
             names += ["full", "prune"]
         getattr(self, self.random.choice(names))()
+        before, self.delivered = self.delivered, self.home.rooms.delivered
+        assert before <= self.delivered, "a counter that goes back"
         for name in NAMES:
             room = self.home.rooms.get(name)
             if isinstance(room, MemoryRoom):
@@ -282,6 +284,9 @@ class Simulated:
                 peer.read()
             home.clock.advance(1)
             home.rooms.sweep()
+        for peer in self.gone:
+            peer.awake = True
+            peer.read()  # the rest of a frame that was begun
         assert not home.broken
         assert not any(voice.held for voice in self.voices), "held for ever"
         if home.commits is not None:
@@ -293,6 +298,8 @@ class Simulated:
         for name in NAMES:
             room = home.rooms.get(name)
             assert room is None or room.quiet
+        seen = sum(len(p.payloads if p.view is PLAIN else p.seqs) for p in self.peers + self.gone)
+        assert home.rooms.delivered == seen, "counted as sent what was not"
 
     def check(self, peer: Witness, *, ended: bool) -> None:
         log = self.log(peer.room.name)

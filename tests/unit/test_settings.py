@@ -27,6 +27,9 @@ DAY = 24 * 3600
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:5050:interface=127.0.0.1:backlog=4096",),
     "open": False,
+    "web": None,
+    "no-web": False,
+    "web-host": (),
     "header-size": 128,
     "room": "lobby",
     "disconnect-message": b"!DISCONNECT!",
@@ -54,6 +57,13 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
         ("unix:/run/a", ("unix:/run/a:backlog=4096",)),
     ],
     "open": [("yes", True), ("1", True), ("ON", True)],
+    "web": [
+        ("tcp:1", "tcp:1:backlog=4096"),
+        ("localhost:2", "tcp:2:interface=localhost:backlog=4096"),
+        ("unix:/run/w", "unix:/run/w:backlog=4096"),
+    ],
+    "no-web": [("yes", True), ("1", True), ("ON", True)],
+    "web-host": [("chat.example.org", ("chat.example.org",)), ("Box", ("box",)), ("a.", ("a.",))],
     "header-size": [("64", 64), ("4", 4), ("2048", 2048)],
     "room": [("a", "a"), ("B.c_d-9", "B.c_d-9"), ("r" * 32, "r" * 32)],
     "disconnect-message": [("quit", b"quit"), ("bye bye", b"bye bye"), ("é", "é".encode())],
@@ -82,6 +92,9 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
 BAD: dict[str, list[str]] = {
     "listen": ["nonsense", "localhost:65536", "localhost"],
     "open": ["maybe", "2", "y", " ", "yes please"],
+    "web": ["nonsense", "localhost:65536", "localhost"],
+    "no-web": ["maybe", "2", "y", " ", "yes please"],
+    "web-host": ["", "a!b", "a:80", "http://a", "a/b", ".a", "a..b", "é", "x" * 64],
     "header-size": ["3", "2049", "-1", "x", "", "1_0", "+64", "64 ", "٦٤", "12.0", "99999"],
     "room": ["", "a b", "r" * 33, "é", "@a", "a/b", "a\n"],
     "disconnect-message": ["", "!ERROR! ", "!ERROR! bye"],
@@ -183,7 +196,8 @@ class TableTests(SynchronousTestCase):
 
     def test_flags(self) -> None:
         self.assertEqual(
-            [option.name for option in OPTIONS if option.flag], ["open", "limit-loopback"]
+            [option.name for option in OPTIONS if option.flag],
+            ["open", "no-web", "limit-loopback"],
         )
 
     def test_the_line_of_help_tells_the_default(self) -> None:
@@ -357,6 +371,14 @@ class BadValueTests(SettingsTestCase):
         )
         flags["max-payload"] = "3"
         self.assertEqual(self.load(flags).disconnect_message, b"bye")
+
+
+class WebTests(SettingsTestCase):
+    def test_a_place_for_what_is_not_spoken(self) -> None:
+        self.assertEqual(
+            self.refusal({"web": "localhost:80", "no-web": "yes"}),
+            "--no-web: --web says where HTTP is spoken; give one of the two",
+        )
 
 
 class SwitchTests(SettingsTestCase):

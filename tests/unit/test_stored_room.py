@@ -250,6 +250,7 @@ class RetentionTests(StoredRoomCase):
         self.house.work()
         self.assertEqual(peer.seqs, [1, 2, *range(1003, 1063)])
         self.assertEqual(peer.gaps, [])
+        self.assertEqual(self.house.rooms.delivered, 62)
 
     def test_a_store_that_has_less_than_it_said_is_a_gap_and_no_endless_search(self) -> None:
         self.say(60)
@@ -335,6 +336,7 @@ class KeptTests(StoredRoomCase):
             self.house.rooms._holds,
             lambda: 0,
             self.house.turns,
+            self.house.counts,
         )
         self.assertEqual((room.first, room.head, room.received, room.size), (5, 9, 9, 100))
         self.assertEqual(room.tail.first, 10)

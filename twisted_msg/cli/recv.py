@@ -21,7 +21,7 @@ from twisted_msg.cli.options import (
     seconds,
 )
 from twisted_msg.cli.shapes import Shape, json_line, raw_line, visible_line
-from twisted_msg.cli.times import read_since
+from twisted_msg.times import read_since
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted_msg.cli.options import add_asking, not_plain, on_terminal, read_common
-from twisted_msg.cli.shapes import json_row
 from twisted_msg.cli.text import visible
+from twisted_msg.rows import json_row
 
 if TYPE_CHECKING:
     from twisted_msg.client.client import Client

@@ -6,14 +6,13 @@ into any but the raw one.
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
+from twisted_msg.rows import message_row
 
 
 class Received(NamedTuple):
@@ -52,15 +51,4 @@ def json_line(message: Received, *, now: Callable[[], float] = time.time) -> byt
     """
     payload, room, seq, sender, millis = message
     came = int(now() * 1000) if millis is None else millis
-    row: dict[str, Any] = {"room": room, "seq": seq, "from": sender, "time": came}
-    try:
-        row["text"] = payload.decode("utf-8")
-    except UnicodeDecodeError:
-        row["base64"] = base64.b64encode(payload).decode("ascii")
-    return json_row(row)
-
-
-def json_row(row: dict[str, Any]) -> bytes:
-    """Return an object as one line: ASCII with escapes, so that it is harmless wherever shown."""
-    line = json.dumps(row, separators=(",", ":")).replace("\x7f", "\\u007f")
-    return line.encode("ascii") + b"\n"
+    return message_row(payload, room, seq, sender, came)

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from twisted_msg.cli.options import add_asking, not_plain, read_common
-from twisted_msg.cli.shapes import json_row
+from twisted_msg.rows import json_row
 
 if TYPE_CHECKING:
     from twisted_msg.client.client import Client

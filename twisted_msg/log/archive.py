@@ -93,6 +93,11 @@ class Archive:
         """Ask from where on a room's messages were said at this Unix time or later."""
         self._ask(lambda: self._store.since(room, millis), then, _always)
 
+    @property
+    def size(self) -> int:
+        """Bytes that the store takes on disk."""
+        return self._store.size
+
     def head(self, room: str) -> int:
         """Return the sequence number behind which a room goes on that is not in memory."""
         return self._store.head(room)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from twisted_msg.counts import Counts
 from twisted_msg.log.archive import Archive, Wanted
 from twisted_msg.log.piece import Piece
 from twisted_msg.log.store import Kept, Store, StoreFull
@@ -68,21 +69,26 @@ class Commits:
         store: Store,
         worker: Worker,
         *,
+        seconds: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
+        counts: Counts,
         kept: Callable[[Kept], None],
         relieved: Callable[[], None],
         broken: Callable[[BaseException], None],
     ) -> None:
         """Take the store, who works on it, and whom to tell.
 
-        `soon` calls a function when this turn of the reactor is over; `kept` is told what
-        the store holds of a room when that changed, `relieved` when publishers may go on,
+        `seconds` is a monotonic clock, which any thread may read; `soon` calls a function when
+        this turn of the reactor is over; `counts` is where commits are counted.  `kept` is told
+        what the store holds of a room when that changed, `relieved` when publishers may go on,
         `broken` when a write has failed and the process must end.
         """
         self.weight = self.committed = 0
         self.archive = Archive(store, self._ask, soon=soon, kept=kept, broken=self._fail)
         self._store = store
         self._worker = worker
+        self._seconds = seconds
+        self._counts = counts
         self._soon = soon
         self._kept = kept
         self._relieved = relieved
@@ -101,6 +107,8 @@ class Commits:
 
     def add(self, source: Source) -> None:
         """Something was said in a room: have it committed, with whatever is said meanwhile."""
+        if not self._next.sources:
+            self._next.began = self._seconds()
         self._next.sources[source] = None
         self._schedule()
 
@@ -173,12 +181,21 @@ class Commits:
         marks = [(debtor.key, *owed) for debtor, owed in group.owed.items() if debtor.key]
         if pieces or marks:
             self._give(
-                lambda: self._store.commit(pieces, marks),
+                lambda: self._commit(group, pieces, marks),
                 lambda outcome: self._written(group, outcome),
             )
         else:
             self._written(group, ())
             self._schedule()  # for nobody else reports
+
+    def _commit(
+        self, group: _Group, pieces: list[Piece], marks: list[tuple[bytes, int, int]]
+    ) -> list[Kept]:
+        """Commit a group, and note how long that took; done by the worker."""
+        began = self._seconds()
+        kept = self._store.commit(pieces, marks)
+        group.took = self._seconds() - began
+        return kept
 
     def _give(self, job: Callable[[], Any], then: Callable[[Any], object]) -> None:
         def done(outcome: Any) -> None:
@@ -204,6 +221,7 @@ class Commits:
                 self._kept(kept)
             for debtor, (number, seq) in group.owed.items():
                 debtor.stored(number, seq)
+            self._count(group)
             for source, pieces in group.pieces:
                 source.committed(pieces)
         self._group = None  # not before: who asks meanwhile waits for all of that
@@ -211,6 +229,14 @@ class Commits:
             then()
         if self.weight <= UNCOMMITTED_RELIEF:
             self._relieved()
+
+    def _count(self, group: _Group) -> None:
+        """Count a group of which all is acknowledged."""
+        messages = sum(len(piece.payloads) for _, pieces in group.pieces for piece in pieces)
+        if messages:  # else only marks were stored, or nothing
+            self._counts.ack_seconds.add(self._seconds() - group.began)
+            self._counts.commit_seconds.add(group.took)
+            self._counts.commit_messages.add(messages)
 
     def _turn_away(self, group: _Group) -> None:
         """The store is full: what was said since is refused too, lest an ack passes it over."""
@@ -229,9 +255,12 @@ class Commits:
 
 
 class _Group:
-    """What goes into one transaction, and who waits for it."""
+    """What goes into one transaction, and who waits for it.
 
-    __slots__ = ("owed", "pieces", "sources", "waiting", "weight")
+    `began` is when the first of it was said, `took` how long the store was busy with it.
+    """
+
+    __slots__ = ("began", "owed", "pieces", "sources", "took", "waiting", "weight")
 
     def __init__(self) -> None:
         self.sources: dict[Source, None] = {}
@@ -239,3 +268,4 @@ class _Group:
         self.pieces: list[tuple[Source, list[Piece]]] = []
         self.waiting: list[Callable[[], None]] = []
         self.weight = 0
+        self.began = self.took = 0.0

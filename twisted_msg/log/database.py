@@ -169,6 +169,17 @@ class Database:
         return int(row[0])
 
     @property
+    def size(self) -> int:
+        """Bytes of the file and of SQLite's log beside it, as the system knows them."""
+        size = 0
+        for path in (self.path, f"{self.path}-wal"):
+            try:
+                size += os.stat(path).st_size
+            except OSError:
+                pass  # there is none, before the store is open and after
+        return size
+
+    @property
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreError(f"the store in {self.folder} is not open")

@@ -55,10 +55,11 @@ class _Run(NamedTuple):
 class _Encoding:
     """A piece's messages as one view sends them: the bytes, and where each frame ends."""
 
-    __slots__ = ("data", "ends")
+    __slots__ = ("data", "ends", "hidden")
 
     def __init__(self, frames: list[bytes]) -> None:
         self.data = b"".join(frames)
+        self.hidden = frames.count(b"")
         self.ends = array("Q", accumulate(map(len, frames)))
 
 
@@ -71,7 +72,8 @@ class Piece:
     """
 
     __slots__ = (
-        "_encodings", "_runs", "authors", "cost", "first", "last", "millis", "payloads", "room",
+        "_encodings", "_origins", "_runs", "authors", "cost", "first", "last", "millis", "payloads",
+        "room",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +88,7 @@ class Piece:
         wire = sum(map(len, payloads)) + HEADER_SIZE * len(payloads)
         self.cost = PIECE_COST + len(payloads) * MESSAGE_COST + 2 * wire
         self._encodings: dict[View, _Encoding] = {}
+        self._origins: frozenset[int] | None = None
         self._runs: tuple[_Run, ...] | None = None
 
     @property
@@ -105,6 +108,8 @@ class Piece:
         origin `without`.
         """
         encoding = self._encodings.get(view)
+        if without is not None and not self._holds(without):
+            without = None
         if without is None and start <= self.first and encoding is not None:
             return encoding.data  # for nearly all members
         runs = self.runs
@@ -126,6 +131,22 @@ class Piece:
             ]
         )
 
+    def hidden(self, view: View, start: int, without: int) -> int:
+        """Return how many messages are left out of what `encoded` has returned."""
+        encoding = self._encodings.get(view)
+        if encoding is not None and encoding.hidden:
+            if start <= self.first and not self._holds(without):
+                return encoding.hidden
+            return self.last + 1 - max(start, self.first) - self.count(view, start, without)
+        if not self._holds(without):
+            return 0
+        skipped = max(0, start - self.first)
+        return sum(
+            last + 1 - max(first, skipped)
+            for origin, first, last in self.runs
+            if origin == without and last >= skipped
+        )
+
     def count(self, view: View, start: int = 0, without: int | None = None) -> int:
         """Return how many messages a view shows of those that `encoded` takes."""
         return sum(
@@ -134,6 +155,15 @@ class Piece:
                 zip(view.encode(self), self.authors, strict=True), self.first
             )
         )
+
+    def _holds(self, origin: int) -> bool:
+        """Return whether a message of this origin is among them."""
+        runs = self.runs
+        if len(runs) == 1:  # as of nearly all, for which a set would be large
+            return runs[0].origin == origin
+        if self._origins is None:
+            self._origins = frozenset([run.origin for run in runs])
+        return origin in self._origins
 
     def _find_runs(self) -> Iterator[_Run]:
         first = 0

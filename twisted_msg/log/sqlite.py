@@ -54,6 +54,11 @@ class SqliteStore:
         """Above this starts a room that the store does not know."""
         return self._ledger.floor
 
+    @property
+    def size(self) -> int:
+        """Bytes that its files take: what is deleted leaves room in them for what comes."""
+        return self._database.size
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms; raises `StoreError` if it cannot be used."""
         database = self._database

@@ -77,6 +77,11 @@ class Store(Protocol):
         """Above this starts a room that the store does not know: see `forget`."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes that its files take; may be asked from any thread."""
+        ...
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms that it remembers, empty ones too."""
         ...

@@ -82,6 +82,10 @@ class Shelf(Protocol):
         """Note that a cursor has moved on."""
         ...
 
+    def left_out(self, count: int) -> None:
+        """Note that a cursor steps over so many numbers without a message for its member."""
+        ...
+
     def forget(self, cursor: Cursor, *, quietly: bool) -> None:
         """Take a cursor out; tell others, unless it goes quietly."""
         ...
@@ -245,10 +249,19 @@ class Cursor:
                 piece = self._piece
                 if piece is None:
                     room.fetch(self)
+                elif piece.first > self.seq:  # numbers skip
+                    room.left_out(piece.first - self.seq)
+                    self.seq = piece.first
             self._piece = None
             if piece is None:
                 break
-            data = piece.encoded(self.view, self.seq, self.without)
+            if self.without is None:
+                data = piece.encoded(self.view, self.seq)
+            else:
+                data = piece.encoded(self.view, self.seq, self.without)
+                hidden = piece.hidden(self.view, self.seq, self.without)
+                if hidden:
+                    room.left_out(hidden)
             self.seq = piece.last + 1
             if data and self.seq > tail.head and not self.marker:
                 self.more = False
@@ -264,6 +277,7 @@ class Cursor:
     def _missed(self, room: Shelf, first: int) -> bytes:
         """Step over what is no longer kept; return the frame that says so."""
         lost, self.seq = self.seq, first
+        room.left_out(first - lost)
         self._piece = None
         data = self.view.gap(room.name, lost, first - 1)
         if not data:

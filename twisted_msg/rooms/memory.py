@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import accumulate, chain, takewhile
 from typing import Final
 
+from twisted_msg.counts import Counts
 from twisted_msg.log.commits import Debtor
 from twisted_msg.log.piece import Piece
 from twisted_msg.rooms.cursor import Cursor
@@ -46,6 +47,7 @@ class MemoryRoom(Room):
         now: Callable[[], int],
         seconds: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
+        counts: Counts,
         congestion: Callable[[MemoryRoom, bool], None] = lambda room, on: None,
     ) -> None:
         """Take the room's name and what it may not fetch itself.
@@ -56,7 +58,7 @@ class MemoryRoom(Room):
         turn of the reactor is over; `congestion` is told when publishers must wait, and
         when no longer.
         """
-        super().__init__(name, start, now, soon)
+        super().__init__(name, start, now, soon, counts)
         self._congestion = congestion
         self.congested = False
         self._seconds = seconds
@@ -257,6 +259,7 @@ class MemoryRoom(Room):
                 cursor.leave()
                 cursor.member.fallen(cursor, missed)
             else:
+                self.left_out(last + 1 - cursor.seq)
                 cursor.seq = last + 1
                 self.caught_up(cursor)
         self._unblock(cursor)

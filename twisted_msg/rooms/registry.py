@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from twisted_msg.counts import Counts
 from twisted_msg.log.commits import Commits
 from twisted_msg.log.store import Kept
 from twisted_msg.rooms.cursor import Cursor, Reader
@@ -42,6 +43,7 @@ class Rooms:
         seconds: Callable[[], float],
         now: Callable[[], int],
         soon: Callable[[Callable[[], None]], object],
+        counts: Counts,
         commits: Commits | None = None,
         memory: Sequence[str] = ("*",),
         age: float | None = None,
@@ -49,15 +51,17 @@ class Rooms:
         """Take what rooms need, and which are not stored.
 
         `seconds` is a monotonic clock, `now` one of Unix microseconds; `soon` calls a
-        function when this turn of the reactor is over.  `commits` leads to the store, None
-        if there is none; rooms that match a pattern of `memory` are not stored.  `age` is for
-        how many seconds memory rooms keep messages at the most.
+        function when this turn of the reactor is over; `counts` is where messages are counted.
+        `commits` leads to the store, None if there is none; rooms that match a pattern of
+        `memory` are not stored.  `age` is for how many seconds memory rooms keep messages at
+        the most.
         """
         self.commits = commits
+        self.counts = counts
         self._memory = ("*",) if commits is None else tuple(memory)
         self._age = age
         self._micros = now
-        self._timing: dict[str, Any] = {"seconds": seconds, "soon": soon}
+        self._timing: dict[str, Any] = {"seconds": seconds, "soon": soon, "counts": counts}
         self._rooms: dict[str, Room] = {}
         self._known: dict[str, Kept] = {}
         """What the store holds of rooms that are not in memory."""
@@ -102,6 +106,17 @@ class Rooms:
     def __len__(self) -> int:
         """How many rooms there are."""
         return len(self._rooms) + len(self._known)
+
+    @property
+    def delivered(self) -> int:
+        """How many messages members were sent so far."""
+        reading = sum(cursor.seq for room in self._rooms.values() for cursor in room.members)
+        return self.counts.delivered + reading
+
+    @property
+    def behind(self) -> int:
+        """How many members, in all rooms, have not taken all that they may see."""
+        return sum(room.readers_behind for room in self._rooms.values())
 
     # -- for connections -----------------------------------------------------
 
@@ -169,7 +184,8 @@ class Rooms:
         if self.commits is not None and self.stored(name):
             head = self.commits.archive.head(name)
             kept = self._known.get(name) or Kept(name, head + 1, head, 0)
-            return StoredRoom(kept, self.commits, self._holds, self._millis, self._timing["soon"])
+            soon = self._timing["soon"]
+            return StoredRoom(kept, self.commits, self._holds, self._millis, soon, self.counts)
         return MemoryRoom(
             name,
             start=max(self._micros(), self._given),

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from twisted_msg.counts import Counts
 from twisted_msg.log.commits import Debtor
 from twisted_msg.log.memory import MemoryLog
 from twisted_msg.log.piece import MESSAGE_COST, Author, Piece, View, cut
@@ -38,10 +39,12 @@ class Room(ABC):
         head: int,
         now: Callable[[], int],
         soon: Callable[[Callable[[], None]], object],
+        counts: Counts,
     ) -> None:
         """Take the room's name, where its numbers begin, a clock of Unix milliseconds, and time.
 
-        `soon` calls a function when this turn of the reactor is over.
+        `soon` calls a function when this turn of the reactor is over; `counts` is where the
+        messages are counted.
         """
         self.name = name
         self.received = head
@@ -51,6 +54,7 @@ class Room(ABC):
         self.members: dict[Cursor, None] = {}
         self._now = now
         self._soon = soon
+        self._counts = counts
         self._idle: dict[Cursor, None] = {}
         self._later: list[Cursor] = []
         self._millis = 0
@@ -104,6 +108,7 @@ class Room(ABC):
         else:
             self._tell(member.name, here=True)
         self.members[cursor] = None
+        self._counts.delivered -= cursor.seq
         return cursor
 
     def watch(self, cursor: Cursor) -> None:
@@ -125,6 +130,15 @@ class Room(ABC):
     def passed(self, cursor: Cursor) -> None:  # noqa: B027 (only some rooms wait)
         """Note that a cursor has moved on."""
 
+    def left_out(self, count: int) -> None:
+        """Note that a cursor steps over so many numbers; see `Shelf`."""
+        self._counts.delivered -= count
+
+    @property
+    def readers_behind(self) -> int:
+        """How many members have not taken all that they may see."""
+        return len(self.members) - len(self._idle)
+
     def _wait_for(self, cursor: Cursor) -> None:  # noqa: B027 (only some rooms wait)
         """Note that a cursor may have something to read, until it has caught up."""
 
@@ -142,6 +156,7 @@ class Room(ABC):
     def forget(self, cursor: Cursor, *, quietly: bool) -> None:
         """Take a cursor out; see `Cursor.leave`."""
         del self.members[cursor]
+        self._counts.delivered += cursor.seq
         self._not_idle(cursor)
         self._watchers.pop(cursor, None)
         if not quietly:
@@ -204,6 +219,7 @@ class Room(ABC):
             return []
         self._authors, self._payloads = [], []
         self._weight = 0
+        self._counts.received += len(payloads)
         self._millis = max(self._millis, self._now())  # clocks are set back; a log's time is not
         first = self.received - len(payloads) + 1
         return cut(self.name, first, self._millis, authors, payloads)

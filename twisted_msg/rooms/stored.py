@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from twisted_msg.counts import Counts
 from twisted_msg.log.commits import Commits, Debtor
 from twisted_msg.log.piece import Piece
 from twisted_msg.log.store import Kept
@@ -37,9 +38,10 @@ class StoredRoom(Room):
         holds: Holds,
         now: Callable[[], int],
         soon: Callable[[Callable[[], None]], object],
+        counts: Counts,
     ) -> None:
         """Take what the store holds of the room, the way there, and who waits for it."""
-        super().__init__(kept.room, kept.head, now, soon)
+        super().__init__(kept.room, kept.head, now, soon, counts)
         self._commits = commits
         self._holds = holds
         self._first = kept.first
@@ -95,7 +97,9 @@ class StoredRoom(Room):
         self.cut()
         self.received = self.head
         for cursor in list(self.members):
-            cursor.seq = min(cursor.seq, self.head + 1)  # those numbers are given to others
+            seq = min(cursor.seq, self.head + 1)  # those numbers are given to others
+            self.left_out(seq - cursor.seq)
+            cursor.seq = seq
             if cursor.limit is not None:
                 cursor.limit = min(cursor.limit, self.head)
                 cursor.reader.wake(cursor)

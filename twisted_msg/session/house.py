@@ -49,6 +49,7 @@ class House:
         self.rooms = rooms
         self.soon = soon
         self.commits = rooms.commits
+        self.counts = rooms.counts
         self.names: Names[Addressee] = Names()
         self.clients = Clients(rooms.commits, soon)
         self.max_payload = max_payload

@@ -7,6 +7,7 @@ of bytes can all be a `Line`.
 from collections.abc import Callable
 from typing import Protocol
 
+from twisted_msg.counts import End
 from twisted_msg.delivery import Outlet
 from twisted_msg.wire import Frame, ProtocolError, Run
 
@@ -45,11 +46,12 @@ class Line(Protocol):
         """Ask a silent peer whether it is there, by the session's `beat`, from now on."""
         ...
 
-    def close(self, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
+    def close(self, end: End, reason: str, last: bytes = b"", *, cut: bool = False) -> None:
         """Take no more input, send what is owed and the frame `last`, then close.
 
-        `reason` is for the log, not for the peer.  With `cut`, nothing of any room is owed any
-        more, and `last` takes the place of what an end that is under way would send last.
+        `end` is what is counted and `reason` what the log says; neither is for the peer.  With
+        `cut`, nothing of any room is owed any more, and `last` takes the place of what an end
+        that is under way would send last.
         """
         ...
 

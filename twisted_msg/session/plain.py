@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twisted_msg.counts import End, end_of
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
 from twisted_msg.protocol import NotNow
@@ -73,7 +74,7 @@ class PlainSession:
         payload = frame.payload
         if payload == self._rules.view.disconnect:
             self._owe_reply()
-            self._line.close("said goodbye")
+            self._line.close(End.GOODBYE, "said goodbye")
         elif payload:
             room = self._open_room()
             if room.congested:
@@ -95,7 +96,9 @@ class PlainSession:
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the replies to what was right."""
-        self._line.close(f"refused, {error}", self._rules.refusal(error), cut=True)
+        self._house.counts.told[error.code] += 1
+        refusal = self._rules.refusal(error)
+        self._line.close(end_of(error.code), f"refused, {error}", refusal, cut=True)
 
     def beat(self) -> None:
         """Nothing: plain peers are never asked."""
@@ -105,7 +108,7 @@ class PlainSession:
         goodbye = (
             b"" if self._rules.reply is not None else self._rules.frame(self._rules.view.disconnect)
         )
-        self._line.close("the server stops", goodbye)
+        self._line.close(End.STOPPED, "the server stops", goodbye)
 
     def lost(self) -> None:
         """Leave the room."""
@@ -142,7 +145,8 @@ class PlainSession:
     def fallen(self, cursor: Cursor, missed: int) -> None:
         """Tell the peer how many messages it missed, and close."""
         error = self._rules.frame(ERROR_PREFIX + b"missed %d" % missed)
-        self._line.close(f"stopped reading and missed {missed} messages", error, cut=True)
+        reason = f"stopped reading and missed {missed} messages"
+        self._line.close(End.BEHIND, reason, error, cut=True)
 
     def unreadable(self, cursor: Cursor, reason: str) -> None:
         """Tell the peer that what comes next for it is damaged, and close."""

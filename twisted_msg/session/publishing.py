@@ -103,6 +103,7 @@ class Publishing:
         mark = self.mark
         if number > mark.received:
             return True
+        self._house.counts.duplicates += 1
         if mark.settled:  # else the acknowledgement that is to come covers it
             self._line.outlet.acknowledge(replies.Ack(mark.id, mark.seq, dup=True).encode())
         return False
@@ -142,16 +143,21 @@ class Publishing:
     def _send_direct(self, to: str, payload: bytes, number: int | None) -> None:
         if self._refused:
             return
+        counts = self._house.counts
+        counts.received += 1
         seq, millis = self._house.number_direct()
         bearer = self._house.names.bearer(to)
         message = replies.Msg(f"@{to}", seq, self.author.name.decode(), millis, payload)
         sent = None if bearer is None else bearer.direct(message.encode())
-        if not sent:
+        if sent:
+            counts.delivered += 1
+        else:
             code, reason = (
                 (ErrorCode.BUSY, f"{to} does not read its messages now: send it again later")
                 if sent is False
                 else (ErrorCode.ABSENT, f"nobody called {to} can take direct messages now")
             )
+            counts.told[code] += 1
             subject = f"@{to}" if number is None else str(number)
             notice = replies.Err(code, reason, "PUB", subject)
             self._line.outlet.answer(notice.encode())

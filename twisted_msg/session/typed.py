@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted_msg.counts import End, end_of
 from twisted_msg.log.piece import Author
 from twisted_msg.protocol import NotNow
 from twisted_msg.rooms.room import Room
@@ -87,7 +88,8 @@ class TypedSession:
 
     def refuse(self, error: ProtocolError) -> None:
         """Tell the peer what was wrong, behind the acknowledgement of what was right; close."""
-        self._line.close(f"refused, {error}", self.refusal(error), cut=True)
+        end, reason = end_of(error.code), f"refused, {error}"
+        self._line.close(end, reason, self._refusal(error), cut=True)
 
     def beat(self) -> None:
         """Ask a silent peer whether it is there."""
@@ -95,7 +97,8 @@ class TypedSession:
 
     def stop(self) -> None:
         """Say that the server is going."""
-        self._line.close("the server stops", replies.Bye("the server stops: reconnect").encode())
+        goodbye = replies.Bye("the server stops: reconnect").encode()
+        self._line.close(End.STOPPED, "the server stops", goodbye)
 
     def lost(self) -> None:
         """Leave every room, and give back name and client."""
@@ -118,8 +121,9 @@ class TypedSession:
         """Another connection speaks for the client now; return the name that passes to it."""
         self._superseded = True
         self._line.close(
+            End.SUPERSEDED,
             "superseded by another connection of its client",
-            self.refusal(
+            self._refusal(
                 ProtocolError(
                     ErrorCode.SUPERSEDED,
                     "another connection said HELLO with the same client and goes on from here: do "
@@ -203,7 +207,7 @@ class TypedSession:
         """Nothing: that it came is the sign of life."""
 
     def _bye(self, request: requests.Bye, words: tuple[str, ...]) -> None:
-        self._line.close("said goodbye")
+        self._line.close(End.GOODBYE, "said goodbye")
 
     # -- within --------------------------------------------------------------
 
@@ -239,7 +243,12 @@ class TypedSession:
         self._line.release()
 
     def _answer(self, error: ProtocolError) -> None:
-        self._line.outlet.answer(self.refusal(error))
+        self._line.outlet.answer(self._refusal(error))
+
+    def _refusal(self, error: ProtocolError) -> bytes:
+        """Return the `ERR` frame for an error, which is counted."""
+        self._house.counts.told[error.code] += 1
+        return self.refusal(error)
 
     @staticmethod
     def refusal(error: ProtocolError) -> bytes:

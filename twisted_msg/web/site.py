@@ -16,7 +16,10 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from twisted_msg.server import Server
+from twisted_msg.web.api import api_resource
+from twisted_msg.web.api.tree import TOP
 from twisted_msg.web.channel import Channel
+from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
 from twisted_msg.web.page import Root
 from twisted_msg.web.upgrade import Upgrade
@@ -59,4 +62,8 @@ def make_site(server: Server, names: Iterable[str]) -> WebSite:
     """Return the site of a server that answers to these names of hosts, beside `localhost`."""
     root = Root()
     root.putChild(b"ws", Upgrade())
+    programs = api_resource(server, lambda request: None)  # a request has been judged before
+    for name in TOP:
+        root.putChild(name, programs)
+    root.putChild(b"metrics", MetricsPage(server))
     return WebSite(root, server, Names(names))

@@ -10,11 +10,10 @@ import binascii
 from base64 import b64decode
 from typing import Any, Final
 
-from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from wsproto.utilities import generate_accept_token
 
-from twisted_msg.web.answers import refuse
+from twisted_msg.web.answers import Branch, refuse
 from twisted_msg.web.websocket import WebConnection, WebSocket
 from twisted_msg.wire import ErrorCode
 
@@ -24,10 +23,8 @@ SUBPROTOCOL: Final = b"tcpmsg"
 VERSION: Final = b"13"
 
 
-class Upgrade(Resource):
+class Upgrade(Branch):
     """Turns a visit into a connection of frames."""
-
-    isLeaf = True
 
     def render_GET(self, request: Request) -> bytes | int:
         """Answer a handshake."""

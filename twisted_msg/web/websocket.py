@@ -17,6 +17,7 @@ from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFail
 from zope.interface import implementer
 
 from twisted_msg.connection import LINGER_SECONDS, Connection
+from twisted_msg.counts import End
 from twisted_msg.transports import Way, unsent
 from twisted_msg.wire import ProtocolError
 
@@ -196,6 +197,10 @@ class WebSocket:
         """Return this side's address."""
         return self.carrier.getHost()
 
+    def unsent(self) -> int:
+        """Return how many bytes of what was sent the peer has not taken."""
+        return unsent(self.carrier)
+
     # -- for its connection --------------------------------------------------
 
     def ping(self) -> None:
@@ -253,7 +258,7 @@ class WebConnection(Connection):
         """End: the peer broke WebSocket's own rules, and no frame would reach it."""
         self._refused = True
         self._end_as(code, why)
-        self.close(f"refused, WebSocket: {why}", cut=True)
+        self.close(End.REFUSED, f"refused, WebSocket: {why}", cut=True)
 
     def stop(self) -> None:
         """The server stops."""

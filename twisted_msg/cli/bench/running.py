@@ -19,9 +19,9 @@ from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.progress import Progress
 from twisted_msg.cli.running import whichever
-from twisted_msg.cli.shapes import json_row
 from twisted_msg.cli.streams import Output
 from twisted_msg.client.errors import ClientError
+from twisted_msg.rows import json_row
 
 WIDTH: Final = 24
 """Characters of the bar that shows how far it is."""

@@ -1,0 +1,319 @@
+"""GET /v1/rooms/{room}/messages and /events."""
+
+from __future__ import annotations
+
+import json
+
+from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
+from twisted_msg.log.store import Retention
+from twisted_msg.rows import message_row
+from twisted_msg.web.api.following import BEAT_SECONDS
+
+LOBBY = "/v1/rooms/lobby/messages"
+EVENTS = "/v1/rooms/lobby/events"
+
+
+class HistoryTests(StoredWebCase):
+    def publish(self, *texts: str) -> None:
+        for text in texts:
+            self.ask(LOBBY + "?name=alice", text.encode())
+
+    def texts(self, query: str) -> list[str]:
+        answer = self.ask(LOBBY + query)
+        self.assertEqual(answer.status, 200)
+        self.assertTrue(answer.whole)
+        return [row["text"] for row in answer.rows]
+
+    def test_as_the_command_prints_it(self) -> None:
+        self.publish("one")
+        self.ask(LOBBY, b"\xff")
+        answer = self.ask(LOBBY)
+        self.assertEqual(answer.headers["Content-Type"], "application/x-ndjson")
+        one, two = answer.body.splitlines(keepends=True)
+        time = json.loads(one)["time"]
+        self.assertEqual(one, message_row(b"one", "lobby", 1, "alice", time))
+        self.assertEqual(json.loads(two)["base64"], "/w==")
+
+    def test_where_it_begins_and_ends(self) -> None:
+        self.publish("one", "two", "three")
+        for query, texts in (
+            ("", "one two three"),
+            ("?from=0", "one two three"),
+            ("?from=2", "two three"),
+            ("?from=4", ""),
+            ("?last=1", "three"),
+            ("?last=9", "one two three"),
+            ("?last=0", ""),
+            ("?limit=2", "one two"),
+            ("?limit=9", "one two three"),
+            ("?from=2&limit=1", "two"),
+            ("?last=2&limit=1", "two"),
+            ("?since=1970-01-02", "one two three"),
+            ("?since=1699999999000", "one two three"),
+            ("?since=1700000100000", ""),
+        ):
+            with self.subTest(query):
+                self.assertEqual(self.texts(query), texts.split())
+
+    def test_it_ends_at_what_was_there(self) -> None:
+        self.publish("one")
+        pipe = self.request(LOBBY)
+        self.settle()
+        self.publish("two")
+        self.assertEqual([row["text"] for row in Answer(pipe.received).rows], ["one"])
+        self.assertEqual(len(self.world.server.guests.all()), 0)
+
+    def test_an_empty_room(self) -> None:
+        self.assertEqual(self.texts(""), [])
+
+    def test_what_is_no_longer_kept(self) -> None:
+        self.close_store()
+        self.world = self.begin(Retention(size=4096))
+        for letter in "abc":
+            self.publish(letter * 1500)
+        rows = self.ask(LOBBY + "?from=1").rows
+        self.assertEqual(rows[0], {"room": "lobby", "missed": {"first": 1, "last": 1}})
+        self.assertEqual([row["seq"] for row in rows[1:]], [2, 3])
+        self.assertEqual([row["seq"] for row in self.ask(LOBBY).rows], [2, 3])
+
+    def test_refusals(self) -> None:
+        self.publish("one")
+        for query, text in (
+            ("from=1&last=1", "from= and last= together do not say where to begin"),
+            ("from=3", "from=3 is beyond what was said in lobby"),
+            ("from=-1", "from= is a whole number"),
+            ("from=", "from= is a whole number"),
+            ("from=1&from=2", "from= stands twice"),
+            ("last=1.5", "last= is a whole number"),
+            ("since=10", "10m"),
+            ("since=noon", "10m"),
+            ("limit=0", "limit= is at least 1"),
+            ("limit=x", "limit= is a whole number"),
+            ("form=1", "no parameter 'form' here: use from, last, since, limit"),
+        ):
+            with self.subTest(query):
+                status, code, said = self.ask(f"{LOBBY}?{query}").error
+                self.assertEqual((status, code), (400, "bad-args"))
+                self.assertIn(text, said)
+        self.assertEqual(self.ask("/v1/rooms/a%20b/messages").error[:2], (400, "bad-room"))
+        self.assertEqual(self.ask("/v1/rooms/@bob/messages").error[:2], (403, "forbidden"))
+        self.assertEqual(len(self.world.server.guests.all()), 0)
+
+    def test_only_the_head(self) -> None:
+        self.publish("one")
+        for path, content in ((LOBBY, "application/x-ndjson"), (EVENTS, "text/event-stream")):
+            answer = self.ask(path, method="HEAD")
+            self.assertEqual((answer.status, answer.body), (200, b""))
+            self.assertEqual(answer.headers["Content-Type"], content)
+        self.assertEqual(self.ask(LOBBY + "?from=x", method="HEAD").status, 400)
+
+    def test_one_connection_asks_again(self) -> None:
+        self.publish("one")
+        pipe = self.request(LOBBY)
+        self.request(LOBBY, pipe=pipe)
+        self.settle()
+        self.assertEqual(pipe.received.count(b'"one"'), 2)
+
+    def test_who_does_not_read_costs_a_cursor(self) -> None:
+        for _ in range(40):
+            self.publish("x" * 50_000)
+        pipe = self.open(stuck=True)
+        self.request(LOBBY, pipe=pipe)
+        self.settle()
+        self.assertLess(len(pipe.dataBuffer), 200_000)
+        self.assertEqual(len(self.world.server.guests.all()), 1)
+        pipe.read_on()
+        self.settle()
+        pipe.read_on()
+        self.assertEqual(len(Answer(pipe.received).rows), 40)
+
+    def test_who_goes_away(self) -> None:
+        for _ in range(10):
+            self.publish("x" * 50_000)
+        pipe = self.open(stuck=True)
+        self.request(LOBBY, pipe=pipe)
+        self.settle()
+        pipe.vanish()
+        self.settle()
+        self.assertEqual(len(self.world.server.guests.all()), 0)
+
+    def test_what_is_damaged_breaks_off(self) -> None:
+        self.publish("one")
+        self.ask("/v1/rooms/hall/messages", b"x" * 100_000)
+        self.publish("two")
+        rooms = self.world.rooms
+        for name in ("lobby", "hall"):
+            room = rooms.get(name)
+            assert room is not None
+            room.shrink()  # type: ignore[attr-defined]
+        store = self.world.server.house.commits._store  # type: ignore[union-attr]
+        piece = store.piece
+
+        def damaged(room: str, seq: int) -> object:
+            if seq == 2:
+                raise OSError("message 2 was altered")
+            return piece(room, seq)
+
+        self.patch(store, "piece", damaged)
+        answer = self.ask(LOBBY)
+        self.assertEqual((answer.status, answer.whole), (200, False))
+        self.assertEqual([row["text"] for row in answer.rows], ["one"])
+        self.assertEqual(len(self.world.server.guests.all()), 0)
+
+    def test_the_server_stops_before_it_is_answered(self) -> None:
+        self.world.server.stopping = True
+        for path in (LOBBY, EVENTS):
+            answer = self.ask(path)
+            self.assertEqual(answer.error, (503, "busy", "the server stops: ask again"))
+            self.assertEqual(answer.headers["Retry-After"], "1")
+
+
+class FollowTests(StoredWebCase):
+    def follow(self, query: str = "", *, stuck: bool = False, **headers: str) -> WebPipe:
+        pipe = self.request(EVENTS + query, pipe=self.open(stuck=stuck), **headers)
+        self.settle()
+        return pipe
+
+    def message(self, seq: int, text: str) -> tuple[str, str, object]:
+        row = {"room": "lobby", "seq": seq, "from": "alice", "text": text}
+        return "message", str(seq), row
+
+    def live(self, head: int) -> tuple[str, str, object]:
+        return "live", str(head), {"room": "lobby", "live": head}
+
+    def say(self, *texts: str) -> None:  # type: ignore[override]
+        for text in texts:
+            self.ask(LOBBY + "?name=alice", text.encode())
+
+    def test_what_comes(self) -> None:
+        pipe = self.follow()
+        answer = Answer(pipe.received)
+        self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(answer.headers["Cache-Control"], "no-store")
+        self.assertTrue(answer.body.startswith(b"retry: 1000\n\n"))
+        self.assertEqual(answer.events, [self.live(0)])
+        self.say("one", "two\n\nevent: forged\rid: 9")
+        answer = Answer(pipe.received)
+        self.assertEqual(
+            answer.events,
+            [self.live(0), self.message(1, "one"), self.message(2, "two\n\nevent: forged\rid: 9")],
+        )
+        self.assertFalse(answer.whole)
+
+    def test_from_where(self) -> None:
+        self.say("one", "two")
+        for query, seqs in (
+            ("", []),
+            ("?from=1", [1, 2]),
+            ("?last=1", [2]),
+            ("?since=1699999999000", [1, 2]),
+        ):
+            with self.subTest(query):
+                events = Answer(self.follow(query).received).events
+                texts = {1: "one", 2: "two"}
+                self.assertEqual(
+                    events, [*(self.message(seq, texts[seq]) for seq in seqs), self.live(2)]
+                )
+
+    def test_coming_back(self) -> None:
+        self.say("one", "two")
+        events = Answer(self.follow("?last=9", Last_Event_ID="1").received).events
+        self.assertEqual(events, [self.message(2, "two"), self.live(2)])
+        events = Answer(self.follow("?from=1", Last_Event_ID="").received).events
+        self.assertEqual(len(events), 3)
+        for seen in ("x", "-1", "1.5", "9223372036854775807", "é"):
+            answer = self.ask(EVENTS, Last_Event_ID=seen)
+            self.assertEqual(answer.error[:2], (400, "bad-args"))
+            self.assertIn("Last-Event-ID", answer.error[2])
+        self.assertIn("from=8 is beyond", self.ask(EVENTS, Last_Event_ID="7").error[2])
+
+    def test_a_stop_ends_it_and_nothing_is_missed(self) -> None:
+        pipe = self.follow()
+        self.say("one")
+        stop = self.world.server.drain()
+        stop.send(None)
+        self.settle()
+        answer = Answer(pipe.received)
+        self.assertTrue(answer.whole)
+        self.assertEqual(answer.events[-1], self.message(1, "one"))
+        stop.close()
+        self.close_store()
+        self.world = self.begin()
+        self.say("two")
+        events = Answer(self.follow(Last_Event_ID=answer.events[-1][1]).received).events
+        self.assertEqual(events, [self.message(2, "two"), self.live(2)])
+
+    def test_one_that_heard_nothing_misses_nothing(self) -> None:
+        self.say("one")
+        (live,) = Answer(self.follow().received).events
+        self.say("two")
+        events = Answer(self.follow(Last_Event_ID=live[1]).received).events
+        self.assertEqual(events, [self.message(2, "two"), self.live(2)])
+
+    def test_missed(self) -> None:
+        self.close_store()
+        self.world = self.begin(Retention(size=4096))
+        self.say(*(letter * 1500 for letter in "abc"))
+        first, *rest = Answer(self.follow("?from=1").received).events
+        self.assertEqual(
+            first, ("missed", "1", {"room": "lobby", "missed": {"first": 1, "last": 1}})
+        )
+        self.assertEqual([event[1] for event in rest], ["2", "3", "3"])
+
+    def test_a_quiet_stream_is_kept_open(self) -> None:
+        pipe, other = self.follow(), self.follow()
+        self.world.wait(2 * BEAT_SECONDS + 1)
+        for each in (pipe, other):
+            self.assertEqual(Answer(each.received).body.count(b"\n\n:\n\n:\n\n"), 1)
+        pipe.vanish()
+        other.vanish()
+        self.settle()
+        delayed = [call for call in self.world.clock.calls if call.getTime() > 50]
+        self.assertEqual(delayed, [])
+        again = self.follow()
+        self.world.wait(BEAT_SECONDS)
+        self.assertIn(b"\n\n:\n\n", Answer(again.received).body)
+
+    def test_who_does_not_read_costs_a_cursor(self) -> None:
+        pipe = self.follow(stuck=True)
+        other = self.follow()
+        for count in range(40):
+            self.say(str(count) + "x" * 50_000)
+        size = len(pipe.dataBuffer)
+        self.assertLess(size, 200_000)
+        self.world.wait(BEAT_SECONDS)
+        self.assertEqual(len(pipe.dataBuffer), size)  # no heartbeat on top
+        self.assertEqual(len(Answer(other.received).events), 41)
+        pipe.read_on()
+        self.settle()
+        pipe.read_on()
+        self.settle()
+        self.assertEqual(
+            [event[1] for event in Answer(pipe.received).events], [str(n) for n in range(41)]
+        )
+
+    def test_a_slow_one_is_not_given_up_while_it_reads(self) -> None:
+        self.close_store()
+        self.world = self.begin(stall_limit="60s")
+        pipe = self.follow(stuck=True)
+        for _ in range(10):
+            self.say("x" * 50_000)
+        for _ in range(10):
+            self.world.wait(30)
+            pipe.take(100)
+        self.assertEqual(len(self.world.server.guests.all()), 1)
+        self.world.wait(62)
+        self.assertEqual(len(self.world.server.guests.all()), 0)
+
+    def test_refusals(self) -> None:
+        self.assertEqual(self.ask("/v1/rooms/@bob/events").error[:2], (403, "forbidden"))
+        self.assertEqual(self.ask(EVENTS + "?limit=1").error[:2], (400, "bad-args"))
+
+
+class MemoryTests(WebCase):
+    def test_numbers_far_above(self) -> None:
+        self.ask(LOBBY, b"one")
+        (row,) = self.ask(LOBBY).rows
+        self.assertEqual(row["text"], "one")
+        first = self.ask(LOBBY + "?from=1").rows[0]
+        self.assertEqual(first["missed"], {"first": 1, "last": row["seq"] - 1})

@@ -1,0 +1,103 @@
+"""Following a room: server-sent events.
+
+Law of this file: whoever comes back with the last id that it was given misses nothing, so
+an id is given as soon as there is one; one timer keeps all quiet streams open.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.task import LoopingCall
+
+from twisted_msg.rows import json_row, message_row, missed_row
+from twisted_msg.server import Server
+from twisted_msg.web.api.exchange import Exchange, wrong
+from twisted_msg.web.api.reading import PLACES, Feed, read_place, read_target
+from twisted_msg.wire.names import MAX_ID, number
+from twisted_msg.wire.replies import Live, Missed, Msg
+from twisted_msg.wire.requests import Sub
+from twisted_msg.wire.words import quoted
+
+CONTENT: Final = "text/event-stream"
+
+RETRY_MILLIS: Final = 1000
+"""After how long a browser connects again: a restart takes about a second."""
+
+BEAT_SECONDS: Final = 15.0
+"""How often a comment is sent on a quiet stream: proxies close one that is silent for a
+minute, some for half of it, and a peer that vanished is found out by what it does not take."""
+
+
+class Followers:
+    """All who follow, and their heartbeat."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._following: dict[Following, None] = {}
+        self._beat = LoopingCall(self._tell_all)
+        self._beat.clock = server.clock
+
+    async def follow(self, exchange: Exchange) -> None:
+        """Begin to write a room's messages as they come.  Raises `ProtocolError`."""
+        place = read_place(read_target(exchange), exchange.parameters(*PLACES))
+        seen = exchange.header("Last-Event-ID")
+        if seen:
+            last = number(seen.decode("ascii", "replace"))
+            if last is None or last == MAX_ID:
+                raise wrong(
+                    "Last-Event-ID is the id of an event of this room, a whole number, not "
+                    f"{quoted(seen.decode('ascii', 'backslashreplace'))}"
+                )
+            place = Sub(place.room, last + 1)
+        if exchange.head:
+            exchange.begin(CONTENT)
+            exchange.finish()
+            return
+        following = Following(self._server, exchange, place)
+        self._following[following] = None
+        exchange.request.notifyFinish().addBoth(lambda _: self._left(following))
+        if not self._beat.running:
+            self._beat.start(BEAT_SECONDS, now=False).addErrback(self._server.failed)
+
+    def _left(self, following: Following) -> None:
+        del self._following[following]
+        if not self._following and self._beat.running:
+            self._beat.stop()
+
+    def _tell_all(self) -> None:
+        for following in list(self._following):
+            following.beat()
+
+
+class Following(Feed):
+    """One stream of events."""
+
+    content = CONTENT
+    greeting = b"retry: %d\n\n" % RETRY_MILLIS
+
+    def message(self, reply: Msg) -> bytes:
+        """Return an event."""
+        row = message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
+        return b"id: %d\nevent: message\ndata: %s\n" % (reply.seq, row)
+
+    def missed(self, reply: Missed) -> bytes:
+        """Return an event; who comes back has been told."""
+        return b"id: %d\nevent: missed\ndata: %s\n" % (reply.last, missed_row(*reply))
+
+    def live(self, reply: Live) -> bytes:
+        """Return an event, whose id makes a stream that saw no message come back here."""
+        row = json_row({"room": reply.room, "live": reply.head})
+        return b"id: %d\nevent: live\ndata: %s\n" % (reply.head, row)
+
+    def cut_off(self) -> None:
+        """End; whoever follows comes back by itself, to this server or the next."""
+        if self.exchange.begun:
+            self.exchange.finish()
+        else:
+            super().cut_off()
+
+    def beat(self) -> None:
+        """Show that the stream is alive, where that will be read."""
+        if self.exchange.begun and not self.paused:
+            self.exchange.write(b":\n\n")

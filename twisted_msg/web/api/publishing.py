@@ -1,0 +1,85 @@
+"""Publishing: the body of a request is a message.
+
+Law of this file: 201 says that the message is stored, and nothing else does; how it came
+about is the same conversation that a program with a socket would have.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.web import http
+
+from twisted_msg.server import Server
+from twisted_msg.web.api.exchange import Exchange, wrong
+from twisted_msg.web.api.keys import Turns, client_of
+from twisted_msg.web.api.reading import read_target
+from twisted_msg.web.inside import ask
+from twisted_msg.wire import ErrorCode
+from twisted_msg.wire.names import DIRECT
+from twisted_msg.wire.replies import Ack, Err, Reply, Welcome
+from twisted_msg.wire.requests import Hello, Pub
+from twisted_msg.wire.words import read_name
+
+ID: Final = 1
+"""The one id of a conversation that publishes one message."""
+
+
+class Publisher:
+    """Answers who wants to say something."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._turns = Turns()
+
+    async def publish(self, exchange: Exchange) -> None:
+        """Publish a request's body, and answer when it is stored.  Raises `ProtocolError`."""
+        name = exchange.parameters("name").get("name")
+        if name is not None:
+            read_name(name, ErrorCode.BAD_NAME)
+        room = read_target(exchange)
+        key = exchange.header("Idempotency-Key")
+        payload = exchange.body()
+        if key is None:
+            self._answer(exchange, room, await self._say(exchange, room, payload, name, None))
+            return
+        if room.startswith(DIRECT):
+            raise wrong(
+                "a direct message is kept nowhere, so that a key could not tell whether it was "
+                "heard: send it without Idempotency-Key"
+            )
+        client = client_of(room, key)
+        replies = await self._turns.take(
+            client, lambda: self._say(exchange, room, payload, name, client)
+        )
+        self._answer(exchange, room, replies)
+
+    async def _say(
+        self, exchange: Exchange, room: str, payload: bytes, name: str | None, client: str | None
+    ) -> list[Reply]:
+        """Return what the server replies."""
+        return await ask(self._server, exchange.peer, Hello(name, client), Pub(room, payload, ID))
+
+    @staticmethod
+    def _answer(exchange: Exchange, room: str, replies: list[Reply]) -> None:
+        """Answer as the server did."""
+        name, ack = "", None
+        for reply in replies:
+            if isinstance(reply, Err):
+                exchange.refuse(reply.code, reply.reason)
+                return
+            if isinstance(reply, Welcome):
+                name = reply.name
+            elif isinstance(reply, Ack):
+                ack = reply
+        if ack is None:
+            exchange.refuse(
+                ErrorCode.BUSY,
+                "the server stops, and whether the message is stored is not known: one with an "
+                "Idempotency-Key can be sent again without being stored twice",
+            )
+        elif ack.dup:
+            exchange.answer({"room": room, "seq": ack.seq, "dup": True})
+        else:
+            status = http.ACCEPTED if room.startswith(DIRECT) else http.CREATED
+            exchange.answer({"room": room, "seq": ack.seq, "dup": False, "from": name}, status)

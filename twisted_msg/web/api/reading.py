@@ -1,0 +1,194 @@
+"""A room's messages on their way into a response; and its history, an object a line.
+
+Law of this file: the response is a member like any other.  While its peer does not read,
+nothing is read for it, and what is not known to be complete does not end as if it were.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from twisted_msg.rows import message_row, missed_row
+from twisted_msg.server import Server
+from twisted_msg.times import read_since
+from twisted_msg.web.api.exchange import Exchange, wrong
+from twisted_msg.web.inside import Conversation
+from twisted_msg.wire import ErrorCode
+from twisted_msg.wire.names import DIRECT
+from twisted_msg.wire.replies import Err, Live, Missed, Msg, Reply, Subbed
+from twisted_msg.wire.requests import Bye, Sub
+from twisted_msg.wire.words import read_name, read_number, read_room
+
+PLACES: Final[tuple[str, ...]] = ("from", "last", "since")
+"""The parameters that say where to begin."""
+
+
+def read_target(exchange: Exchange) -> str:
+    """Return the room, or `@name`, of a request's path.  Raises `ProtocolError` for neither."""
+    room = exchange.room
+    if room.startswith(DIRECT):
+        read_name(room.removeprefix(DIRECT), ErrorCode.BAD_NAME)
+    else:
+        read_room(room, ErrorCode.BAD_ROOM)
+    return room
+
+
+def read_place(room: str, given: dict[str, str]) -> Sub:
+    """Return how to join a room, as the query's parameters say.  Raises `ProtocolError`."""
+    places = {key: read_number(given[key], f"{key}=") for key in PLACES[:2] if key in given}
+    if "since" in given:
+        try:
+            places["since"] = read_since(given["since"])
+        except ValueError as error:
+            raise wrong(f"since: {error}") from None
+    return Sub(room, places.get("from"), places.get("last"), places.get("since"))
+
+
+@implementer(IPushProducer)
+class Feed(ABC):
+    """Writes what is read of one room into one response."""
+
+    content: str
+    """The response's content type."""
+
+    greeting = b""
+    """What the response begins with, at once."""
+
+    def __init__(self, server: Server, exchange: Exchange, place: Sub) -> None:
+        """Join the room, and answer when the server has."""
+        self.exchange = exchange
+        self.room = place.room
+        self.paused = self._over = False
+        self.conversation = Conversation(
+            server, exchange.peer, self._heard, self._ended, exchange.untaken
+        )
+        self.conversation.say(place)
+        exchange.request.registerProducer(self, True)
+        exchange.request.notifyFinish().addErrback(lambda _: self.stopProducing())
+
+    # -- what differs --------------------------------------------------------
+
+    @abstractmethod
+    def message(self, reply: Msg) -> bytes:
+        """Return what stands for a message."""
+
+    @abstractmethod
+    def missed(self, reply: Missed) -> bytes:
+        """Return what stands where messages are no longer kept."""
+
+    @abstractmethod
+    def live(self, reply: Live) -> bytes:
+        """Return what stands behind the messages that were there at the beginning."""
+
+    # -- from the server -----------------------------------------------------
+
+    def _heard(self, replies: list[Reply]) -> None:
+        """Write what came together at once."""
+        pieces: list[bytes] = []
+        for reply in replies:
+            if self._over:
+                break
+            if isinstance(reply, Msg):
+                pieces.append(self.message(reply))
+            elif isinstance(reply, Missed):
+                pieces.append(self.missed(reply))
+            elif isinstance(reply, Live):
+                pieces.append(self.live(reply))
+            elif isinstance(reply, Subbed):
+                self.exchange.begin(self.content, self.greeting)
+            elif isinstance(reply, Err):
+                self.close()
+                self.exchange.refuse(reply.code, reply.reason)
+        if pieces:
+            self.exchange.write(b"".join(pieces))
+        if self._over:
+            self.exchange.finish()
+
+    def _ended(self) -> None:
+        """The server ended the conversation."""
+        if not self._over:
+            self.close()
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """End a response whose room can be read no further."""
+        self.exchange.refuse(ErrorCode.BUSY, "the server stops: ask again")
+
+    def close(self) -> None:
+        """Leave the room, and write no more than what is at hand."""
+        if not self._over:
+            self._over = True
+            self.exchange.request.unregisterProducer()
+            self.conversation.say(Bye())
+            self.conversation.resume()
+
+    # -- for the response ----------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The peer does not read: neither do we."""
+        self.paused = True
+        self.conversation.pause()
+
+    def resumeProducing(self) -> None:
+        """The peer has everything."""
+        self.paused = False
+        self.conversation.resume()
+
+    def stopProducing(self) -> None:
+        """The peer is gone."""
+        self._over = True
+        self.conversation.abort()
+
+
+class History(Feed):
+    """What a room holds, up to what it held when it was asked."""
+
+    content = "application/x-ndjson"
+
+    def __init__(self, server: Server, exchange: Exchange, place: Sub, limit: int | None) -> None:
+        """Take the most messages to write, None for all."""
+        super().__init__(server, exchange, place)
+        self._left = limit
+
+    def message(self, reply: Msg) -> bytes:
+        """Return a line."""
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self.close()
+        return message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
+
+    def missed(self, reply: Missed) -> bytes:
+        """Return a line."""
+        return missed_row(*reply)
+
+    def live(self, reply: Live) -> bytes:
+        """This is the end."""
+        self.close()
+        return b""
+
+
+class Readings:
+    """Answers who wants to read."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def read(self, exchange: Exchange) -> None:
+        """Begin to write a room's history.  Raises `ProtocolError`."""
+        given = exchange.parameters(*PLACES, "limit")
+        place = read_place(read_target(exchange), given)
+        if not any(key in given for key in PLACES):
+            place = place._replace(start=0)
+        limit = read_number(given["limit"], "limit=") if "limit" in given else None
+        if limit == 0:
+            raise wrong("limit= is at least 1: leave it out for no limit")
+        if exchange.head:
+            exchange.begin(History.content)
+            exchange.finish()
+        else:
+            History(self._server, exchange, place, limit)

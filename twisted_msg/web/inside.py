@@ -1,0 +1,245 @@
+"""A conversation with the server from inside its own process, in typed frames.
+
+Law of this file: the server cannot tell such a peer from one that comes by TCP.  Bytes go
+both ways in turns of their own, never inside the other side's call, and whoever listens
+may stop: then the server keeps what is unread, as for any slow reader.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_msg.server import Server
+from twisted_msg.wire import FrameDecoder
+from twisted_msg.wire.limits import HEADER_SIZE, LENGTH_BOUND
+from twisted_msg.wire.replies import Ping, Reply, parse_reply
+from twisted_msg.wire.requests import Bye, Pong, Request
+
+BUFFER: Final = 64 * 1024
+"""Bytes that wait for the listener before the server is told to stop: as many as Twisted's
+own transports hold."""
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class InnerTransport:
+    """What the server's connection takes for its transport."""
+
+    def __init__(self, peer: Any, turn: Callable[[], None], behind: Callable[[], int]) -> None:
+        """Take the peer's address, what asks for a turn, and how much waits behind it.
+
+        `behind` returns the bytes that were handed on and that the far end has not taken.
+        """
+        self._peer = peer
+        self._turn = turn
+        self._behind = behind
+        self._producer: Any = None
+        self._paused = False
+        self._unread: deque[bytes] = deque()
+        self._unread_size = 0
+        self.reading = True
+        """Whether the server takes what is said."""
+        self.closing = self.aborted = False
+
+    # -- for the server's connection -----------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Keep bytes for the listener."""
+        if self.closing:
+            return
+        self._unread.append(data)
+        self._unread_size += len(data)
+        if self._unread_size > BUFFER and self._producer is not None and not self._paused:
+            self._paused = True
+            self._producer.pauseProducing()  # from inside `write`, as Twisted's transports do
+        self._turn()
+
+    def writeSequence(self, data: Any) -> None:
+        """Keep bytes for the listener."""
+        self.write(b"".join(data))
+
+    def unsent(self) -> int:
+        """Return how many bytes the far end has not taken."""
+        return self._unread_size + self._behind()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Know whom to stop when nobody listens."""
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        """Stop nobody any more."""
+        self._producer = None
+        self._turn()
+
+    def pauseProducing(self) -> None:
+        """The server reads no more for now."""
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        """The server reads on."""
+        self.reading = True
+        self._turn()
+
+    def stopProducing(self) -> None:
+        """The server is done with this connection."""
+        self.loseConnection()
+
+    def loseConnection(self) -> None:
+        """End when everything was heard."""
+        self.closing = True
+        self._turn()
+
+    def abortConnection(self) -> None:
+        """End at once."""
+        self.closing = self.aborted = True
+        self._turn()
+
+    def getPeer(self) -> Any:
+        """Return the address of whoever made the request."""
+        return self._peer
+
+    def getHost(self) -> Any:
+        """Return the same: this side has no other."""
+        return self._peer
+
+    # -- for the conversation ------------------------------------------------
+
+    def take(self) -> bytes:
+        """Return the oldest bytes that were not heard, or none; the server may go on."""
+        if not self._unread:
+            return b""
+        data = self._unread.popleft()
+        self._unread_size -= len(data)
+        if not self._unread and self._paused:
+            self._paused = False
+            if self._producer is not None:
+                self._producer.resumeProducing()
+        return data
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, and all of it heard."""
+        return self.closing and self._producer is None and not self._unread
+
+    def lost(self) -> None:
+        """Tell the server's side that nobody is there."""
+        self._unread.clear()
+        self._unread_size = 0
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+
+
+class Conversation:
+    """One typed peer of the server.
+
+    `PING` is answered here; the listener need not.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        peer: Any,
+        heard: Callable[[list[Reply]], None],
+        ended: Callable[[], None],
+        behind: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Connect.
+
+        `peer` is the address of whoever it is for, None if there is none.  `heard` is called
+        with the replies that came together, `ended` once, when no more will come; neither
+        from within a call to this object.  `behind` is as in `InnerTransport`.
+        """
+        self._server = server
+        self._heard = heard
+        self._ended = ended
+        self._transport = InnerTransport(peer, self._soon, behind)
+        self._decoder = FrameDecoder(HEADER_SIZE, LENGTH_BOUND)
+        self._said: list[bytes] = []
+        self._listening = True
+        self._scheduled = self._over = False
+        self._protocol: Any = server.carry(self._transport)
+
+    def say(self, *requests: Request) -> None:
+        """Send requests.  Raises `ValueError` for a word that no frame can hold."""
+        self._said.append(b"".join(request.encode() for request in requests))
+        self._soon()
+
+    def pause(self) -> None:
+        """Hear nothing until `resume`."""
+        self._listening = False
+
+    def resume(self) -> None:
+        """Hear on."""
+        self._listening = True
+        self._soon()
+
+    def abort(self) -> None:
+        """End at once, whatever is still unheard."""
+        self._transport.abortConnection()
+
+    def _soon(self) -> None:
+        """Have a turn, after this one."""
+        if not (self._scheduled or self._over):
+            self._scheduled = True
+            self._server.clock.callLater(0, self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._over:
+            return  # since the turn before, in which this one was asked for
+        if self._said and self._transport.reading and not self._transport.closing:
+            said, self._said = b"".join(self._said), []
+            self._protocol.dataReceived(said)
+        try:
+            self._hear()
+        except Exception:  # of the listener's: the server goes on without it
+            self._server.failed(Failure())
+            self._transport.abortConnection()
+        if self._transport.aborted or self._transport.ended:
+            self._end()
+
+    def _hear(self) -> None:
+        """Hand on what has come, as long as it is wanted, and some of it only in the next turn."""
+        some = BUFFER
+        while some > 0 and self._listening and not self._transport.aborted:
+            data = self._transport.take()
+            if not data:
+                return
+            some -= len(data)
+            replies = [reply for reply in map(parse_reply, self._decoder.feed(data)) if reply]
+            for reply in replies:
+                if isinstance(reply, Ping):
+                    self.say(Pong(reply.token))
+            self._heard(replies)
+        if some <= 0:
+            self._soon()
+
+    def _end(self) -> None:
+        self._over = True
+        aborted = self._transport.aborted
+        self._transport.lost()
+        self._protocol.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
+        try:
+            self._ended()
+        except Exception:
+            self._server.failed(Failure())
+
+
+def ask(server: Server, peer: Any, *requests: Request) -> Deferred[list[Reply]]:
+    """Have a whole conversation: say some requests and goodbye; return all replies.
+
+    The answer comes when the server has done with it, so the peer's name is free again.
+    """
+    replies: list[Reply] = []
+    answer: Deferred[list[Reply]] = Deferred()
+    conversation = Conversation(server, peer, replies.extend, lambda: answer.callback(replies))
+    conversation.say(*requests, Bye())
+    return answer
