@@ -30,6 +30,9 @@ export interface ListHandle {
   focusLast(): void;
 }
 
+/** Frames in which a row must have been drawn that the keyboard is to go to. */
+const FRAMES = 10;
+
 /** What somebody does who scrolls: a wheel, a finger, a scroll bar, a key. */
 const TAKING_OVER = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
 
@@ -104,15 +107,16 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     if (last !== undefined) toEnd();
   }, [last, toEnd]);
 
-  const focus = useCallback((index: number) => {
+  const focus = useCallback((index: number, frames = FRAMES) => {
     setCurrent(index);
     letGo();
-    list.current?.scrollIntoView({
-      index: index - conversation.firstIndex,
-      done: () => {
-        scroller.current?.querySelector<HTMLElement>(`[data-index="${index - conversation.firstIndex}"] [data-row], [data-item-index="${index}"] [data-row]`)?.focus();
-      },
-    });
+    const row = scroller.current?.querySelector<HTMLElement>(`[data-item-index="${index}"] [data-row]`);
+    if (row) {
+      row.focus();
+    } else if (frames > 0) {
+      if (frames === FRAMES) list.current?.scrollToIndex({ index: index - conversation.firstIndex, align: "center" });
+      requestAnimationFrame(() => focus(index, frames - 1));
+    }
   }, [conversation, letGo]);
 
   useImperativeHandle(handle, () => ({ toEnd, focusLast: () => count > 0 && focus(firstIndex + count - 1) }), [toEnd, focus, firstIndex, count]);
