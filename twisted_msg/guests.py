@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted_msg.counts import Counts, End
 from twisted_msg.door import Door
 from twisted_msg.host import Guest
 from twisted_msg.journal import Journal
@@ -18,9 +19,10 @@ from twisted_msg.wire import ProtocolError
 class Guests:
     """The connections of one server, and what else takes their places."""
 
-    def __init__(self, door: Door, journal: Journal) -> None:
+    def __init__(self, door: Door, journal: Journal, counts: Counts) -> None:
         self._door = door
         self._journal = journal
+        self._counts = counts
         self._guests: dict[int, Guest] = {}
         self._within: set[int] = set()
         self._count = 0
@@ -43,20 +45,18 @@ class Guests:
         """Give the place of a guest to another one, which has its number."""
         self._guests[guest.number] = guest
 
-    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> bool | None:
-        """Forget a guest that is gone, and say why in the log; "" says nothing there.
-
-        Returns whether it had a place; None for what lay within a guest.
-        """
+    def leave(self, guest: Guest, peer: Any, end: End, reason: str, *, refused: bool) -> None:
+        """Forget a guest that is gone, and say why in the log; "" says nothing there."""
         number = guest.number
         self._guests.pop(number, None)
         if number in self._within:
             self._within.remove(number)
-            return None
-        placed = self._door.leave(number)
-        if placed and reason:
+            return
+        if not self._door.leave(number):
+            end = End.TURNED_AWAY
+        elif reason:
             self._journal.left(number, peer, reason, refused=refused)
-        return placed
+        self._counts.ended[end] += 1
 
     def all(self) -> list[Guest]:
         """Return those who are here."""

@@ -97,7 +97,7 @@ class Server(FrameFactory):
         if header_size != HEADER_SIZE:
             view = PlainView(HEADER_SIZE, rules.view.disconnect)
             self._carried_rules = replace(rules, view=view)
-        self.guests = Guests(self.door, journal)
+        self.guests = Guests(self.door, journal, self.counts)
         self._unswept: list[Guest] = []
         self._slice: Any = None
         self._sweeper = LoopingCall(self._sweep)
@@ -171,11 +171,9 @@ class Server(FrameFactory):
 
     def left(self, connection: Connection, end: End, reason: str, *, refused: bool) -> None:
         """Forget a connection that is gone."""
-        self.counts.sent_bytes += connection.outlet.written
         self.house.rooms.dismiss(connection)
-        placed = self.leave(connection, connection.transport.getPeer(), reason, refused=refused)
-        if placed is not None:
-            self.counts.ended[end if placed else End.TURNED_AWAY] += 1
+        self.counts.sent_bytes += connection.outlet.written
+        self.leave(connection, connection.transport.getPeer(), end, reason, refused=refused)
 
     # -- for other guests ----------------------------------------------------
 
@@ -204,13 +202,12 @@ class Server(FrameFactory):
         connection.makeConnection(transport)
         return connection
 
-    def leave(self, guest: Guest, peer: Any, reason: str, *, refused: bool) -> bool | None:
-        """Forget a guest that is gone, as `Guests.leave`."""
-        placed = self.guests.leave(guest, peer, reason, refused=refused)
+    def leave(self, guest: Guest, peer: Any, end: End, reason: str, *, refused: bool) -> None:
+        """Forget a guest that is gone, and say why in the log; "" says nothing there."""
+        self.guests.leave(guest, peer, end, reason, refused=refused)
         if self._gone is not None and not self.guests:
             self._gone.callback(None)
             self._gone = None
-        return placed
 
     @property
     def connections(self) -> int:
@@ -219,9 +216,9 @@ class Server(FrameFactory):
 
     @property
     def sent_bytes(self) -> int:
-        """How many bytes peers were sent so far."""
+        """How many bytes of frames were sent so far."""
         there = [guest for guest in self.guests.all() if isinstance(guest, Connection)]
-        return self.counts.sent_bytes + sum(connection.outlet.written for connection in there)
+        return self.counts.sent_bytes + sum(each.outlet.written for each in there)
 
     # -- for the service -----------------------------------------------------
 

@@ -45,6 +45,7 @@ def unsent(transport: Any) -> int:
     told = getattr(transport, "unsent", None)
     if told is not None:
         return int(told())  # one of our own, which knows
+    transport = getattr(transport, "carrier", transport)
     held = 0
     try:
         held = len(transport.dataBuffer) - transport.offset + transport._tempDataLen

@@ -1,6 +1,7 @@
-"""Real browsers at a real server: people who open pages, and everything that must not happen in them.
+"""Real browsers at a real server: people who open pages, and what must not happen in them.
 
-Debian's Chromium, driven by Playwright.  Nothing sleeps here: every wait is for something to be seen.
+Debian's Chromium, driven by Playwright.  Nothing sleeps here: every wait is for something to be
+seen.
 """
 
 from __future__ import annotations

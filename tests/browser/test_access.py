@@ -19,11 +19,12 @@ def faults(page: Page) -> list[str]:
     """Return what axe finds of serious or critical impact."""
     page.evaluate(f"() => {{ {AXE} }}")
     page.wait_for_function(
-        "!document.getAnimations().some((each) => each.playState === 'running' && each.effect.getTiming().iterations === 1)"
+        "!document.getAnimations().some((each) =>"
+        " each.playState === 'running' && each.effect.getTiming().iterations === 1)"
     )
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
     return [
-        f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes']][:3]} {each['nodes'][0]['failureSummary']}"
+        f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes']][:3]}"
         for each in found["violations"]
         if each["impact"] in ("serious", "critical")
     ]

@@ -13,7 +13,10 @@ from tests.browser.hostile import STRINGS
 from tests.integration.conftest import ServerProcess
 from tests.integration.sockets import Peer
 
-ELEMENTS = "script, iframe, object, embed, svg:not(.icon), img, form, input, style, link, base, meta, video"
+ELEMENTS = (
+    "script, iframe, object, embed, svg:not(.icon), img, form, input, style, link, base, meta, "
+    "video"
+)
 """What no message may become."""
 
 
@@ -39,8 +42,10 @@ def test_as_messages(server: ServerProcess, person: Callable[..., Person]) -> No
             rows, top = alice.page.evaluate(
                 """async (elements) => {
                     const log = document.querySelector('[role=log]');
-                    if (log.querySelector(elements)) throw new Error('markup: ' + log.querySelector(elements).outerHTML);
-                    const bad = [...log.querySelectorAll('a')].filter((link) => !/^(https?|mailto):/.test(link.href)
+                    const markup = log.querySelector(elements);
+                    if (markup) throw new Error('markup: ' + markup.outerHTML);
+                    const bad = [...log.querySelectorAll('a')].filter((link) =>
+                        !/^(https?|mailto):/.test(link.href)
                         || link.rel !== 'noopener noreferrer');
                     if (bad.length) throw new Error('link: ' + bad[0].href);
                     const rows = [...log.querySelectorAll('[data-item-index]')].map((row) =>
@@ -79,13 +84,17 @@ def test_as_names(person: Callable[..., Person]) -> None:
     unharmed(alice)
     alice.page.evaluate(
         """(strings) => {
-            const profile = { secret: 'sixteen-or-more-letters', name: strings[0], open: strings[1],
-                places: strings.map((text) => [text, 1]), drafts: strings.map((text) => ['lobby', text]),
-                failures: strings.map((text, key) => ({ key: '0:' + key, room: 'lobby', time: 1, text, reason: text })) };
+            const places = strings.map((text) => [text, 1]);
+            const drafts = strings.map((text) => ['lobby', text]);
+            const failures = strings.map((text, key) =>
+                ({ key: '0:' + key, room: 'lobby', time: 1, text, reason: text }));
+            const said = strings.map((text) => ({ sender: text, time: 1, text }));
+            const directs = [...strings.map((text) => [text, said]), ['@bob', said]];
+            const [name, open] = strings;
+            const secret = 'sixteen-or-more-letters';
+            const profile = { secret, name, open, places, drafts, failures };
             localStorage.setItem('tcpmsg.0.profile', JSON.stringify(profile));
-            localStorage.setItem('tcpmsg.0.directs', JSON.stringify(strings.map((text) =>
-                [text, [{ sender: text, time: 1, text }]]).concat([['@bob', strings.map((text) =>
-                ({ sender: text, time: 1, text }))]])));
+            localStorage.setItem('tcpmsg.0.directs', JSON.stringify(directs));
         }""",
         list(STRINGS),
     )

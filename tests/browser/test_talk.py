@@ -68,7 +68,7 @@ def test_rooms_unread_mentions_and_direct_messages(
     for text in ("one", "two", "@alice three"):
         bob.say(text)
     expect(alice.page.get_by_role("button", name=re.compile("3 unread, 1 for you"))).to_be_visible()
-    assert alice.page.title() == "(1) lobby – tcpmsg"
+    assert alice.page.title() == "(1) lobby \N{EN DASH} tcpmsg"
     alice.page.keyboard.press("Alt+Shift+ArrowDown")
     expect(alice.log.get_by_role("separator", name="New messages")).to_be_visible()
     expect(alice.page.get_by_role("button", name=re.compile("unread"))).to_have_count(0)
@@ -105,7 +105,8 @@ def test_a_long_history_is_there_as_one_scrolls_up(
                 log.dispatchEvent(new WheelEvent('wheel'));
                 log.scrollTop -= 1500;
                 await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
-                return [...log.querySelectorAll('article .text')].map((row) => row.innerText.trim());
+                return [...log.querySelectorAll('article .text')]
+                    .map((row) => row.innerText.trim());
             }"""
         )
         numbers = [int(row.split()[1]) for row in rows]

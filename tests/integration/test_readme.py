@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
+from tests.integration.sessions import BIN, blocks, matches, shell, steps
 from tests.integration.sockets import Peer
 
 README = (ROOT / "README.md").read_text()
-BIN = Path(sys.executable).parent
 Program = Callable[[list[str]], "subprocess.Popen[str]"]
 
 
@@ -37,46 +36,9 @@ def program() -> Iterator[Program]:
         process.communicate()
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def shell(line: str, server: ServerProcess) -> subprocess.CompletedProcess[str]:
-    """Run a line of the README as a person would, at this server's port."""
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    variables = environment(PATH=path, TCPMSG_SERVER=server.address, HOME=str(server.folder))
-    return subprocess.run(
-        ["bash", "-c", line.replace("127.0.0.1 5050", f"127.0.0.1 {server.port}")],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=variables,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def steps(session: str) -> list[tuple[str, list[str]]]:
-    """Return the commands of a session's blocks, each with the lines that it prints."""
-    found: list[tuple[str, list[str]]] = []
-    for line in session.splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), []))
-        else:
-            found[-1][1].append(line)
-    return found
-
-
-def matches(printed: str, expected: list[str]) -> bool:
-    """Return whether lines are as expected, where `...` stands for anything."""
-    pattern = "".join(re.escape(line).replace(r"\.\.\.", ".*") + "\n" for line in expected)
-    return re.fullmatch(pattern, printed) is not None
-
-
 def test_the_session(start: Callable[..., ServerProcess]) -> None:
     servers: list[ServerProcess] = []
-    for command, expected in steps("".join(blocks("console"))):
+    for command, expected in steps("".join(blocks(README, "console"))):
         if command == "twistd -n tcpmsg":
             if servers:
                 servers[0].start()
@@ -103,7 +65,7 @@ def test_the_session(start: Callable[..., ServerProcess]) -> None:
 
 
 def test_the_protocol_in_a_minute(server: ServerProcess) -> None:
-    text = next(block for block in blocks("python") if "import socket" in block)
+    text = next(block for block in blocks(README, "python") if "import socket" in block)
     with Peer(server) as alice, Peer(server) as bob:
         alice.join_with(bob)
         subprocess.run(
@@ -115,7 +77,7 @@ def test_the_protocol_in_a_minute(server: ServerProcess) -> None:
 
 
 def test_the_librarys_client(server: ServerProcess, program: Program) -> None:
-    text = next(block for block in blocks("python") if "connect(" in block)
+    text = next(block for block in blocks(README, "python") if "connect(" in block)
     client = program([sys.executable, "-u", "-c", text.replace("5050", str(server.port))])
     assert client.stdout is not None
     assert client.stdout.readline() == "1 alice hello\n"
@@ -125,7 +87,7 @@ def test_the_librarys_client(server: ServerProcess, program: Program) -> None:
 
 
 def test_the_configuration_file(start: Callable[..., ServerProcess], tmp_path: Path) -> None:
-    (content,) = blocks("toml")
+    (content,) = blocks(README, "toml")
     content = content.replace("5050", "0").replace("/run/tcpmsg/socket", f"{tmp_path}/socket")
     (tmp_path / "tcpmsg.toml").write_text(content)
     server = start("--config", "tcpmsg.toml", listen=False)

@@ -9,14 +9,12 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IPushProducer
-from twisted.web.http import Request
-from twisted.web.server import Site
 from zope.interface import implementer
 
 from tests.unit.conversing import StoredCase, TypedCase
 from tests.unit.world import Pipe
 from twisted_msg.log.store import KEEP_ALL, Retention
-from twisted_msg.web.api import api_resource
+from twisted_msg.web.site import make_site
 
 
 @implementer(IPushProducer)
@@ -35,13 +33,6 @@ class WebPipe(Pipe):
     @property
     def disconnecting(self) -> bool:
         return self.closing is not None
-
-
-class QuietSite(Site):
-    """A site without an access log, which would want a time of its own."""
-
-    def log(self, request: Request) -> None:
-        pass
 
 
 class _Socket:
@@ -106,18 +97,20 @@ class Answer:
 class WebCase(TypedCase):
     """A world with an HTTP interface."""
 
-    judgement: str | None = None
-
     def begin(self, retention: Retention = KEEP_ALL, **options: Any) -> Any:
         world = super().begin(retention, **options)
-        resource = api_resource(world.server, lambda request: self.judgement)
-        self.site = QuietSite(resource, reactor=world.clock)  # type: ignore[no-untyped-call]
+        self.site = world.server.web = make_site(world.server, ())
         return world
 
+    def inside(self) -> int:
+        """Return how many conversations there are within requests."""
+        guests = self.world.server.guests
+        return len(guests.all()) - len(guests)
+
     def open(self, *, stuck: bool = False) -> WebPipe:
-        """Connect."""
+        """Connect, at the same door as everybody."""
         pipe = WebPipe(len(self.world.peers), stuck=stuck)
-        pipe.protocol = self.site.buildProtocol(pipe.address)
+        pipe.protocol = self.world.server.buildProtocol(pipe.address)
         pipe.protocol.makeConnection(pipe)
         self.world.peers.append(pipe)
         return pipe
@@ -134,7 +127,8 @@ class WebCase(TypedCase):
         """Send a request, a POST if there is a body; return its connection."""
         method = method or ("GET" if body is None else "POST")
         pipe = pipe or self.open()
-        head = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+        head = [f"{method} {path} HTTP/1.1"]
+        headers.setdefault("Host", "localhost")
         head += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if body is not None:
             head.append(f"Content-Length: {len(body)}")
@@ -142,13 +136,26 @@ class WebCase(TypedCase):
         return pipe
 
     def ask(
-        self, path: str, body: bytes | None = None, method: str | None = None, **headers: str
+        self,
+        path: str,
+        body: bytes | None = None,
+        method: str | None = None,
+        *,
+        pipe: WebPipe | None = None,
+        **headers: str,
     ) -> Answer:
         """Send a request, have the server do everything that follows, and return the answer."""
-        pipe = self.request(path, body, method, **headers)
-        self.settle()
+        pipe = self.request(path, body, method, pipe=pipe, **headers)
         self.settle()
         return Answer(pipe.received, method or ("GET" if body is None else "POST"))
+
+    def ask_late(self, path: str, body: bytes | None = None) -> Answer:
+        """Ask on a connection that was there before the server began to stop."""
+        pipe = self.open()
+        self.world.server.stopping = True
+        answer = self.ask(path, body, pipe=pipe)
+        self.world.server.stopping = False
+        return answer
 
 
 class StoredWebCase(WebCase, StoredCase):

@@ -13,14 +13,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import ensureDeferred
 from twisted.web.test.requesthelper import DummyRequest
 
+from tests.unit.browsing import WebPipe
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from tests.unit.world import Pipe, World
-from twisted_msg import server, transports
+from twisted_msg import server
 from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS
 from twisted_msg.log.store import StoreFull
 from twisted_msg.rooms.memory import STALL_SECONDS
 from twisted_msg.session import TypedSession
 from twisted_msg.web.metrics import MetricsPage
+from twisted_msg.web.site import make_site
 from twisted_msg.wire.replies import Missed, Msg
 
 
@@ -318,10 +320,72 @@ class Ends(MetricsCase):
 
     def test_a_fault_on_the_way_out(self) -> None:
         peer = self.peer("HELLO")
-        self.patch(transports.Way, "send", lambda *_: 1 // 0)
+        self.patch(peer, "write", lambda data: 1 // 0)
         self.say(peer, "PING")
         self.flushLoggedErrors(ZeroDivisionError)
         self.assert_ended("fault")
+
+
+class OverHttp(MetricsCase):
+    """Visits take places and end as others do, and the page is one of the site's."""
+
+    def begin(self, *arguments: object, **options: object) -> World:
+        world = super().begin(*arguments, **options)
+        world.server.web = make_site(world.server, ())
+        return world
+
+    def ask(self, *lines: str) -> WebPipe:
+        pipe = WebPipe(len(self.world.peers))
+        pipe.protocol = self.world.server.buildProtocol(pipe.address)
+        pipe.protocol.makeConnection(pipe)
+        pipe.say("\r\n".join((*lines, "", "")).encode())
+        return pipe
+
+    def test_the_page_is_at_metrics(self) -> None:
+        told = self.ask("GET /metrics HTTP/1.1", "Host: localhost").received
+        head, _, body = told.partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 200 OK\r\n"), head)
+        self.assertIn(b"\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n", head)
+        self.assertIn(b"\ntcpmsg_connections 1.0\n", body)
+        self.assertEqual(self.moved("received_bytes.*"), {})  # they are no frames
+
+    def test_it_can_only_be_read(self) -> None:
+        told = self.ask("POST /metrics HTTP/1.1", "Host: localhost", "Content-Length: 0").received
+        self.assertTrue(told.startswith(b"HTTP/1.1 405 "), told)
+
+    def test_a_visit_is_a_connection_until_it_ends(self) -> None:
+        pipe = self.ask("GET / HTTP/1.1", "Host: localhost")
+        self.assertEqual(self.moved("connections.*"), {"connections": 1})
+        pipe.protocol.loseConnection()
+        self.world.wait(3)
+        self.assertEqual(
+            self.moved("connections.*"),
+            {"connections": -1, "connections_closed_total{reason=closed}": 1},
+        )
+
+    def test_other_ends(self) -> None:
+        for reason, end in (
+            ("lost", lambda pipe: pipe.vanish()),
+            ("refused", lambda pipe: pipe.say(b"nonsense\r\n\r\n")),
+            ("fault", lambda pipe: pipe.protocol.guard(lambda: 1 // 0)),
+            ("timeout", lambda pipe: (pipe.say(b"GET"), self.world.wait(40))),
+        ):
+            end(self.ask("GET / HTTP/1.1", "Host: localhost"))
+            self.world.wait(3)
+            self.flushLoggedErrors(ZeroDivisionError)
+            self.assertEqual(
+                self.moved("connections_closed.*"),
+                {f"connections_closed_total{{reason={reason}}}": 1},
+            )
+
+    def test_stopped(self) -> None:
+        self.ask("GET / HTTP/1.1", "Host: localhost")
+        stopped = ensureDeferred(self.world.server.drain())
+        self.world.wait(5)
+        self.successResultOf(stopped)
+        self.assertEqual(
+            self.moved("connections_closed.*"), {"connections_closed_total{reason=stopped}": 1}
+        )
 
 
 class Lag(MetricsCase):

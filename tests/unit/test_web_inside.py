@@ -7,7 +7,6 @@ from itertools import pairwise
 from twisted.internet.address import IPv4Address
 
 from tests.unit.conversing import StoredCase, TypedCase
-from twisted_msg.door import Door
 from twisted_msg.web.inside import BUFFER, Conversation, ask
 from twisted_msg.wire.replies import Ack, Err, Here, Live, Msg, Ping, Pong, Reply, Subbed, Welcome
 from twisted_msg.wire.requests import Bye, Hello, Pub, Sub, Who
@@ -155,21 +154,19 @@ class ConversationTests(TypedCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.world.server.guests.all()), 0)
 
-    def test_it_takes_no_place_at_the_door(self) -> None:
-        self.world.server.door = Door(1, loopback=True)
+    def test_it_takes_no_place(self) -> None:
         self.world.server.door.limit = 1
-        first, heard_first = self.converse()
-        second, heard_second = self.converse()
-        first.say(AskPing("a"))
-        second.say(AskPing("b"))
-        self.settle()
-        self.assertEqual([heard_first.heard, heard_second.heard], [[Pong("a")], [Pong("b")]])
-        first.say(Bye())
-        second.abort()
-        self.settle()
         pipe = self.peer("PING")
+        first, heard = self.converse()
+        first.say(AskPing("a"))
+        self.converse()[0].abort()
+        self.settle()
+        self.assertEqual(heard.heard, [Pong("a")])
+        self.assertEqual(self.world.server.connections, 1)
+        first.say(Bye())
+        self.settle()
+        self.assertEqual(self.world.server.connections, 1)
         self.assertEqual(self.heard(pipe), ["PONG"])
-        self.assertFalse(self.world.server.door.crowded)
 
     def test_the_server_stops(self) -> None:
         conversation, listener = self.converse()

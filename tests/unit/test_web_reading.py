@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
 from twisted_msg.log.store import Retention
-from twisted_msg.rows import message_row
-from twisted_msg.web.api.following import BEAT_SECONDS
+from twisted_msg.rooms.stored import StoredRoom
+from twisted_msg.rows import json_row, message_row
+from twisted_msg.web.api.following import BEAT_SECONDS, EVENTS_COST, Events
+from twisted_msg.wire.replies import Msg
 
 LOBBY = "/v1/rooms/lobby/messages"
 EVENTS = "/v1/rooms/lobby/events"
@@ -61,7 +65,7 @@ class HistoryTests(StoredWebCase):
         self.settle()
         self.publish("two")
         self.assertEqual([row["text"] for row in Answer(pipe.received).rows], ["one"])
-        self.assertEqual(len(self.world.server.guests.all()), 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_an_empty_room(self) -> None:
         self.assertEqual(self.texts(""), [])
@@ -97,7 +101,7 @@ class HistoryTests(StoredWebCase):
                 self.assertIn(text, said)
         self.assertEqual(self.ask("/v1/rooms/a%20b/messages").error[:2], (400, "bad-room"))
         self.assertEqual(self.ask("/v1/rooms/@bob/messages").error[:2], (403, "forbidden"))
-        self.assertEqual(len(self.world.server.guests.all()), 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_only_the_head(self) -> None:
         self.publish("one")
@@ -121,7 +125,7 @@ class HistoryTests(StoredWebCase):
         self.request(LOBBY, pipe=pipe)
         self.settle()
         self.assertLess(len(pipe.dataBuffer), 200_000)
-        self.assertEqual(len(self.world.server.guests.all()), 1)
+        self.assertEqual(self.inside(), 1)
         pipe.read_on()
         self.settle()
         pipe.read_on()
@@ -135,17 +139,17 @@ class HistoryTests(StoredWebCase):
         self.settle()
         pipe.vanish()
         self.settle()
-        self.assertEqual(len(self.world.server.guests.all()), 0)
+        self.assertEqual(self.inside(), 0)
+
+    def forget(self) -> None:
+        """Have the room be read from the store."""
+        room = self.world.rooms.get("lobby")
+        assert isinstance(room, StoredRoom)
+        room.shrink()
 
     def test_what_is_damaged_breaks_off(self) -> None:
-        self.publish("one")
-        self.ask("/v1/rooms/hall/messages", b"x" * 100_000)
-        self.publish("two")
-        rooms = self.world.rooms
-        for name in ("lobby", "hall"):
-            room = rooms.get(name)
-            assert room is not None
-            room.shrink()  # type: ignore[attr-defined]
+        self.publish("one", "two")
+        self.forget()
         store = self.world.server.house.commits._store  # type: ignore[union-attr]
         piece = store.piece
 
@@ -155,15 +159,32 @@ class HistoryTests(StoredWebCase):
             return piece(room, seq)
 
         self.patch(store, "piece", damaged)
+        error = {"code": "internal", "text": "message 2 was altered"}
         answer = self.ask(LOBBY)
         self.assertEqual((answer.status, answer.whole), (200, False))
-        self.assertEqual([row["text"] for row in answer.rows], ["one"])
-        self.assertEqual(len(self.world.server.guests.all()), 0)
+        one, last = answer.rows
+        self.assertEqual((one["text"], last), ("one", {"error": error}))
+        answer = self.ask(EVENTS + "?from=1")
+        self.assertFalse(answer.whole)
+        self.assertIn(
+            b"event: refused\ndata: %s\n\n" % json_row({"error": error})[:-1], answer.body
+        )
+        self.assertEqual(self.inside(), 0)
+
+    def test_what_is_behind_the_limit_is_not_read(self) -> None:
+        for _ in range(20):
+            self.publish("x" * 50_000)
+        self.forget()
+        store = self.world.server.house.commits._store  # type: ignore[union-attr]
+        piece, read = store.piece, []
+        self.patch(store, "piece", lambda *where: read.append(where) or piece(*where))
+        self.assertEqual(len(self.ask(LOBBY + "?limit=1").rows), 1)
+        self.assertLess(len(read), 5)
+        self.assertEqual(self.inside(), 0)
 
     def test_the_server_stops_before_it_is_answered(self) -> None:
-        self.world.server.stopping = True
         for path in (LOBBY, EVENTS):
-            answer = self.ask(path)
+            answer = self.ask_late(path)
             self.assertEqual(answer.error, (503, "busy", "the server stops: ask again"))
             self.assertEqual(answer.headers["Retry-After"], "1")
 
@@ -274,6 +295,28 @@ class FollowTests(StoredWebCase):
         self.world.wait(BEAT_SECONDS)
         self.assertIn(b"\n\n:\n\n", Answer(again.received).body)
 
+    def test_who_closes_its_side_is_sent_what_it_is_owed(self) -> None:
+        self.say("one", "two")
+        pipe = self.request(EVENTS + "?from=1")
+        pipe.close_input()
+        self.settle()
+        answer = Answer(pipe.received)
+        self.assertTrue(answer.whole)
+        self.assertEqual(answer.events[-1], self.live(2))
+        self.assertEqual(self.inside(), 0)
+        pipe = self.follow()
+        pipe.close_input()
+        self.settle()
+        self.assertTrue(Answer(pipe.received).whole)
+        self.assertEqual(self.inside(), 0)
+
+    def test_a_history_is_read_to_its_end_all_the_same(self) -> None:
+        self.say("one")
+        pipe = self.request(LOBBY)
+        pipe.close_input()
+        self.settle()
+        self.assertTrue(Answer(pipe.received).whole)
+
     def test_who_does_not_read_costs_a_cursor(self) -> None:
         pipe = self.follow(stuck=True)
         other = self.follow()
@@ -301,13 +344,32 @@ class FollowTests(StoredWebCase):
         for _ in range(10):
             self.world.wait(30)
             pipe.take(100)
-        self.assertEqual(len(self.world.server.guests.all()), 1)
+        self.assertEqual(self.inside(), 1)
         self.world.wait(62)
-        self.assertEqual(len(self.world.server.guests.all()), 0)
+        self.assertEqual(self.inside(), 0)
 
     def test_refusals(self) -> None:
         self.assertEqual(self.ask("/v1/rooms/@bob/events").error[:2], (403, "forbidden"))
         self.assertEqual(self.ask(EVENTS + "?limit=1").error[:2], (400, "bad-args"))
+
+
+class EventsTests(SynchronousTestCase):
+    def test_each_is_made_once_while_it_is_new(self) -> None:
+        events = Events()
+        first = Msg("lobby", 1, "al", 5, b"x")
+        event = events.of(first)
+        self.assertEqual(
+            event,
+            b"id: 1\nevent: message\ndata: " + message_row(b"x", "lobby", 1, "al", 5) + b"\n",
+        )
+        self.assertIs(events.of(Msg("lobby", 1, "al", 5, b"x")), event)
+        self.assertIsNot(events.of(Msg("hall", 1, "al", 5, b"x")), event)
+        large = Msg("lobby", 2, "al", 5, bytes(EVENTS_COST))
+        self.assertIs(events.of(large), events.of(large))
+        self.assertIsNot(events.of(first), event)
+        self.assertEqual(events.of(first), event)
+        self.assertEqual(len(events._made), 1)
+        self.assertEqual(events._cost, len(event))
 
 
 class MemoryTests(WebCase):

@@ -6,21 +6,16 @@ peer's comes back where a browser could take it for a page.
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from twisted_msg.rows import json_row
 from twisted_msg.wire import ErrorCode
 
 JSON: Final = b"application/json"
-
-
-def as_json(value: Any) -> bytes:
-    """Return a value as one line of JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 
 def phrase(status: int) -> bytes:
@@ -28,9 +23,9 @@ def phrase(status: int) -> bytes:
     return HTTPStatus(status).phrase.encode()
 
 
-def error_body(code: ErrorCode, text: str) -> bytes:
+def error_body(code: str, text: str) -> bytes:
     """Return the body of an answer that refuses: the protocol's code, and a sentence."""
-    return as_json({"error": {"code": code.value, "text": text}})
+    return json_row({"error": {"code": code, "text": text}})
 
 
 def refuse(request: Request, status: int, code: ErrorCode, text: str) -> bytes:

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, Request
+from twisted.web.http import Request
 from zope.interface import implementer
 
 from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
-from twisted_msg.pace import Pace
 from twisted_msg.server import Server
 from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
 from twisted_msg.web.answers import JSON, error_body, phrase
+from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode
 
@@ -40,11 +42,10 @@ allows at `PAYLOAD_RATE`."""
 
 
 @implementer(IHalfCloseableProtocol)
-class Channel(HTTPChannel):
+class Channel(FlowChannel):
     """A guest of the server's who speaks HTTP."""
 
     requestFactory = WebRequest
-    transport: Any
     timeOut = None
     totalHeadersSize = HEAD_SIZE
     maxHeaders = HEAD_LINES
@@ -55,12 +56,11 @@ class Channel(HTTPChannel):
         self.site = site
         self.server = server
         self.number = number
-        self._pace: Pace | None = None
-        self._kept: list[bytes] | None = None  # while nothing may be read
         self._heir: Any = None
-        self._full = self._begun = self._busy = False
+        self._begun = False
         self._ending = self._lingering = self._input_ended = False
         self._complaint = ""
+        self._end = End.CLOSED
         self._since = self._allowed = 0.0
         self._unsent = -1
 
@@ -72,7 +72,7 @@ class Channel(HTTPChannel):
         super().connectionMade()
         rates = self.server.rates_of(self.transport)
         if rates is not None:
-            self._pace = Pace(rates, self.server.clock, self)
+            self.limit(rates, self.server.clock)
         if self.number:
             return
         keep_alive(self.transport)
@@ -86,14 +86,8 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
-        if self._ending:
+        if self._ending or not self.take(data):
             return
-        if self._kept is not None:
-            self._kept.append(data)
-            self.transport.pauseProducing()  # somebody else let it go on
-            return
-        if self._pace is not None:
-            self._pace.read(len(data))
         if not self._begun:
             self._begun = True
             self._wait(REQUEST_SECONDS)
@@ -126,23 +120,31 @@ class Channel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         """Take a whole request."""
-        if self._ending:
-            return
-        self._busy = True
-        if self._pace is not None:
-            self._pace.count(1)
-        super().allContentReceived()
+        if not self._ending:
+            super().allContentReceived()
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Return whether another request may follow this one."""
         return bool(super().checkPersistence(request, version)) and not self.server.stopping
 
-    def requestDone(self, request: Request) -> None:
-        """Go on with the next request, once this one is answered."""
-        self._busy = self._begun = False
+    def request_done(self) -> None:
+        """Wait for the next request."""
+        self._begun = False
         self._wait(IDLE_SECONDS)
+
+    def requestDone(self, request: Request) -> None:
+        """Go on with the next request; the last one was it if the peer sends no more."""
         super().requestDone(request)
-        if self._input_ended and not self._busy:
+        self._end_if_over()
+
+    def release(self) -> None:
+        """Read again."""
+        super().release()
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        """End if no request is there any more, and none will come."""
+        if self._input_ended and not (self.busy or self.kept):
             self.loseConnection()
 
     def readConnectionLost(self) -> None:
@@ -150,15 +152,20 @@ class Channel(HTTPChannel):
         self._input_ended = True
         if self._ending:
             self.transport.loseConnection()
-        elif not self._busy:
-            self.loseConnection()
+        else:
+            for request in self.requests if self.busy else ():
+                request.input_ended()
+            self._end_if_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests and the server."""
         super().connectionLost(reason)
-        if self._pace is not None:
-            self._pace.stop()
-        self.server.leave(self, self.transport.getPeer(), self._complaint, refused=True)
+        if self.pace is not None:
+            self.pace.stop()
+        if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
+            self._end = End.LOST
+        peer = self.transport.getPeer()
+        self.server.leave(self, peer, self._end, self._complaint, refused=True)
 
     # -- the way out ---------------------------------------------------------
 
@@ -166,7 +173,7 @@ class Channel(HTTPChannel):
         """Answer what is no request that could be answered otherwise, and end."""
         if self._ending:
             return
-        self._complaint = f"refused over HTTP, {status} {text}"
+        self._end, self._complaint = end_of(code), f"refused over HTTP, {status} {text}"
         body = error_body(code, text)
         head = (
             b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
@@ -213,36 +220,8 @@ class Channel(HTTPChannel):
         self._heir = heir
         self.requests.clear()
         self.transport.unregisterProducer()
-        if self._pace is not None:
-            self._pace.stop()
-        if self._full or self._kept is not None:
-            self.transport.resumeProducing()
+        self.let_go()
         return True
-
-    # -- no faster than it may -----------------------------------------------
-
-    def hold(self) -> None:
-        """Read nothing, until `release`."""
-        self._kept = []
-        self.transport.pauseProducing()
-
-    def release(self) -> None:
-        """Read again, first what came meanwhile."""
-        kept, self._kept = self._kept, None
-        for data in kept or ():
-            self.dataReceived(data)
-        if self._kept is None and not self._full:
-            self.transport.resumeProducing()
-
-    def pauseProducing(self) -> None:
-        """The transport has enough of the answers."""
-        self._full = True
-        super().pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """The transport has sent everything."""
-        self._full = False
-        super().resumeProducing()
 
     # -- for the server ------------------------------------------------------
 
@@ -252,6 +231,7 @@ class Channel(HTTPChannel):
             call()
         except Exception:
             self.server.failed(Failure())
+            self._end = End.FAULT
             self.abort()
 
     def sweep(self, now: float) -> None:
@@ -261,7 +241,7 @@ class Channel(HTTPChannel):
                 self.transport.loseConnection()
         elif self._ending:
             self._see_it_taken(now, FLUSH_SECONDS)
-        elif self._busy:
+        elif self.busy:
             self._see_it_taken(now, self.server.stall_limit)
         elif now - self._since >= self._allowed:
             if self._begun:
@@ -272,7 +252,7 @@ class Channel(HTTPChannel):
 
     def stop(self) -> None:
         """Finish what was asked, and end."""
-        self.persistent = False
+        self.persistent, self._end = False, End.STOPPED
         if not self._begun:
             self.loseConnection()
 
@@ -283,9 +263,10 @@ class Channel(HTTPChannel):
     def _see_it_taken(self, now: float, limit: float) -> None:
         """Give up a peer that takes nothing of what waits for it."""
         waiting = unsent(self.transport)
-        if waiting != self._unsent or (self._busy and not waiting):
+        if waiting != self._unsent or (self.busy and not waiting):
             self._unsent, self._since = waiting, now
         elif now - self._since >= limit:
+            self._end = End.TIMEOUT
             self.abort()
 
     def _wait(self, seconds: float) -> None:

@@ -1,8 +1,8 @@
 """A conversation with the server from inside its own process, in typed frames.
 
-Law of this file: the server cannot tell such a peer from one that comes by TCP.  Bytes go
-both ways in turns of their own, never inside the other side's call, and whoever listens
-may stop: then the server keeps what is unread, as for any slow reader.
+Law of this file: such a peer is treated as one that comes by TCP, save that it takes no place.
+Bytes go both ways in turns of their own, never inside the other side's call, and whoever
+listens may stop: then the server keeps what is unread, as for any slow reader.
 """
 
 from __future__ import annotations
@@ -111,17 +111,20 @@ class InnerTransport:
 
     # -- for the conversation ------------------------------------------------
 
-    def take(self) -> bytes:
-        """Return the oldest bytes that were not heard, or none; the server may go on."""
-        if not self._unread:
-            return b""
-        data = self._unread.popleft()
-        self._unread_size -= len(data)
-        if not self._unread and self._paused:
-            self._paused = False
-            if self._producer is not None:
-                self._producer.resumeProducing()
-        return data
+    def take(self, most: int) -> bytes:
+        """Return what was not heard yet, about `most` bytes of it; the server may go on."""
+        taken: list[bytes] = []
+        while most > 0 and self._unread:
+            taken.append(self._unread.popleft())
+            most -= len(taken[-1])
+            self._unread_size -= len(taken[-1])
+            if not self._unread and self._paused:
+                self._paused = False
+                if self._producer is not None:
+                    self._producer.resumeProducing()
+        if self._unread:
+            self._turn()
+        return b"".join(taken)
 
     @property
     def ended(self) -> bool:
@@ -165,7 +168,7 @@ class Conversation:
         self._said: list[bytes] = []
         self._listening = True
         self._scheduled = self._over = False
-        self._protocol: Any = server.carry(self._transport)
+        self._protocol = server.carry(self._transport)
 
     def say(self, *requests: Request) -> None:
         """Send requests.  Raises `ValueError` for a word that no frame can hold."""
@@ -207,30 +210,26 @@ class Conversation:
             self._end()
 
     def _hear(self) -> None:
-        """Hand on what has come, as long as it is wanted, and some of it only in the next turn."""
-        some = BUFFER
-        while some > 0 and self._listening and not self._transport.aborted:
-            data = self._transport.take()
-            if not data:
-                return
-            some -= len(data)
+        """Hand on what has come, if it is wanted: some of it now, what is behind it later."""
+        data = b""
+        if self._listening and not self._transport.aborted:
+            data = self._transport.take(BUFFER)
+        if data:
             replies = [reply for reply in map(parse_reply, self._decoder.feed(data)) if reply]
             for reply in replies:
                 if isinstance(reply, Ping):
                     self.say(Pong(reply.token))
             self._heard(replies)
-        if some <= 0:
-            self._soon()
 
     def _end(self) -> None:
         self._over = True
-        aborted = self._transport.aborted
+        reason = ConnectionAborted() if self._transport.aborted else ConnectionDone()
         self._transport.lost()
-        self._protocol.connectionLost(Failure(ConnectionAborted() if aborted else ConnectionDone()))
-        try:
-            self._ended()
-        except Exception:
-            self._server.failed(Failure())
+        for tell in (lambda: self._protocol.connectionLost(Failure(reason)), self._ended):
+            try:
+                tell()
+            except Exception:  # whatever becomes of one side, the other must hear of it
+                self._server.failed(Failure())
 
 
 def ask(server: Server, peer: Any, *requests: Request) -> Deferred[list[Reply]]:

@@ -21,12 +21,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 from twisted.copyright import version as twisted_version
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from twisted_msg import __version__
 from twisted_msg.counts import Distribution
 from twisted_msg.server import Server
+from twisted_msg.web.answers import Branch
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 """The format that everything reads: what a scraper says it would rather have is not looked at."""
@@ -190,10 +190,8 @@ class ServerMetrics(Collector):
             yield kind(name, text, read(self._server))
 
 
-class MetricsPage(Resource):
+class MetricsPage(Branch):
     """`/metrics`: those of a server, and those of its process."""
-
-    isLeaf = True
 
     def __init__(self, server: Server) -> None:
         """Take the server; the registry is the page's own."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -18,7 +19,7 @@ from twisted.web.http import CACHED
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from twisted_msg.web.answers import Branch
+from twisted_msg.web.answers import Branch, Nothing
 
 FOLDER: Final = "static"
 """Where the built files are, beside this module; `scripts/webui` makes them anew."""
@@ -91,10 +92,8 @@ def takes_gzip(accepted: str) -> bool:
     return False
 
 
-class Kept(Resource):
+class Kept(Branch):
     """A file that is served as it was when the server began."""
-
-    isLeaf = True
 
     def __init__(self, name: str, content: bytes, caching: bytes) -> None:
         """Take the file's name, what is in it, and for how long browsers may keep it."""
@@ -129,28 +128,28 @@ class Kept(Resource):
         return self._compressed
 
 
-class Root(Branch):
-    """The root of the tree, which shows the page."""
+class Folder(Branch):
+    """A folder of files, which is nothing by itself."""
 
-    def __init__(self, folder: Traversable | None = None) -> None:
-        """Read the files of a folder, the package's own if it is left out.
+    def render(self, request: Request) -> bytes:
+        """Answer that there is nothing of this name."""
+        return Nothing().render(request)
 
-        Raises `OSError` if there is no page in it.
-        """
-        super().__init__()
-        folder = folder or files(__package__) / FOLDER
-        self._page = Kept(PAGE, (folder / PAGE).read_bytes(), ASK_FIRST)
-        for entry in folder.iterdir():
-            if entry.is_dir():
-                branch = Branch()
-                for file in entry.iterdir():
-                    branch.putChild(
-                        file.name.encode(), Kept(file.name, file.read_bytes(), FOR_EVER)
-                    )
-                self.putChild(entry.name.encode(), branch)
-            elif entry.name != PAGE:
-                self.putChild(entry.name.encode(), Kept(entry.name, entry.read_bytes(), ASK_FIRST))
 
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """Return the page for `/`, and nothing for other names."""
-        return self._page if path == b"" else super().getChild(path, request)
+def page_files(folder: Traversable | None = None) -> Iterator[tuple[bytes, Resource]]:
+    """Read the files of a folder, the package's own if it is left out.
+
+    Returns what stands at the root of the tree, each with its name; the page's is empty.
+    Raises `OSError` if there is no page.
+    """
+    folder = folder or files(__package__) / FOLDER
+    yield b"", Kept(PAGE, (folder / PAGE).read_bytes(), ASK_FIRST)
+    for entry in folder.iterdir():
+        name = entry.name.encode()
+        if entry.is_dir():
+            branch = Folder()
+            for file in entry.iterdir():
+                branch.putChild(file.name.encode(), Kept(file.name, file.read_bytes(), FOR_EVER))
+            yield name, branch
+        elif entry.name != PAGE:
+            yield name, Kept(entry.name, entry.read_bytes(), ASK_FIRST)

@@ -5,6 +5,7 @@ Law of this file: what holds for every request is checked here, before any resou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.python.failure import Failure
@@ -37,6 +38,8 @@ class WebRequest(server.Request):
     content: Any
     defaultContentType = b"application/octet-stream"
     _taken = 0
+    leave: Callable[[], None] | None = None
+    """Ends an answer that would go on for ever, well; see `input_ended`."""
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body, unless it is one too many."""
@@ -45,6 +48,11 @@ class WebRequest(server.Request):
             self.channel.refuse_body()
         else:
             super().handleContentChunk(data)
+
+    def input_ended(self) -> None:
+        """The peer will ask nothing more, and may be gone: what has no end of its own ends."""
+        if self.leave is not None:
+            self.leave()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take a request that is whole; its body is no form, whatever it says that it is."""
@@ -75,6 +83,7 @@ class WebRequest(server.Request):
     def _refusal(self) -> tuple[int, str]:
         """Return a status and why the request is not answered, or 0."""
         if self.method not in METHODS:
+            self.setHeader(b"Allow", b", ".join(METHODS))
             return 405, f"no other methods than {', '.join(map(bytes.decode, METHODS))} are known"
         if not self.path.startswith(b"/"):
             return 400, "ask for a path, such as /: this is no proxy"
@@ -96,10 +105,10 @@ class WebRequest(server.Request):
         try:
             body = resource.render(self)
         except UnsupportedMethod as error:
-            allowed = b", ".join(error.allowedMethods)
+            allowed = b", ".join(sorted(error.allowedMethods))
             self.setHeader(b"Allow", allowed)
             body = refuse(
-                self, 405, ErrorCode.BAD_ARGS, f"only {allowed.decode()} can be done with this"
+                self, 405, ErrorCode.BAD_VERB, f"only {allowed.decode()} can be done with this"
             )
         if body is not server.NOT_DONE_YET:
             self._end(body)

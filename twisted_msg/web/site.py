@@ -16,12 +16,12 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from twisted_msg.server import Server
-from twisted_msg.web.api import api_resource
-from twisted_msg.web.api.tree import TOP
+from twisted_msg.web.answers import Branch
+from twisted_msg.web.api.tree import TOP, api_resource
 from twisted_msg.web.channel import Channel
 from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
-from twisted_msg.web.page import Root
+from twisted_msg.web.page import page_files
 from twisted_msg.web.upgrade import Upgrade
 
 
@@ -60,10 +60,12 @@ class WebFactory(Factory):
 
 def make_site(server: Server, names: Iterable[str]) -> WebSite:
     """Return the site of a server that answers to these names of hosts, beside `localhost`."""
-    root = Root()
+    root = Branch()
+    for name, file in page_files():
+        root.putChild(name, file)
     root.putChild(b"ws", Upgrade())
-    programs = api_resource(server, lambda request: None)  # a request has been judged before
-    for name in TOP:
-        root.putChild(name, programs)
+    interface = api_resource(server)
+    for word in TOP:
+        root.putChild(word, interface)
     root.putChild(b"metrics", MetricsPage(server))
     return WebSite(root, server, Names(names))

@@ -10,10 +10,11 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from twisted.web import http
-from twisted.web.http import Request
 
 from twisted_msg.rows import json_row
 from twisted_msg.transports import unsent
+from twisted_msg.web.answers import error_body
+from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -37,7 +38,7 @@ RETRY_SECONDS: Final = 1
 class Exchange:
     """What a route is given: the request as it needs it, and the ways to answer."""
 
-    def __init__(self, request: Request, room: str = "") -> None:
+    def __init__(self, request: WebRequest, room: str = "") -> None:
         """Take the request, and the word in its path that stands for a room."""
         self.request = request
         self.room = room
@@ -124,7 +125,7 @@ class Exchange:
             status = STATUS.get(code, http.BAD_REQUEST)
         if status == http.SERVICE_UNAVAILABLE:
             self.set("Retry-After", str(RETRY_SECONDS))
-        self.answer({"error": {"code": code, "text": text}}, status)
+        self.answer_with(error_body(code, text), status)
 
     def begin(self, content: str, greeting: bytes = b"") -> None:
         """Begin a stream of this content type; the head of it is sent at once."""
@@ -147,6 +148,7 @@ class Exchange:
     def break_off(self) -> None:
         """Close without a stream's end, lest what came be taken for all of it."""
         if not self.over:
+            self.over = True
             self.request.loseConnection()
 
     def _ended(self, outcome: object) -> None:

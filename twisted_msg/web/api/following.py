@@ -6,17 +6,19 @@ an id is given as soon as there is one; one timer keeps all quiet streams open.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from twisted.internet.task import LoopingCall
 
 from twisted_msg.rows import json_row, message_row, missed_row
 from twisted_msg.server import Server
+from twisted_msg.web.answers import error_body
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.api.reading import PLACES, Feed, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
-from twisted_msg.wire.replies import Live, Missed, Msg
-from twisted_msg.wire.requests import Sub
+from twisted_msg.wire.replies import Err, Live, Missed, Msg
+from twisted_msg.wire.requests import Bye, Sub
 from twisted_msg.wire.words import quoted
 
 CONTENT: Final = "text/event-stream"
@@ -28,6 +30,33 @@ BEAT_SECONDS: Final = 15.0
 """How often a comment is sent on a quiet stream: proxies close one that is silent for a
 minute, some for half of it, and a peer that vanished is found out by what it does not take."""
 
+EVENTS_COST: Final = 1024 * 1024
+"""Bytes of the latest events that are kept for others who follow the same rooms: what is said
+in one turn, and more."""
+
+
+class Events:
+    """The latest messages as events, each made once, however many follow.
+
+    A number of a room is never given twice, so what it stands for does not change.
+    """
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._cost = 0
+
+    def of(self, reply: Msg) -> bytes:
+        """Return a message's event."""
+        key = reply.room, reply.seq
+        event = self._made.get(key)
+        if event is None:
+            row = message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
+            event = self._made[key] = b"id: %d\nevent: message\ndata: %s\n" % (reply.seq, row)
+            self._cost += len(event)
+            while self._cost > EVENTS_COST and len(self._made) > 1:
+                self._cost -= len(self._made.popitem(last=False)[1])
+        return event
+
 
 class Followers:
     """All who follow, and their heartbeat."""
@@ -35,6 +64,7 @@ class Followers:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._following: dict[Following, None] = {}
+        self._events = Events()
         self._beat = LoopingCall(self._tell_all)
         self._beat.clock = server.clock
 
@@ -54,7 +84,8 @@ class Followers:
             exchange.begin(CONTENT)
             exchange.finish()
             return
-        following = Following(self._server, exchange, place)
+        following = Following(self._server, exchange, place, self._events)
+        exchange.request.leave = following.leave
         self._following[following] = None
         exchange.request.notifyFinish().addBoth(lambda _: self._left(following))
         if not self._beat.running:
@@ -76,10 +107,14 @@ class Following(Feed):
     content = CONTENT
     greeting = b"retry: %d\n\n" % RETRY_MILLIS
 
+    def __init__(self, server: Server, exchange: Exchange, place: Sub, events: Events) -> None:
+        """Take where the events are made."""
+        super().__init__(server, exchange, place)
+        self._events = events
+
     def message(self, reply: Msg) -> bytes:
         """Return an event."""
-        row = message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
-        return b"id: %d\nevent: message\ndata: %s\n" % (reply.seq, row)
+        return self._events.of(reply)
 
     def missed(self, reply: Missed) -> bytes:
         """Return an event; who comes back has been told."""
@@ -90,12 +125,20 @@ class Following(Feed):
         row = json_row({"room": reply.room, "live": reply.head})
         return b"id: %d\nevent: live\ndata: %s\n" % (reply.head, row)
 
+    def refused(self, reply: Err) -> bytes:
+        """Return an event without an id, for it is none of the room's."""
+        return b"event: refused\ndata: %s\n" % error_body(reply.code, reply.reason)
+
     def cut_off(self) -> None:
         """End; whoever follows comes back by itself, to this server or the next."""
         if self.exchange.begun:
             self.exchange.finish()
         else:
             super().cut_off()
+
+    def leave(self) -> None:
+        """Nobody may be there any more: send what is owed, as to any peer that says goodbye."""
+        self.conversation.say(Bye())
 
     def beat(self) -> None:
         """Show that the stream is alive, where that will be read."""

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from twisted_msg.rows import message_row, missed_row
 from twisted_msg.server import Server
 from twisted_msg.times import read_since
+from twisted_msg.web.answers import error_body
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.inside import Conversation
 from twisted_msg.wire import ErrorCode
@@ -84,11 +85,16 @@ class Feed(ABC):
     def live(self, reply: Live) -> bytes:
         """Return what stands behind the messages that were there at the beginning."""
 
+    @abstractmethod
+    def refused(self, reply: Err) -> bytes:
+        """Return what stands last in a response that cannot go on."""
+
     # -- from the server -----------------------------------------------------
 
     def _heard(self, replies: list[Reply]) -> None:
         """Write what came together at once."""
         pieces: list[bytes] = []
+        refusal: Err | None = None
         for reply in replies:
             if self._over:
                 break
@@ -101,11 +107,15 @@ class Feed(ABC):
             elif isinstance(reply, Subbed):
                 self.exchange.begin(self.content, self.greeting)
             elif isinstance(reply, Err):
+                refusal = reply
                 self.close()
-                self.exchange.refuse(reply.code, reply.reason)
+        if refusal is not None and self.exchange.begun:
+            pieces.append(self.refused(refusal))
         if pieces:
             self.exchange.write(b"".join(pieces))
-        if self._over:
+        if refusal is not None:
+            self.exchange.refuse(refusal.code, refusal.reason)
+        elif self._over:
             self.exchange.finish()
 
     def _ended(self) -> None:
@@ -160,6 +170,7 @@ class History(Feed):
             self._left -= 1
             if not self._left:
                 self.close()
+                self.conversation.abort()  # lest it be sent all the rest first
         return message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
 
     def missed(self, reply: Missed) -> bytes:
@@ -170,6 +181,10 @@ class History(Feed):
         """This is the end."""
         self.close()
         return b""
+
+    def refused(self, reply: Err) -> bytes:
+        """Return a line."""
+        return error_body(reply.code, reply.reason)
 
 
 class Readings:

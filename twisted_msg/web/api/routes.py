@@ -13,11 +13,11 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_msg.web.api.exchange import Exchange
+from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -30,38 +30,28 @@ Handler = Callable[[Exchange], Coroutine[Deferred[Any], Any, None]]
 Row = Mapping[str, Handler]
 """What the methods of a path do; `HEAD` is served wherever `GET` is, `OPTIONS` everywhere."""
 
-Judge = Callable[[Request], str | None]
-"""Returns why a request is not served, seeing from which page and to which host it comes."""
-
 
 class Routes(Resource):
     """Serves every path of a table, wherever it is put."""
 
     isLeaf = True
 
-    def __init__(
-        self, table: Mapping[str, Row], judge: Judge, failed: Callable[[Failure], None]
-    ) -> None:
-        """Take the table, who may ask, and whom to tell of a fault of the server's own.
+    def __init__(self, table: Mapping[str, Row], failed: Callable[[Failure], None]) -> None:
+        """Take the table, and whom to tell of a fault of the server's own.
 
         The table's keys are whole paths, such as `/v1/rooms/{room}/members`.
         """
         super().__init__()
         self.table = {tuple(path.split("/")[1:]): row for path, row in table.items()}
-        self._judge = judge
         self._failed = failed
 
-    def render(self, request: Request) -> int:
+    def render(self, request: WebRequest) -> int:
         """Answer a request, now or later."""
         words = tuple(
             unquote_to_bytes(word).decode("utf-8", "backslashreplace")
             for word in request.path.split(b"/")[1:]
         )
         exchange = Exchange(request, words[2] if len(words) > 2 else "")
-        reason = self._judge(request)
-        if reason is not None:
-            exchange.refuse(ErrorCode.FORBIDDEN, reason)
-            return NOT_DONE_YET
         row = self._find(words)
         if row is None:
             exchange.refuse(

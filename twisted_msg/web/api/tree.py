@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-from twisted.web.resource import IResource
-
 from twisted_msg.server import Server
 from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.api.following import Followers
@@ -17,7 +15,7 @@ from twisted_msg.web.api.health import Health
 from twisted_msg.web.api.lists import Lists
 from twisted_msg.web.api.publishing import Publisher
 from twisted_msg.web.api.reading import Readings
-from twisted_msg.web.api.routes import Judge, Routes
+from twisted_msg.web.api.routes import Routes
 
 DESCRIPTION: Final = files("twisted_msg.web.api").joinpath("openapi.json").read_bytes()
 """The interface for programs, in the language of OpenAPI."""
@@ -26,11 +24,10 @@ TOP: Final = (b"v1", b"healthz", b"readyz")
 """The first words of all paths: under each of them a site puts the resource."""
 
 
-def api_resource(server: Server, judge: Judge) -> IResource:
+def api_resource(server: Server) -> Routes:
     """Return the resource that serves every path whose first word is in `TOP`.
 
-    It answers all others with 404, so that it may stand for those as well.  `judge` returns
-    why a request is refused, None if it is not.
+    It answers all others with 404, so that it may stand for those as well.
     """
     readings, followers, lists = Readings(server), Followers(server), Lists(server)
     health, publisher = Health(server), Publisher(server)
@@ -44,7 +41,6 @@ def api_resource(server: Server, judge: Judge) -> IResource:
             "/healthz": {"GET": health.alive},
             "/readyz": {"GET": health.ready},
         },
-        judge,
         server.failed,
     )
 

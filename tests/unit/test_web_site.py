@@ -1,0 +1,460 @@
+"""Visits over HTTP: what bounds them, how they end, and what is refused whatever is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from tests.unit.browsing import Answer, WebPipe
+from tests.unit.test_opening import GET, Lines, WebWorld
+from twisted_msg import server
+from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
+from twisted_msg.server import STOP_SECONDS
+from twisted_msg.web.channel import HEAD_LINES, HEAD_SIZE, IDLE_SECONDS, REQUEST_SECONDS
+from twisted_msg.web.site import WebFactory
+
+LIMIT = 1024 * 1024
+
+
+class Slow(Resource):
+    """Answers when the test says so."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Any] = []
+
+    def render_GET(self, request: Any) -> int:
+        self.requests.append(request)
+        request.notifyFinish().addErrback(lambda _: self.requests.remove(request))
+        return NOT_DONE_YET
+
+    def render_POST(self, request: Any) -> bytes:
+        return b"%d" % len(request.content.read())
+
+    def answer(self, data: bytes = b"done") -> None:
+        request = self.requests.pop(0)
+        request.write(data)
+        request.finish()
+
+
+class Faulty(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        if request.args:
+            request.write(b"part")
+        raise ZeroDivisionError
+
+
+class SiteCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.log = Lines(self)
+        self.world = self.begin()
+
+    def begin(self, **options: Any) -> WebWorld:
+        self.world = WebWorld(**options)
+        self.slow = Slow()
+        self.world.site.resource.putChild(b"slow", self.slow)
+        self.world.site.resource.putChild(b"faulty", Faulty())
+        return self.world
+
+    def visit(self, *data: bytes, stuck: bool = False) -> WebPipe:
+        pipe = self.world.visitor(stuck=stuck)
+        for piece in data:
+            pipe.say(piece)
+        return pipe
+
+    def answer(self, *data: bytes) -> Answer:
+        return Answer(self.visit(*data).received)
+
+    def assert_over(self, pipe: WebPipe) -> None:
+        """Check that a visit ends, and so that its last answer can be read."""
+        self.assertTrue(pipe.half_closed or pipe.closed)
+        self.world.wait(LINGER_SECONDS + 1)
+        self.assertTrue(pipe.closed)
+        self.assertFalse(pipe.aborted)
+
+
+def request(path: str = "/slow", method: str = "GET", *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class AskingTests(SiteCase):
+    def test_the_page(self) -> None:
+        answer = self.answer(GET)
+        self.assertEqual(answer.status, 200)
+        self.assertIn(b"<title>tcpmsg</title>", answer.body)
+        for name in ("Content-Security-Policy", "X-Content-Type-Options", "Date"):
+            self.assertIn(name, answer.headers)
+        self.assertTrue(answer.headers["Server"].startswith("tcpmsg/"))
+
+    def test_its_head(self) -> None:
+        pipe = self.visit(GET.replace(b"GET", b"HEAD"))
+        answer = Answer(pipe.received, "HEAD")
+        self.assertGreater(int(answer.headers["Content-Length"]), 100)
+        self.assertTrue(pipe.received.endswith(b"\r\n\r\n"))
+
+    def test_what_is_not_there(self) -> None:
+        for path in ("/x", "/x/y", "//", "/%2e%2e/etc/passwd", "/../x", "/?", "/v1", "/metrics/x"):
+            answer = self.answer(request(path))
+            self.assertEqual(answer.status, 200 if path == "/?" else 404, path)
+        self.assertEqual(
+            self.answer(request("/x")).error,
+            (404, "absent", "there is nothing here; / shows what there is"),
+        )
+
+    def test_methods(self) -> None:
+        for method in ("POST", "DELETE", "OPTIONS"):
+            answer = self.answer(request("/", method))
+            self.assertEqual(answer.status, 405)
+            self.assertEqual(answer.headers["Allow"], "GET, HEAD")
+        for method in ("TRACE", "CONNECT", "PROPFIND", "GETS", "PRI"):
+            answer = self.answer(request("/", method))
+            self.assertEqual(answer.status, 405)
+            self.assertIn("no other methods than GET", answer.error[2])
+
+    def test_for_a_proxy(self) -> None:
+        for target in ("http://localhost/", "localhost:80", "*", "x", "http://evil.example/"):
+            answer = self.answer(request(target))
+            self.assertEqual(answer.error[:2], (400, "bad-args"))
+            self.assertIn("ask for a path", answer.error[2])
+
+    def test_hosts_and_origins(self) -> None:
+        for head, status in (
+            ("GET / HTTP/1.1\r\n", 400),
+            ("GET / HTTP/1.0\r\n", 200),
+            ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: box\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: box\r\nOrigin: http://box\r\nOrigin: http://box\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: box\r\nOrigin: http://box\r\n", 200),
+            ("GET / HTTP/1.1\r\nHost: box\r\nOrigin: http://evil\r\n", 403),
+            ("GET / HTTP/1.1\r\nHost: evil\r\nOrigin: http://evil\r\n", 403),
+            ("GET /v1/rooms HTTP/1.1\r\nHost: evil\r\n", 403),
+            ("GET /metrics HTTP/1.1\r\nHost: evil\r\n", 403),
+            ("GET /v1/rooms HTTP/1.1\r\nHost: \xff\r\n", 403),
+        ):
+            self.assertEqual(self.answer(f"{head}\r\n".encode("latin-1")).status, status, head)
+
+    def test_many_in_a_row_and_at_once(self) -> None:
+        pipe = self.visit(GET * 3)
+        for _ in range(2):
+            pipe.say(GET)
+        self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 5)
+        pipe.say(request("/", "GET", "Connection: close") + GET)
+        self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 6)
+        self.assert_over(pipe)
+
+    def test_one_behind_another_waits(self) -> None:
+        pipe = self.visit(request() + GET + request())
+        self.assertEqual(pipe.received, b"")
+        self.slow.answer()
+        self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 2)
+        self.assertEqual(len(self.slow.requests), 1)
+
+    def test_a_form_is_a_body(self) -> None:
+        kind = "Content-Type: multipart/form-data; boundary=x"
+        self.assertEqual(self.answer(request("/slow", "POST", kind, body=b"no form")).body, b"7")
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        self.assertEqual(self.answer(request("/slow", "POST", kind, body=b"a=1")).body, b"3")
+
+    def test_a_fault(self) -> None:
+        pipe = self.visit(request("/faulty"))
+        self.assertEqual(Answer(pipe.received).error[:2], (500, "internal"))
+        pipe.say(GET)
+        self.assertIn(b"200 OK", pipe.received)
+        half = self.visit(request("/faulty?x=1"))
+        self.assertTrue(half.aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_a_fault_of_the_parser_s(self) -> None:
+        self.patch(self.world.site, "getContentFile", lambda length: 1 // 0)
+        other = self.visit()
+        pipe = self.visit(GET)
+        self.assertTrue(pipe.aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertFalse(other.closed)
+
+
+class BoundTests(SiteCase):
+    def assert_refused(self, status: int, code: str, *data: bytes) -> None:
+        pipe = self.visit(*data)
+        answer = Answer(pipe.received)
+        self.assertEqual(answer.error[:2], (status, code))
+        self.assertEqual(answer.headers["Connection"], "close")
+        pipe.say(GET)  # which was on its way
+        self.assertNotIn(b" 200 OK", pipe.received)
+        self.assert_over(pipe)
+
+    def test_heads(self) -> None:
+        for data in (
+            b"GET /" + b"x" * HEAD_SIZE + b" HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_SIZE,
+            b"GET / HTTP/1.1\r\n" + b"X: " + b"x" * HEAD_SIZE + b"\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (HEAD_LINES + 2) + b"\r\n",
+            b"GET / HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 20 + b"\r\n",
+        ):
+            self.assert_refused(400, "bad-header", data)
+
+    def test_what_is_no_http(self) -> None:
+        for data in (
+            b"GET\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET / HTTP/1.1\r\nbad name: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nX : y\r\n\r\n", b"GET / HTTP/1.1\r\nX: a\0b\r\n\r\n",
+            b"GET / HTTP/1.1 x\r\n\r\n", b"HELLO name=alice\r\n", b"PUB lobby\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ):  # fmt: skip
+            self.assert_refused(400, "bad-header", data)
+
+    def test_smuggling(self) -> None:
+        head = b"POST /slow HTTP/1.1\r\nHost: localhost\r\n"
+        for lines in (
+            b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+            b"Content-Length: 3\r\nContent-Length: 4\r\n",
+            b"Content-Length: 3\r\nContent-Length: 3\r\n",
+            b"Content-Length: +3\r\n",
+            b"Content-Length: -3\r\n",
+            b"Content-Length: 3, 3\r\n",
+            b"Content-Length: 0x3\r\n",
+            b"Content-Length: \r\n",
+            b"Content-Length : 3\r\n",
+            b"Transfer-Encoding: gzip, chunked\r\n",
+            b"Transfer-Encoding: xchunked\r\n",
+            b"Transfer-Encoding: chunked, chunked\r\n",
+            b"Transfer-Encoding\r\n : chunked\r\n",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        ):
+            self.assert_refused(
+                400, "bad-header", head + lines + b"\r\n3\r\nabc\r\n0\r\n\r\n" + GET
+            )
+
+    def test_chunks(self) -> None:
+        head = request("/slow", "POST", "Transfer-Encoding: chunked")
+        self.assertEqual(self.answer(head + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n").body, b"5")
+        for chunks in (b"x\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"0x3\r\nabc\r\n", b" 3\r\nabc\r\n",
+                       b"3" * 2000):  # fmt: skip
+            self.assert_refused(400, "bad-header", head + chunks)
+
+    def test_bodies(self) -> None:
+        body = b"x" * LIMIT
+        self.assertEqual(self.answer(request("/slow", "POST", body=body)).body, b"%d" % LIMIT)
+        head = request("/slow", "POST", f"Content-Length: {LIMIT + 1}")
+        self.assert_refused(413, "too-large", head)
+        self.assert_refused(413, "too-large", head, body)
+        self.assert_refused(413, "too-large", head + body)
+        self.assert_refused(413, "too-large", request("/slow", "POST", f"Content-Length: {10**40}"))
+        chunked = request("/slow", "POST", "Transfer-Encoding: chunked")
+        chunk = b"%x\r\n" % 100_000 + b"x" * 100_000 + b"\r\n"
+        self.assert_refused(413, "too-large", chunked, *[chunk] * 11)
+
+    def test_expectations(self) -> None:
+        pipe = self.visit(request("/slow", "POST", "Expect: 100-continue", "Content-Length: 3"))
+        self.assertEqual(pipe.received, b"HTTP/1.1 100 Continue\r\n\r\n")
+        pipe.say(b"abc")
+        self.assertTrue(pipe.received.endswith(b"\r\n\r\n3"))
+        self.assert_refused(
+            413, "too-large",
+            request("/slow", "POST", "Expect: 100-continue", f"Content-Length: {LIMIT + 1}"),
+        )  # fmt: skip
+
+    def test_what_waits_behind_a_request_is_bounded(self) -> None:
+        pipe = self.visit(request())
+        for _ in range(100):
+            if pipe.reading:
+                pipe.say(GET * 100)
+        self.assertFalse(pipe.reading)
+        self.assertLess(sum(map(len, pipe.protocol._dataBuffer)), 100_000)
+        self.slow.answer()
+        self.assertTrue(pipe.reading)
+
+
+class TimeTests(SiteCase):
+    def test_nothing_is_asked(self) -> None:
+        pipe = self.visit(GET)
+        self.world.wait(IDLE_SECONDS - 2)
+        pipe.say(GET)
+        self.world.wait(IDLE_SECONDS - 2)
+        self.assertFalse(pipe.half_closed)
+        self.world.wait(3)
+        self.assertEqual(pipe.received.count(b"HTTP/1.1 "), 2)
+        self.assert_over(pipe)
+
+    def test_a_head_that_drips(self) -> None:
+        pipe = self.visit(b"GET / HTTP/1.1\r\n")
+        for _ in range(int(REQUEST_SECONDS) + 1):
+            if not pipe.half_closed:
+                pipe.say(b"X: y\r\n")
+            self.world.wait(1)
+        self.assertEqual(Answer(pipe.received).error[:2], (408, "timeout"))
+        self.assert_over(pipe)
+
+    def test_a_body_that_drips(self) -> None:
+        size = PAYLOAD_RATE * 20
+        pipe = self.visit(request("/slow", "POST", f"Content-Length: {size}"))
+        self.world.wait(REQUEST_SECONDS + 18)
+        self.assertEqual(pipe.received, b"")
+        self.world.wait(3)
+        self.assertEqual(Answer(pipe.received).error[:2], (408, "timeout"))
+        self.assert_over(pipe)
+
+    def test_a_body_that_comes_slowly_enough(self) -> None:
+        size = PAYLOAD_RATE * 60
+        pipe = self.visit(request("/slow", "POST", f"Content-Length: {size}"))
+        for _ in range(60):
+            self.world.wait(1)
+            pipe.say(b"x" * PAYLOAD_RATE)
+        self.assertEqual(Answer(pipe.received).body, b"%d" % size)
+
+    def test_an_answer_may_take_its_time(self) -> None:
+        pipe = self.visit(request())
+        self.world.wait(2000)
+        self.slow.answer()
+        self.assertEqual(Answer(pipe.received).body, b"done")
+
+    def test_an_answer_that_nobody_reads(self) -> None:
+        self.begin(stall_limit="100")
+        pipe = self.visit(request(), stuck=True)
+        self.slow.requests[0].write(b"x" * 100_000)
+        self.world.wait(90)
+        pipe.take(10)
+        self.world.wait(90)
+        self.assertFalse(pipe.closed)
+        self.world.wait(15)
+        self.assertTrue(pipe.aborted)
+        self.assertEqual(self.slow.requests, [])
+
+    def test_a_last_answer_that_nobody_reads(self) -> None:
+        pipe = self.visit(request("/", "GET", "Connection: close"), stuck=True)
+        self.world.wait(FLUSH_SECONDS - 2)
+        self.assertFalse(pipe.closed)
+        self.world.wait(4)
+        self.assertTrue(pipe.aborted)
+
+
+class EndTests(SiteCase):
+    def test_a_half_closed_visit_is_answered(self) -> None:
+        pipe = self.visit(GET)
+        pipe.close_input()
+        self.assertTrue(pipe.closed)
+        self.assertFalse(pipe.aborted)
+
+        slow = self.visit(request() + GET)
+        slow.close_input()
+        self.assertFalse(slow.closed)
+        self.slow.answer()
+        self.assertEqual(slow.received.count(b"200 OK"), 2)
+        self.assertTrue(slow.closed)
+
+        part = self.visit(GET[:-5])
+        part.close_input()
+        self.assertEqual((part.received, part.closed), (b"", True))
+
+    def test_both_sides_close(self) -> None:
+        pipe = self.visit(request("/", "GET", "Connection: close"))
+        self.assertTrue(pipe.half_closed)
+        pipe.close_input()
+        self.assertTrue(pipe.closed)
+
+    def test_it_vanishes(self) -> None:
+        pipe = self.visit(request())
+        pipe.vanish()
+        self.assertEqual((self.slow.requests, self.world.server.connections), ([], 0))
+
+    def test_the_server_stops(self) -> None:
+        idle, busy, late = self.visit(GET), self.visit(request()), self.visit(GET[:-5])
+        stream = self.visit(request())
+        self.slow.requests[1].write(b"begun")
+        stopped = ensureDeferred(self.world.server.drain())
+        self.assertTrue(idle.half_closed)
+        self.slow.answer()
+        late.say(GET[-5:])
+        for pipe in (busy, late):
+            self.assertEqual(Answer(pipe.received).status, 200)
+            self.assertTrue(pipe.half_closed)
+        self.world.wait(STOP_SECONDS + 1)
+        self.assertTrue(stream.aborted)
+        self.successResultOf(stopped)
+
+    def test_the_server_stops_and_nobody_visits(self) -> None:
+        pipe = self.visit(GET)
+        pipe.close_input()
+        self.successResultOf(ensureDeferred(self.world.server.drain()))
+
+
+class RateTests(SiteCase):
+    def test_requests_wait(self) -> None:
+        self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+        pipe = self.visit(GET * 50)
+        pipe.say(GET)
+        self.assertFalse(pipe.reading)
+        self.assertEqual(pipe.received.count(b"200 OK"), 50)  # of the piece that had been read
+        self.world.wait(5)
+        self.assertEqual(pipe.received.count(b"200 OK"), 51)
+        self.assertTrue(pipe.reading)
+
+    def test_bytes_wait(self) -> None:
+        self.begin(rate_bytes="1k", rate_burst="1", limit_loopback="yes")
+        pipe = self.visit(GET * 100, GET)
+        self.assertFalse(pipe.reading)
+        pipe.vanish()
+        self.assertEqual(self.world.server.connections, 0)
+
+    def test_who_does_not_read_is_not_read_from(self) -> None:
+        pipe = self.visit(GET * 1000, stuck=True)
+        while pipe.reading:
+            pipe.say(GET * 100)
+        self.assertLess(len(pipe.dataBuffer), 70_000)
+        pipe.read_on()
+        self.assertTrue(pipe.reading)
+        self.assertEqual(pipe.received.count(b"200 OK"), 1000)
+
+
+class OwnPortTests(SiteCase):
+    """`--web`: HTTP on a port of its own."""
+
+    def visitor(self) -> WebPipe:
+        pipe = WebPipe(len(self.world.peers), host="127.0.0.1")
+        pipe.protocol = WebFactory(self.world.site).buildProtocol(pipe.address)
+        pipe.protocol.makeConnection(pipe)
+        self.world.peers.append(pipe)
+        return pipe
+
+    def test_visits_take_places(self) -> None:
+        pipe = self.visitor()
+        self.assertEqual(self.world.server.connections, 1)
+        pipe.say(GET)
+        self.assertEqual(Answer(pipe.received).status, 200)
+        pipe.vanish()
+        self.assertEqual(self.world.server.connections, 0)
+
+    def test_without_a_place(self) -> None:
+        self.begin(connections="1")
+        dropped: list[Any] = []
+        self.patch(server, "drop", dropped.append)
+        self.visitor()
+        pipe = self.visitor()
+        self.assertEqual(Answer(pipe.received).error[:2], (503, "busy"))
+        self.assert_over(pipe)
+        self.assertEqual(len(self.log.lines), 1)
+
+    def test_far_too_many(self) -> None:
+        self.begin(connections="1")
+        pipes = [self.visitor() for _ in range(100)]
+        self.assertEqual(
+            [bool(pipe.received) for pipe in pipes], [False] + [True] * 64 + [False] * 35
+        )
+        self.assertTrue(pipes[-1].aborted)
+
+    def test_frames_are_no_http(self) -> None:
+        pipe = self.visitor()
+        pipe.say(b"5".ljust(128) + b"hello\r\n")
+        self.assertEqual(Answer(pipe.received).error[:2], (400, "bad-header"))

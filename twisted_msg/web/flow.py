@@ -1,0 +1,109 @@
+"""How fast a visit over HTTP is read from: no faster than it may speak, and than it reads.
+
+Law of this file: of one visit there wait, at the most, one read of requests and one answer;
+Twisted's own channel answers whatever one read holds, to a peer that takes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.web.http import HTTPChannel, Request
+
+from twisted_msg.pace import Pace, Rates
+
+BEHIND_SIZE: Final = 16 * 1024
+"""Bytes that are read behind a request that is not answered yet: some, so that the end of a peer
+who waits is seen."""
+
+
+class FlowChannel(HTTPChannel):
+    """A channel that knows when to wait.  `busy` says that a request is being answered."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = False
+        self.pace: Pace | None = None
+        self.kept: list[bytes] | None = None
+        """What came while nothing may be read."""
+        self._answered: Request | None = None
+        """What was answered, behind which the next one waits."""
+        self._full = False
+        self._behind = 0
+
+    def limit(self, rates: Rates, clock: Any) -> None:
+        """Read no faster than these rates allow; `clock` is an `IReactorTime`."""
+        self.pace = Pace(rates, clock, self)
+
+    def take(self, data: bytes) -> bool:
+        """Count input; return whether it may be looked at now, or keep it."""
+        if self.kept is not None:
+            self.kept.append(data)
+            self.transport.pauseProducing()  # somebody else let it go on
+            return False
+        if self.pace is not None:
+            self.pace.read(len(data))
+        return True
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a piece of a body, or what comes behind a whole request."""
+        super().rawDataReceived(data)
+        if self.busy:
+            self._behind += len(data)
+            if self._behind > BEHIND_SIZE:  # Twisted does not see to it while it cannot send
+                self.transport.pauseProducing()
+
+    def allContentReceived(self) -> None:
+        """Take a whole request."""
+        self.busy = True
+        if self.pace is not None:
+            self.pace.count(1)
+        super().allContentReceived()
+
+    def requestDone(self, request: Request) -> None:
+        """Go on with the next request, once this one is answered and the answer on its way."""
+        if self._full:
+            self._answered = request
+        else:
+            self.busy = False
+            self._behind = 0
+            self.request_done()
+            super().requestDone(request)
+
+    def request_done(self) -> None:
+        """Called when one request was answered, and before the next one is."""
+
+    def hold(self) -> None:
+        """Read nothing, until `release`."""
+        self.kept = []
+        self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """Read again, first what came meanwhile."""
+        kept, self.kept = self.kept, None
+        for data in kept or ():
+            self.dataReceived(data)
+        if self.kept is None and not self._full:
+            self.transport.resumeProducing()
+
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        if self.pace is not None:
+            self.pace.stop()
+        if self._full or self.kept is not None:
+            self.transport.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough of the answers."""
+        self._full = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The transport has sent everything."""
+        self._full = False
+        super().resumeProducing()
+        request, self._answered = self._answered, None
+        if request is not None:
+            self.requestDone(request)
