@@ -54,7 +54,7 @@ export const LOBBY = "lobby";
 export const FIRST_PAGE = 100;
 
 /** Messages that are read at once as one scrolls up. */
-export const PAGE = 250;
+export const PAGE = 500;
 
 /** How long, in milliseconds, a stored message may be shown below the others until it is seen in its place. One that
  * went under another name, before a reload, is not recognised there. */

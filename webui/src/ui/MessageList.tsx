@@ -15,7 +15,7 @@ import { Icon } from "./icons";
 import { Row, type RowActions, TOGETHER } from "./Row";
 
 /** Rows above the eye at which older messages are asked for: a fast wheel does not outrun them. */
-const AHEAD = 200;
+const AHEAD = 300;
 
 /** Pixels that are drawn beyond what is seen. */
 const MARGIN = { top: 800, bottom: 400 };
@@ -57,6 +57,8 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
   const first = useRef(Infinity);
   const [atEnd, setAtEnd] = useState(true);
   const [current, setCurrent] = useState<number | null>(null);
+  const [hovered, setHovered] = useState<number | null>(null);
+  const scrolling = useRef(false);
   const { entries, sending, firstIndex } = conversation;
   const count = entries.length + sending.length;
 
@@ -131,6 +133,9 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     } else if (event.key === "ArrowDown" && count > 0) {
       if (current === null || current >= end) onLeave();
       else focus(current + 1);
+    } else if (/^(Page|Home)/.test(event.key)) {
+      scroller.current?.focus({ preventScroll: true }); // the row will not be there any more
+      return;
     } else if (event.key === "End" && inRow && count > 0) {
       focus(end);
     } else {
@@ -173,7 +178,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
         divided={divided}
         me={me}
         room={conversation.name}
-        current={index === current}
+        current={index === current || index === hovered}
         actions={actions}
       />
     );
@@ -191,9 +196,16 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
 
   const start = conversation.divider === null ? -1 : entries.findIndex((entry) => entry.kind === "said" && entry.seq > (conversation.divider ?? 0));
   return (
-    // keys move among the rows inside
+    // keys move among the rows inside, which show what can be done with them
     // eslint-disable-next-line jsx-a11y/no-static-element-interactions
-    <div className="messages" onKeyDown={onKeyDown}>
+    <div
+      className="messages"
+      onKeyDown={onKeyDown}
+      onMouseOver={(event) => !scrolling.current && setHovered(indexOf(event.target))}
+      onMouseLeave={() => setHovered(null)}
+      onFocus={(event) => setCurrent(indexOf(event.target))}
+      onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && setCurrent(null)}
+    >
       <Virtuoso
         key={conversation.name}
         ref={list}
@@ -211,6 +223,9 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
         alignToBottom
         followOutput={(end) => (end ? "auto" : false)}
         atBottomThreshold={NEAR}
+        isScrolling={(is) => {
+          scrolling.current = is;
+        }}
         atBottomStateChange={ended}
         increaseViewportBy={MARGIN}
         defaultItemHeight={48}
@@ -229,6 +244,12 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
       )}
     </div>
   );
+}
+
+/** The row that an element stands in, or null. */
+function indexOf(target: EventTarget): number | null {
+  const row = target instanceof Element ? target.closest<HTMLElement>("[data-item-index]") : null;
+  return row === null ? null : Number(row.dataset["itemIndex"]);
 }
 
 function speaker(entry: Entry | Sending | undefined, me: string): string | null {

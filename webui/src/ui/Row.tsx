@@ -33,7 +33,7 @@ interface Props {
   readonly divided: boolean;
   readonly me: string;
   readonly room: string;
-  /** Whether the keyboard is at this row, so that what it offers can be reached. */
+  /** Whether the keyboard or the mouse is at this row: only then is there what it offers, for it costs more than the rest. */
   readonly current: boolean;
   readonly actions: RowActions;
 }
@@ -64,7 +64,6 @@ export const Row = memo(function Row(props: Props): ReactElement {
 });
 
 function Message({ entry, together, me, room, current, actions }: Props & { entry: Said }): ReactElement {
-  const reach = current ? 0 : -1;
   return (
     <article
       className={`row ${together ? "row-together" : ""} ${entry.calls ? "row-calls" : ""}`}
@@ -72,49 +71,53 @@ function Message({ entry, together, me, room, current, actions }: Props & { entr
       tabIndex={-1}
       data-row=""
     >
-      <Gutter name={entry.sender} time={entry.time} together={together} seq={room.startsWith("@") ? null : entry.seq} />
+      <Gutter name={entry.sender} time={entry.time} together={together} />
       <div className="row-body">
         {!together && (
           <div className="row-head">
             <span className={`row-name ${tint(entry.sender)}`}>{entry.sender}</span>
             {entry.mine && <span className="row-you">you</span>}
-            <time dateTime={new Date(entry.time).toISOString()} title={wholeTime(entry.time)}>
-              {timeOfDay(entry.time)}
-            </time>
+            <time>{timeOfDay(entry.time)}</time>
           </div>
         )}
         <Body content={entry.content} title={`${room.replace("@", "")}-${entry.seq}`} me={me} />
       </div>
-      <div className="row-actions" role="group" aria-label="What can be done with this message">
-        {typeof entry.content === "string" && (
-          <button type="button" className="button-icon" tabIndex={reach} aria-label="Copy text" title="Copy text" onClick={() => actions.copy(entry)}>
-            <Icon name="copy" size={16} />
-          </button>
-        )}
-        {!entry.mine && (
-          <>
-            <button type="button" className="button-icon" tabIndex={reach} aria-label={`Mention ${entry.sender}`} title={`Mention ${entry.sender}`} onClick={() => actions.mention(entry.sender)}>
-              <Icon name="reply" size={16} />
-            </button>
-            {!room.startsWith("@") && (
-              <button type="button" className="button-icon" tabIndex={reach} aria-label={`Write to ${entry.sender} alone`} title={`Write to ${entry.sender} alone`} onClick={() => actions.talkTo(entry.sender)}>
-                <Icon name="send" size={16} />
-              </button>
-            )}
-          </>
-        )}
-      </div>
+      {current && <Offers entry={entry} room={room} actions={actions} />}
     </article>
   );
 }
 
-function Gutter({ name, time, together, seq }: { name: string; time: number; together: boolean; seq: number | null }): ReactElement {
+/** What can be done with a message. */
+function Offers({ entry, room, actions }: { entry: Said; room: string; actions: RowActions }): ReactElement {
   return (
-    <div className="row-gutter" title={seq === null ? wholeTime(time) : `${wholeTime(time)} · number ${seq}`}>
+    <div className="row-actions" role="group" aria-label="What can be done with this message">
+      <span className="row-when">{room.startsWith("@") ? wholeTime(entry.time) : `${wholeTime(entry.time)}, number ${entry.seq}`}</span>
+      {typeof entry.content === "string" && (
+        <button type="button" className="button-icon" aria-label="Copy text" title="Copy text" onClick={() => actions.copy(entry)}>
+          <Icon name="copy" size={16} />
+        </button>
+      )}
+      {!entry.mine && (
+        <>
+          <button type="button" className="button-icon" aria-label={`Mention ${entry.sender}`} title={`Mention ${entry.sender}`} onClick={() => actions.mention(entry.sender)}>
+            <Icon name="reply" size={16} />
+          </button>
+          {!room.startsWith("@") && (
+            <button type="button" className="button-icon" aria-label={`Write to ${entry.sender} alone`} title={`Write to ${entry.sender} alone`} onClick={() => actions.talkTo(entry.sender)}>
+              <Icon name="send" size={16} />
+            </button>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Gutter({ name, time, together }: { name: string; time: number; together: boolean }): ReactElement {
+  return (
+    <div className="row-gutter">
       {together ? (
-        <time className="row-time" dateTime={new Date(time).toISOString()}>
-          {timeOfDay(time)}
-        </time>
+        <time className="row-time">{timeOfDay(time)}</time>
       ) : (
         <Monogram name={name} />
       )}
@@ -133,7 +136,7 @@ function Own({ entry, together, me, room, actions }: Props & { entry: Sending })
   const mark = MARKS[entry.state];
   return (
     <article className={`row row-own row-${entry.state} ${together ? "row-together" : ""}`} aria-label={`You, ${mark.text}`} tabIndex={-1} data-row="">
-      <Gutter name={me} time={entry.time} together={together} seq={null} />
+      <Gutter name={me} time={entry.time} together={together} />
       <div className="row-body">
         {!together && (
           <div className="row-head">
