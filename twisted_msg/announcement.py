@@ -46,9 +46,9 @@ def announce(addresses: list[IAddress], settings: Settings, web: IAddress | None
         log.warn("open to the network: whoever reaches an address above can read and write")
     else:
         log.info("only programs on this machine can connect")
-    _suggest(_client(addresses[0], settings), settings)
     if not settings.no_web:
         _suggest_web(addresses[0] if web is None else web, settings)
+    _suggest(_client(addresses[0], settings), settings)
 
 
 def _where(settings: Settings) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_msg.counts import End, end_of
-from twisted_msg.deadlines import Deadlines
+from twisted_msg.deadlines import LINGER_SECONDS, Deadlines
 from twisted_msg.delivery import Outlet
 from twisted_msg.host import Host
 from twisted_msg.pace import Pace, Rates
@@ -24,10 +24,6 @@ from twisted_msg.session import Session
 from twisted_msg.transports import keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, Stage
 from twisted_msg.wire.limits import HEADER_SIZE
-
-LINGER_SECONDS: Final = 2.0
-"""How long input is discarded behind the end, so that a reset does not destroy what the
-peer was told."""
 
 
 class _Phase(Enum):
@@ -52,8 +48,7 @@ class Connection(FrameProtocol):
         self.number = 0
         self.session: Session | None = None
         self._phase = _Phase.LIVE
-        self._end = End.CLOSED
-        self._reason: str | None = None
+        self._why = End.LOST, "the connection was lost"  # unless it is found to be otherwise
         self._refused = False
         self._holds = 0
         self._deadlines = Deadlines()
@@ -155,11 +150,9 @@ class Connection(FrameProtocol):
         self.outlet.stopProducing()  # a wrapper may not have told it
         if self.session is not None:
             self.session.lost()
-        if self._reason is None:
-            clean = isinstance(reason.value, ConnectionDone)
-            self._reason = "closed the connection" if clean else "the connection was lost"
-            self._end = End.CLOSED if clean else End.LOST
-        self.host.left(self, self._end, self._reason, refused=self._refused)
+        if self._why[0] is End.LOST and reason.check(ConnectionDone):
+            self._why = End.CLOSED, "closed the connection"
+        self.host.left(self, *self._why, refused=self._refused)
 
     # -- no faster than it may -----------------------------------------------
 
@@ -204,7 +197,7 @@ class Connection(FrameProtocol):
         if self._phase is not _Phase.LIVE:
             return
         self._phase = _Phase.FLUSHING
-        self._end, self._reason = end, reason
+        self._why = end, reason
         if self._holds and not self._ended:
             self.transport.resumeProducing()  # to discard
         self._deadlines.restart()
@@ -234,7 +227,7 @@ class Connection(FrameProtocol):
         """A fault of the server's own, and nobody knows what was written of a frame."""
         self.host.failed(Failure())
         self.stop_receiving()
-        self._end, self._reason = End.FAULT, "a fault in the server"
+        self._why = End.FAULT, "a fault in the server"
         self.abort()
 
     def _backlog(self, full: bool) -> None:
@@ -253,8 +246,7 @@ class Connection(FrameProtocol):
                 self.transport.loseConnection()
         elif self._phase is _Phase.FLUSHING:
             if self._deadlines.unflushed(self.outlet.taken(), now):
-                self._end = End.TIMEOUT
-                self._reason = f"{self._reason}; it did not read the rest"
+                self._why = End.TIMEOUT, f"{self._why[1]}; it did not read the rest"
                 self.abort()
         else:
             self._sweep_live(now)
@@ -265,7 +257,7 @@ class Connection(FrameProtocol):
         if self.outlet.waiting:
             stuck = deadlines.stall(self.outlet.taken(), now, self.host.stall_limit)
             if stuck:
-                self._end, self._reason = End.TIMEOUT, stuck
+                self._why = End.TIMEOUT, stuck
                 self.abort()
                 return
         if self._holds:

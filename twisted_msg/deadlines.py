@@ -26,6 +26,10 @@ PAYLOAD_RATE: Final = 4096
 FLUSH_SECONDS: Final = 30.0
 """How long a peer that is owed something may take nothing of it (docs/protocol.md, Ends)."""
 
+LINGER_SECONDS: Final = 2.0
+"""How long input is discarded behind the end, so that a reset does not destroy what the
+peer was told."""
+
 HEARTBEAT_SECONDS: Final = 30
 """Seconds of silence after which a peer that said HELLO is asked whether it is there: below
 the minute or more after which middleboxes forget a quiet connection."""

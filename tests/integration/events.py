@@ -7,7 +7,6 @@ import json
 import queue
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any
@@ -53,7 +52,7 @@ class EventSource:
                 self._follow()
             except (OSError, http.client.HTTPException, ValueError):
                 pass  # the server is away, or was killed within an event
-            time.sleep(self._retry)
+            self._over.wait(self._retry)
 
     def _follow(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=PATIENCE)

@@ -205,7 +205,9 @@ def main() -> int:
             outcome = run(server, arguments.count, arguments.seed)
         finally:
             server.stop()
-        faults = [line for line in server.lines if "Traceback" in line or "fault" in line]
+        faults = [at for at, line in enumerate(server.lines) if "Traceback" in line]
+    for at in faults[:3]:
+        print("".join(server.lines[at - 1 : at + 30]))
     print(
         f"{outcome.streams} streams, {outcome.answers} answered, the server grew by "
         f"{outcome.grown / 2**20:.1f} MiB, {len(faults)} faults in its log"

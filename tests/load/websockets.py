@@ -33,6 +33,9 @@ MORE: Final = 4096
 SHARE: Final = 0.5
 """What share of the rate over TCP is to reach members over WebSocket."""
 
+TICK: Final = 0.01
+"""Seconds that the system counts processor time in."""
+
 ROOM: Final = "load"
 LAST: Final = b"the last one"
 
@@ -53,7 +56,7 @@ class Fanout(NamedTuple):
     @property
     def worth(self) -> float:
         """Deliveries for each second of the server's processor time."""
-        return self.messages * self.members / self.cpu
+        return self.messages * self.members / max(self.cpu, TICK)
 
 
 class Kind(NamedTuple):

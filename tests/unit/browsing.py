@@ -107,9 +107,9 @@ class WebCase(TypedCase):
         guests = self.world.server.guests
         return len(guests.all()) - len(guests)
 
-    def open(self, *, stuck: bool = False) -> WebPipe:
+    def open(self, *, stuck: bool = False, host: str = "192.0.2.1") -> WebPipe:
         """Connect, at the same door as everybody."""
-        pipe = WebPipe(len(self.world.peers), stuck=stuck)
+        pipe = WebPipe(len(self.world.peers), stuck=stuck, host=host)
         pipe.protocol = self.world.server.buildProtocol(pipe.address)
         pipe.protocol.makeConnection(pipe)
         self.world.peers.append(pipe)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import Pipe, World
 from twisted_msg import server
-from twisted_msg.connection import LINGER_SECONDS
+from twisted_msg.deadlines import LINGER_SECONDS
 from twisted_msg.door import TOLD_LIMIT, Door, places
 from twisted_msg.wire import ErrorCode
 

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.browsing import Answer, WebPipe
 from tests.unit.world import World
 from twisted_msg import server
-from twisted_msg.connection import LINGER_SECONDS, Connection
+from twisted_msg.connection import Connection
+from twisted_msg.deadlines import LINGER_SECONDS
 from twisted_msg.opening import Speech, opening
 from twisted_msg.web.channel import Channel
 from twisted_msg.web.site import make_site

@@ -4,8 +4,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import World
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS
+from twisted_msg.deadlines import FIRST_FRAME_SECONDS, FLUSH_SECONDS, LINGER_SECONDS
 from twisted_msg.rooms import registry
 
 

@@ -6,8 +6,13 @@ from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import World
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FIRST_FRAME_SECONDS, HEADER_SECONDS, PAYLOAD_RATE, PAYLOAD_SECONDS
+from twisted_msg.deadlines import (
+    FIRST_FRAME_SECONDS,
+    HEADER_SECONDS,
+    LINGER_SECONDS,
+    PAYLOAD_RATE,
+    PAYLOAD_SECONDS,
+)
 from twisted_msg.server import SLICE, SLICE_SECONDS, STOP_SECONDS
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from twisted.internet.defer import ensureDeferred
 
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FLUSH_SECONDS, HEADER_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
+from twisted_msg.deadlines import (
+    FLUSH_SECONDS,
+    HEADER_SECONDS,
+    HEARTBEAT_SECONDS,
+    LINGER_SECONDS,
+    SILENCE_SECONDS,
+)
 from twisted_msg.log.store import Retention
 from twisted_msg.server import STOP_SECONDS, STORE_SECONDS
 from twisted_msg.session.house import PRUNE_COST, PRUNE_SECONDS

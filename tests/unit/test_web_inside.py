@@ -7,12 +7,12 @@ from itertools import pairwise
 from twisted.internet.address import IPv4Address
 
 from tests.unit.conversing import StoredCase, TypedCase
-from twisted_msg.web.inside import BUFFER, Conversation, ask
+from twisted_msg.web.inside import BUFFER, Asker, Conversation, ask
 from twisted_msg.wire.replies import Ack, Err, Here, Live, Msg, Ping, Pong, Reply, Subbed, Welcome
 from twisted_msg.wire.requests import Bye, Hello, Pub, Sub, Who
 from twisted_msg.wire.requests import Ping as AskPing
 
-PEER = IPv4Address("TCP", "192.0.2.9", 999)
+PEER = Asker(IPv4Address("TCP", "192.0.2.9", 999))
 
 
 class Listener:
@@ -32,10 +32,8 @@ class Listener:
 class ConversationTests(TypedCase):
     def converse(self, *, behind: int = 0) -> tuple[Conversation, Listener]:
         listener = Listener()
-        return (
-            Conversation(self.world.server, PEER, listener.hear, listener.end, lambda: behind),
-            listener,
-        )
+        asker = PEER._replace(untaken=lambda: behind)
+        return Conversation(self.world.server, asker, listener.hear, listener.end), listener
 
     def test_as_any_peer(self) -> None:
         other = self.peer("HELLO name=alice", "SUB lobby")
@@ -149,7 +147,7 @@ class ConversationTests(TypedCase):
         def end() -> None:
             raise ZeroDivisionError
 
-        Conversation(self.world.server, None, Listener().hear, end).say(Bye())
+        Conversation(self.world.server, Asker(), Listener().hear, end).say(Bye())
         self.settle()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.world.server.guests.all()), 0)
@@ -197,7 +195,7 @@ class AskTests(StoredCase):
         self.assertEqual(self.successResultOf(again)[0][0], "alice")  # the name was free
 
     def test_a_refusal(self) -> None:
-        asked = ask(self.world.server, None, Pub("lobby", bytes(1 << 21), 1))
+        asked = ask(self.world.server, Asker(), Pub("lobby", bytes(1 << 21), 1))
         self.settle()
         (error,) = self.successResultOf(asked)
         assert isinstance(error, Err)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.unit.browsing import Answer, StoredWebCase, WebCase
+from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
 from tests.unit.world import EPOCH
 from twisted_msg.log.store import StoreFull
 from twisted_msg.readiness import PATIENCE
@@ -101,7 +101,7 @@ class RouteTests(WebCase):
         self.assertEqual(len(self.flushLoggedErrors(TypeError, ZeroDivisionError)), 1)
 
     def test_one_of_the_interface_itself(self) -> None:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
         self.patch(self.world.server, "carry", fail)
@@ -151,6 +151,46 @@ class ListTests(WebCase):
             status, code, text = self.ask(path + "?x=1").error
             self.assertEqual((status, code), (400, "bad-args"))
             self.assertIn("leave the query out", text)
+
+
+class PaceTests(WebCase):
+    """What a request costs beyond itself is counted on the connection that it came by."""
+
+    def held(self, pipe: WebPipe) -> bool:
+        """Return whether what a connection asks next waits."""
+        held: bool = pipe.protocol.kept is not None
+        return held
+
+    def test_new_rooms(self) -> None:
+        self.world = self.begin(rate_messages="10", rate_burst="1")
+        pipe = self.open()
+        for room in ("a", "b"):
+            self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
+        self.assertTrue(self.held(pipe))
+        self.world.wait(2)
+        self.assertFalse(self.held(pipe))
+        for room in ("a", "b", "a"):
+            self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
+        self.assertFalse(self.held(pipe))
+
+    def test_long_lists(self) -> None:
+        self.world = self.begin(rate_messages="100", rate_burst="1")
+        for number in range(1000):
+            self.world.rooms.open(f"a-room-with-a-long-name-{number}")
+        pipe = self.open()
+        self.ask("/v1/rooms", pipe=pipe)
+        self.assertFalse(self.held(pipe))
+        self.ask("/v1/rooms", pipe=pipe)
+        self.assertTrue(self.held(pipe))
+        self.world.wait(2)
+        self.assertFalse(self.held(pipe))
+
+    def test_programs_on_this_machine_are_not_bounded(self) -> None:
+        self.world = self.begin(rate_messages="10", rate_burst="1")
+        pipe = self.open(host="127.0.0.1")
+        for number in range(20):
+            self.ask(f"/v1/rooms/{number}/messages", b"x", pipe=pipe)
+        self.assertFalse(self.held(pipe))
 
 
 class HealthTests(StoredWebCase):

@@ -12,9 +12,9 @@ from twisted.web.server import NOT_DONE_YET
 from tests.unit.browsing import Answer, WebPipe
 from tests.unit.test_opening import GET, Lines, WebWorld
 from twisted_msg import server
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
+from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import STOP_SECONDS
+from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.channel import HEAD_LINES, HEAD_SIZE, IDLE_SECONDS, REQUEST_SECONDS
 from twisted_msg.web.site import WebFactory
 
@@ -338,6 +338,25 @@ class TimeTests(SiteCase):
         self.assertFalse(pipe.closed)
         self.world.wait(4)
         self.assertTrue(pipe.aborted)
+
+
+class UntakenTests(SiteCase):
+    """What the conversation behind an answer asks, for as long as there is one."""
+
+    def test_how_much_waits(self) -> None:
+        pipe = self.visit(request(), stuck=True)
+        exchange = Exchange(self.slow.requests[0], "")
+        self.assertEqual(exchange.untaken(), 0)
+        exchange.write(b"x" * 1000)
+        self.assertGreater(exchange.untaken(), 1000)
+        self.slow.answer()
+        self.assertEqual(exchange.untaken(), 0)
+        pipe.read_on()
+
+        pipe = self.visit(request())
+        exchange = Exchange(self.slow.requests[0], "")
+        pipe.vanish()
+        self.assertEqual(exchange.untaken(), 0)
 
 
 class EndTests(SiteCase):

@@ -23,8 +23,7 @@ from tests.websockets import (
     masked,
     parsed,
 )
-from twisted_msg.connection import LINGER_SECONDS
-from twisted_msg.deadlines import FLUSH_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
+from twisted_msg.deadlines import FLUSH_SECONDS, HEARTBEAT_SECONDS, LINGER_SECONDS, SILENCE_SECONDS
 from twisted_msg.web.websocket import EMPTY_LIMIT, WebConnection, WebSocket, head_of
 from twisted_msg.wire import FrameDecoder, encode_frame
 

@@ -16,9 +16,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 from zope.interface import implementer
 
-from twisted_msg.connection import LINGER_SECONDS
 from twisted_msg.counts import End, end_of
-from twisted_msg.deadlines import FLUSH_SECONDS, PAYLOAD_RATE
+from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
 from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
 from twisted_msg.web.answers import JSON, error_body, phrase

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_msg.connection import Connection
+from twisted_msg.pace import Pace, Rates
 from twisted_msg.server import Server
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.limits import HEADER_SIZE, LENGTH_BOUND
@@ -28,18 +30,39 @@ BUFFER: Final = 64 * 1024
 own transports hold."""
 
 
+class Asker(NamedTuple):
+    """Whom a conversation is for.
+
+    `peer` is its address, None if there is none; `untaken` returns how many bytes of what it
+    was given it has not taken yet; `pace` counts what it asks for, None if nothing bounds it.
+    """
+
+    peer: Any = None
+    untaken: Callable[[], int] = lambda: 0
+    pace: Pace | None = None
+
+
+class InnerConnection(Connection):
+    """The server's side: how fast the peer may speak was seen to where its requests came in."""
+
+    def limit(self, rates: Rates) -> None:
+        """Read all there is: a conversation of few frames would never reach a limit."""
+
+    def charge(self, messages: int) -> None:
+        """Count what a frame costs where the next request will come in."""
+        pace = self.transport.asker.pace
+        if pace is not None:
+            pace.count(messages)
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class InnerTransport:
     """What the server's connection takes for its transport."""
 
-    def __init__(self, peer: Any, turn: Callable[[], None], behind: Callable[[], int]) -> None:
-        """Take the peer's address, what asks for a turn, and how much waits behind it.
-
-        `behind` returns the bytes that were handed on and that the far end has not taken.
-        """
-        self._peer = peer
+    def __init__(self, asker: Asker, turn: Callable[[], None]) -> None:
+        """Take whom it is for, and what asks for a turn."""
+        self.asker = asker
         self._turn = turn
-        self._behind = behind
         self._producer: Any = None
         self._paused = False
         self._unread: deque[bytes] = deque()
@@ -67,7 +90,7 @@ class InnerTransport:
 
     def unsent(self) -> int:
         """Return how many bytes the far end has not taken."""
-        return self._unread_size + self._behind()
+        return self._unread_size + self.asker.untaken()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Know whom to stop when nobody listens."""
@@ -103,11 +126,11 @@ class InnerTransport:
 
     def getPeer(self) -> Any:
         """Return the address of whoever made the request."""
-        return self._peer
+        return self.asker.peer
 
     def getHost(self) -> Any:
         """Return the same: this side has no other."""
-        return self._peer
+        return self.asker.peer
 
     # -- for the conversation ------------------------------------------------
 
@@ -149,26 +172,24 @@ class Conversation:
     def __init__(
         self,
         server: Server,
-        peer: Any,
+        asker: Asker,
         heard: Callable[[list[Reply]], None],
         ended: Callable[[], None],
-        behind: Callable[[], int] = lambda: 0,
     ) -> None:
         """Connect.
 
-        `peer` is the address of whoever it is for, None if there is none.  `heard` is called
-        with the replies that came together, `ended` once, when no more will come; neither
-        from within a call to this object.  `behind` is as in `InnerTransport`.
+        `heard` is called with the replies that came together, `ended` once, when no more will
+        come; neither from within a call to this object.
         """
         self._server = server
         self._heard = heard
         self._ended = ended
-        self._transport = InnerTransport(peer, self._soon, behind)
+        self._transport = InnerTransport(asker, self._soon)
         self._decoder = FrameDecoder(HEADER_SIZE, LENGTH_BOUND)
         self._said: list[bytes] = []
         self._listening = True
         self._scheduled = self._over = False
-        self._protocol = server.carry(self._transport)
+        self._protocol = server.carry(self._transport, kind=InnerConnection)
 
     def say(self, *requests: Request) -> None:
         """Send requests.  Raises `ValueError` for a word that no frame can hold."""
@@ -232,13 +253,13 @@ class Conversation:
                 self._server.failed(Failure())
 
 
-def ask(server: Server, peer: Any, *requests: Request) -> Deferred[list[Reply]]:
+def ask(server: Server, asker: Asker, *requests: Request) -> Deferred[list[Reply]]:
     """Have a whole conversation: say some requests and goodbye; return all replies.
 
     The answer comes when the server has done with it, so the peer's name is free again.
     """
     replies: list[Reply] = []
     answer: Deferred[list[Reply]] = Deferred()
-    conversation = Conversation(server, peer, replies.extend, lambda: answer.callback(replies))
+    conversation = Conversation(server, asker, replies.extend, lambda: answer.callback(replies))
     conversation.say(*requests, Bye())
     return answer

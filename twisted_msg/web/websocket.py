@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 from zope.interface import implementer
 
-from twisted_msg.connection import LINGER_SECONDS, Connection
+from twisted_msg.connection import Connection
 from twisted_msg.counts import End
+from twisted_msg.deadlines import LINGER_SECONDS
 from twisted_msg.transports import Way, unsent
 from twisted_msg.wire import ProtocolError
 

@@ -14,6 +14,7 @@ from twisted.web import http
 from twisted_msg.rows import json_row
 from twisted_msg.transports import unsent
 from twisted_msg.web.answers import error_body
+from twisted_msg.web.inside import Asker
 from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
@@ -46,6 +47,8 @@ class Exchange:
         """Whether it is answered, or nobody waits for that any more."""
         self.begun = False
         """Whether a stream was begun, so that no other answer can be given."""
+        self.asker = Asker(request.getClientAddress(), self._untaken, request.channel.pace)
+        """Who asks, for a conversation in its name."""
         request.notifyFinish().addBoth(self._ended)
 
     @property
@@ -53,14 +56,9 @@ class Exchange:
         """Whether only the head of the answer is wanted."""
         return bool(self.request.method == b"HEAD")
 
-    @property
-    def peer(self) -> Any:
-        """The address of whoever asks."""
-        return self.request.getClientAddress()
-
-    def untaken(self) -> int:
+    def _untaken(self) -> int:
         """Return how many bytes of the answer the peer has not taken."""
-        channel = self.request.channel
+        channel = getattr(self.request, "channel", None)  # it is gone once all is said
         return 0 if channel is None else unsent(channel.transport)
 
     def parameters(self, *known: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Lists:
         await self._list(exchange, Who(read_room(exchange.room, ErrorCode.BAD_ROOM)))
 
     async def _list(self, exchange: Exchange, question: Rooms | Who) -> None:
-        for reply in await ask(self._server, exchange.peer, question):
+        for reply in await ask(self._server, exchange.asker, question):
             if isinstance(reply, Here | RoomList):
                 if reply.cut:
                     exchange.set(LEFT_OUT, str(reply.cut))

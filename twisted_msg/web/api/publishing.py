@@ -58,7 +58,7 @@ class Publisher:
         self, exchange: Exchange, room: str, payload: bytes, name: str | None, client: str | None
     ) -> list[Reply]:
         """Return what the server replies."""
-        return await ask(self._server, exchange.peer, Hello(name, client), Pub(room, payload, ID))
+        return await ask(self._server, exchange.asker, Hello(name, client), Pub(room, payload, ID))
 
     @staticmethod
     def _answer(exchange: Exchange, room: str, replies: list[Reply]) -> None:

@@ -64,9 +64,7 @@ class Feed(ABC):
         self.exchange = exchange
         self.room = place.room
         self.paused = self._over = False
-        self.conversation = Conversation(
-            server, exchange.peer, self._heard, self._ended, exchange.untaken
-        )
+        self.conversation = Conversation(server, exchange.asker, self._heard, self._ended)
         self.conversation.say(place)
         exchange.request.registerProducer(self, True)
         exchange.request.notifyFinish().addErrback(lambda _: self.stopProducing())

@@ -1,0 +1,266 @@
+"""The one port of a real server: frames, HTTP and WebSocket, through all that carries them."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.integration.conftest import PATIENCE, ServerProcess
+from tests.integration.sockets import Peer
+from tests.integration.test_family import to_the_end
+from tests.load import hostile_web, websockets
+from tests.websockets import (
+    BINARY,
+    CLOSE,
+    WebSocketPeer,
+    accepted,
+    close,
+    handshake,
+    masked,
+    parsed,
+)
+
+Start = Callable[..., ServerProcess]
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+PROXY = b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n"
+PING = b"0 PING".ljust(128)
+
+
+def exchange(connection: socket.socket, data: bytes) -> bytes:
+    """Send bytes, and read to the end."""
+    connection.sendall(data)
+    return to_the_end(connection)
+
+
+def web_socket(connection: socket.socket, before: bytes = b"") -> None:
+    """Begin a WebSocket, have a frame answered, and close as both sides should."""
+    connection.sendall(before + handshake())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(4096)
+    assert accepted(answer), answer
+    heard = answer.partition(b"\r\n\r\n")[2] + exchange(connection, masked(PING) + close(1000))
+    frames, rest = parsed(heard)
+    assert [frame.code for frame in frames] == [BINARY, CLOSE]
+    assert frames[0].payload.split()[1] == b"PONG"
+    assert rest == b""
+
+
+def connect(server: ServerProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+
+
+# -- what carries it ---------------------------------------------------------------------------
+
+
+def test_through_haproxy(start: Start) -> None:
+    server = start("--listen", "haproxy:tcp:0:interface=127.0.0.1")
+    with connect(server) as peer:
+        assert b"200 OK" in exchange(peer, PROXY + GET)
+    with connect(server) as peer:
+        web_socket(peer, PROXY)
+    with connect(server) as peer:
+        peer.sendall(PROXY + PING)
+        assert peer.recv(4096).split()[1] == b"PONG"
+
+
+def test_through_tls(start: Start, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begin = datetime.datetime(2020, 1, 1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + datetime.timedelta(days=36500))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    server = start(
+        "--listen",
+        f"ssl:0:interface=127.0.0.1:privateKey={tmp_path}/key.pem:certKey={tmp_path}/cert.pem",
+    )
+    assert f"https://127.0.0.1:{server.port}/" in server.output
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    context.check_hostname = False
+
+    def secure() -> ssl.SSLSocket:
+        return context.wrap_socket(connect(server), server_hostname="localhost")
+
+    with secure() as peer:
+        assert b"200 OK" in exchange(peer, GET)
+    with secure() as peer:
+        web_socket(peer)
+    with secure() as one, secure() as other:
+        for peer in (one, other):
+            peer.sendall(b"0 SUB tls".ljust(128))
+            while b"LIVE" not in peer.recv(4096):
+                pass
+        payload = b"x" * 1_000_000
+        one.sendall(b"1000000 PUB tls 1".ljust(128) + payload)
+        heard = b""
+        while not heard.endswith(payload):
+            heard += other.recv(65536)
+
+
+def test_through_a_unix_socket(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    server = start("--listen", f"unix:{path}")
+    assert f"curl --unix-socket {path} http://localhost/" in server.output
+
+    def local() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(str(path))
+        return connection
+
+    with local() as peer:
+        assert b"200 OK" in exchange(peer, GET)
+    with local() as peer:
+        web_socket(peer)
+
+
+# -- where it is ---------------------------------------------------------------------------------
+
+
+def test_a_port_of_its_own(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        web = free.getsockname()[1]
+    server = start("--web", f"127.0.0.1:{web}")
+    assert f"HTTP is spoken on 127.0.0.1:{web}" in server.output
+    with socket.create_connection(("127.0.0.1", web), PATIENCE) as peer:
+        assert b"200 OK" in exchange(peer, GET)
+    with socket.create_connection(("127.0.0.1", web), PATIENCE) as peer:
+        web_socket(peer)
+    with Peer(server) as peer:
+        peer.send(GET.ljust(128))
+        assert peer.hear().startswith(b"!ERROR! bad-header ")
+
+
+def test_none(start: Start) -> None:
+    server = start("--no-web")
+    assert "in a browser" not in server.output
+    with Peer(server) as peer:
+        peer.send(GET.ljust(128))
+        assert peer.hear().startswith(b"!ERROR! bad-header ")
+
+
+@pytest.mark.parametrize(("option", "wanted"), [((), 403), (("--web-host", "chat.example"), 200)])
+def test_names(start: Start, option: tuple[str, ...], wanted: int) -> None:
+    server = start(*option)
+    for host, status in (
+        ("chat.example", wanted), ("localhost", 200), (socket.gethostname(), 200), ("evil", 403),
+    ):  # fmt: skip
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("GET", "/v1/rooms", headers={"Host": host})
+        answer = connection.getresponse()
+        assert answer.status == status, host
+        if status == 403:
+            assert f"--web-host {host}" in json.load(answer)["error"]["text"]
+        connection.close()
+
+
+def test_tls_where_none_is_spoken(server: ServerProcess) -> None:
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLError), connect(server) as plain:
+        context.wrap_socket(plain, server_hostname="localhost")
+    server.stop()
+    assert server.output.count("began TLS where none is spoken: connect without it, or") == 1
+
+
+# -- how it ends ---------------------------------------------------------------------------------
+
+
+def test_a_stop(server: ServerProcess) -> None:
+    """Members are told both ways, requests are finished, streams end."""
+    member = WebSocketPeer(("127.0.0.1", server.port), PATIENCE)
+    member.sendall(b"0 HELLO name=alice".ljust(128) + b"0 SUB lobby".ljust(128))
+    with member, connect(server) as stream, connect(server) as upload, connect(server) as idle:
+        stream.sendall(b"GET /v1/rooms/lobby/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while b"event: live" not in stream.recv(4096):
+            pass
+        idle.sendall(GET.replace(b"Connection: close\r\n", b""))
+        assert b"200 OK" in idle.recv(4096)
+        upload.sendall(
+            b"POST /v1/rooms/lobby/messages HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 5\r\n\r\nhel"
+        )
+        assert b"100 Continue" in upload.recv(4096)
+        server.process.terminate()
+        heard = b""
+        while more := member.recv(4096):
+            heard += more
+        assert b" BYE" in heard
+        assert member.code == 1001
+        assert exchange(idle, b"") == b""
+        assert b"HTTP/1.1 " in exchange(upload, b"lo")
+        assert exchange(stream, b"").endswith(b"0\r\n\r\n")
+    assert server.stop(0) in (0, -15)
+
+
+def test_requests_are_answered_to_who_half_closes(server: ServerProcess) -> None:
+    with connect(server) as peer:
+        peer.sendall(b"POST /v1/rooms/lobby/messages HTTP/1.1\r\nHost: localhost\r\n")
+        peer.sendall(b"Content-Length: 5\r\n\r\nhello")
+        peer.shutdown(socket.SHUT_WR)
+        assert b'"seq":1' in to_the_end(peer)
+
+
+# -- how much it takes ---------------------------------------------------------------------------
+
+
+def test_hostile_streams(server: ServerProcess) -> None:
+    """`python -m tests.load.hostile_web` sends a hundred thousand."""
+    outcome = hostile_web.run(server, 4000)
+    print(f"{outcome.answers} of {outcome.streams} answered, grown {outcome.grown / 2**20:.1f} MiB")
+    assert outcome.answers > 3000
+    assert outcome.grown < hostile_web.GROWTH
+    with Peer(server) as alice, Peer(server) as bob:
+        alice.join_with(bob)  # it serves as before
+
+
+def test_members_over_websocket() -> None:
+    """`python -m tests.load.websockets` measures with a thousand."""
+    kinds = websockets.run(members=100, messages=500, size=100, rounds=1)
+    for way, kind in kinds.items():
+        print(f"{way}: {kind.each[0]:.0f} bytes each, {kind.runs[0].rate:.0f} deliveries/s")
+    assert all(run.messages * run.members == 50_000 for kind in kinds.values() for run in kind.runs)
+
+
+def test_a_slow_member_over_websocket_costs_a_cursor(server: ServerProcess) -> None:
+    slow = WebSocketPeer(("127.0.0.1", server.port), PATIENCE)
+    slow.sendall(b"0 SUB slow".ljust(128))
+    with slow, connect(server) as publisher:
+        before = server.resident()
+        payload = b"y" * 60_000
+        for number in range(1, 501):
+            publisher.sendall(f"60000 PUB slow {number}".encode().ljust(128) + payload)
+        acked = b""
+        while b"ACK 500 " not in acked:
+            acked += publisher.recv(65536)
+        assert server.resident() - before < 20 * 2**20
+        heard = 0
+        begun = time.monotonic()
+        while heard < 500 * (128 + 60_000):
+            heard += len(slow.recv(1 << 20))
+            assert time.monotonic() - begun < PATIENCE
