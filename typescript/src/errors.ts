@@ -5,7 +5,8 @@
  * sent is in it as it came: whoever shows it shows it as text.
  */
 
-import { ENDING } from "./wire/errors.js";
+import { latin1 } from "./wire/bytes.js";
+import { ENDING, type ProtocolError } from "./wire/errors.js";
 import { ERROR_PREFIX } from "./wire/limits.js";
 
 /** Codes after which trying again would only be refused again. */
@@ -116,4 +117,16 @@ export function turnedAway(text: string): Refused | null {
   }
   const [, code, reason] = /^(\S*) ?(.*)$/s.exec(text.slice(ERROR_PREFIX.length)) ?? [];
   return code !== undefined && PASSING.has(code) ? new Refused(code, reason ?? "", false) : null;
+}
+
+/** Return the error for bytes that are not this protocol, and came with `piece`. */
+export function notUnderstood(error: ProtocolError, piece: Uint8Array): NotUnderstood {
+  if (error.code === "too-large") {
+    return new NotUnderstood(`the server announces a message that is too large: ${error.reason}`);
+  }
+  const http = latin1(piece.subarray(0, 5)) === "HTTP/";
+  return new NotUnderstood(
+    `what the server sent is not this protocol (${error.reason}); ` +
+      (http ? "an HTTP server answers there: use webSocket()" : "check the address"),
+  );
 }

@@ -33,12 +33,17 @@ export class Inbox<E extends Event> implements AsyncIterable<E> {
 
   /** Whether too much waits for an iterator. */
   get full(): boolean {
-    return this.size > UNREAD_BYTES && this.#events.length > 1;
+    return this.#iterated && this.size > UNREAD_BYTES && this.#events.length > 1;
   }
 
   /** Whether an iterator has caught up enough to go on. */
   get roomy(): boolean {
-    return this.size <= UNREAD_BYTES / 2;
+    return !this.#iterated || this.size <= UNREAD_BYTES / 2;
+  }
+
+  /** Whether events wait for an iterator, and not only for the end of the piece they came in. */
+  get #iterated(): boolean {
+    return this.#onEvents === undefined;
   }
 
   get ended(): boolean {
@@ -67,7 +72,7 @@ export class Inbox<E extends Event> implements AsyncIterable<E> {
    * them. For what cannot be asked for again.
    */
   dropOldest(this: Inbox<DirectEvent>): void {
-    if (this.#onEvents !== undefined || !this.full) {
+    if (!this.full) {
       return;
     }
     let count = 0;
@@ -114,7 +119,13 @@ export class Inbox<E extends Event> implements AsyncIterable<E> {
     if (this.#onEvents !== undefined) {
       throw new TypeError("its events go to onEvents: leave that out to iterate");
     }
-    return { next: () => this.#next(), return: async () => (this.#leave(), DONE) };
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.#leave();
+        return Promise.resolve(DONE);
+      },
+    };
   }
 
   async #next(): Promise<IteratorResult<E, undefined>> {

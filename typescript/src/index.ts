@@ -37,7 +37,7 @@ export {
 export { type DirectEvent, Message, type RoomEvent } from "./events.js";
 export type { ServerDetails, State } from "./lifeline.js";
 export type { HistoryOptions, HistoryPage } from "./page.js";
-export type { SubscribeOptions } from "./room.js";
+export type { SubscribeOptions } from "./reader.js";
 export { drawSecret, type Entropy } from "./secret.js";
 export {
   MemoryOutbox,

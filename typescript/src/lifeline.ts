@@ -85,7 +85,7 @@ export class Lifeline {
   /** A connection is gone; another is tried unless the error is final. */
   went(error: ClientError): void {
     this.link = null;
-    this.#tried += 1;
+    this.#tried += this.#since === null ? 1 : 0; // one that was ready was no failed attempt
     if (this.state.phase === "ended") {
       return;
     }

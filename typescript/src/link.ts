@@ -11,24 +11,18 @@ import {
   type ClientError,
   Disconnected,
   endsConnection,
-  NotUnderstood,
+  notUnderstood,
   TimedOut,
   turnedAway,
 } from "./errors.js";
+import { Heartbeat } from "./heartbeat.js";
 import type { Clock, Connection, Transport } from "./transport.js";
-import { latin1, sentenceOf } from "./wire/bytes.js";
+import { sentenceOf } from "./wire/bytes.js";
 import { type Frame, FrameDecoder } from "./wire/decoder.js";
 import { ProtocolError } from "./wire/errors.js";
 import { HEADER_SIZE } from "./wire/limits.js";
 import { parseReply, type Reply, type ReplyOf } from "./wire/replies.js";
 import { bye, ping, pong } from "./wire/requests.js";
-
-/** Milliseconds that a server may be silent before it is asked whether it is there: as often as
- * servers ask by default. */
-export const HEARTBEAT = 30_000;
-
-/** Questions in a row without any byte in answer, until the connection is given up. */
-const UNANSWERED = 2;
 
 /** Milliseconds that connecting may take, and then the answer to `HELLO`: a server may first settle
  * what an older connection of the same client has sent. */
@@ -39,9 +33,6 @@ export const FAREWELL = 10_000;
 
 /** Milliseconds that a transport may take to close when nothing more is wanted of it. */
 const CLOSE_WITHIN = 2_000;
-
-/** Milliseconds that the answer to a probe may take: somebody waits at a screen. */
-export const PROBE_WITHIN = 10_000;
 
 /** Answers to `PING` that may wait for a server that does not read: 64 KiB, as much as a server
  * keeps for a client. What waits is sign of life enough when it reads on. */
@@ -75,12 +66,9 @@ export class Link {
   #deaf = false;
   #gone = false;
   #leaving = false;
-  #heard = false;
-  #asked = 0;
   #answers = 0; // to PING, since the transport was full
   #late: unknown = null;
-  #beat: unknown = null;
-  #probe: unknown = null;
+  readonly #heartbeat: Heartbeat;
 
   /** Begin to connect. */
   constructor(
@@ -95,6 +83,11 @@ export class Link {
     this.#hello = hello;
     this.#told = told;
     this.#decoder = new FrameDecoder(HEADER_SIZE, maxPayload);
+    this.#heartbeat = new Heartbeat(
+      clock,
+      () => this.write(ping()),
+      (error) => this.#giveUp(error),
+    );
     this.#late = clock.setTimeout(
       () => this.#giveUp(new CannotConnect(this.#address, "no answer; check the address")),
       WELCOME_WITHIN,
@@ -138,13 +131,8 @@ export class Link {
 
   /** Find out soon whether the server is there. */
   probe(): void {
-    if (this.#welcomed && this.error === null && this.#probe === null) {
-      this.#probe = this.#clock.setTimeout(
-        () =>
-          this.#giveUp(new TimedOut(`the server did not answer within ${PROBE_WITHIN / 1000} s`)),
-        PROBE_WITHIN,
-      );
-      this.write(ping());
+    if (this.#welcomed && this.error === null) {
+      this.#heartbeat.probe();
     }
   }
 
@@ -167,7 +155,6 @@ export class Link {
 
   #open(): void {
     this.#opened = true;
-    this.#heard = true;
     this.#wait(WELCOME_WITHIN, () =>
       this.#giveUp(
         new TimedOut(
@@ -175,14 +162,11 @@ export class Link {
         ),
       ),
     );
-    this.#beat = this.#clock.setTimeout(() => this.#tick(), HEARTBEAT);
     this.write(this.#hello);
   }
 
   #received(bytes: Uint8Array): void {
-    this.#heard = true;
-    this.#clock.clearTimeout(this.#probe);
-    this.#probe = null;
+    this.#heartbeat.heard();
     try {
       if (!this.#deaf) {
         for (const frame of this.#decoder.feed(bytes)) {
@@ -196,7 +180,7 @@ export class Link {
       if (!(error instanceof ProtocolError)) {
         throw error;
       }
-      this.end(this.#notUnderstood(error, bytes));
+      this.end(notUnderstood(error, bytes));
     }
     this.#told.rested();
   }
@@ -247,6 +231,7 @@ export class Link {
         if (!this.#welcomed && this.error === null) {
           this.#welcomed = true;
           this.#clock.clearTimeout(this.#late);
+          this.#heartbeat.begin();
           this.#told.welcomed(reply);
         }
         return;
@@ -276,22 +261,6 @@ export class Link {
     }
   }
 
-  /** Ask a silent server whether it is there; give one up that does not answer. */
-  #tick(): void {
-    if (this.#heard) {
-      this.#asked = 0;
-    } else if (this.#asked === UNANSWERED) {
-      const seconds = (HEARTBEAT * (UNANSWERED + 1)) / 1000;
-      this.#giveUp(new TimedOut(`the server was silent for ${seconds} s`));
-      return;
-    } else if (this.#welcomed) {
-      this.#asked += 1;
-      this.write(ping());
-    }
-    this.#heard = false;
-    this.#beat = this.#clock.setTimeout(() => this.#tick(), HEARTBEAT);
-  }
-
   #giveUp(error: ClientError): void {
     this.error ??= error;
     this.#deaf = true;
@@ -304,9 +273,8 @@ export class Link {
   }
 
   #stopTimers(): void {
-    for (const timer of [this.#late, this.#beat, this.#probe]) {
-      this.#clock.clearTimeout(timer);
-    }
+    this.#clock.clearTimeout(this.#late);
+    this.#heartbeat.stop();
   }
 
   #reason(error: Error | null): ClientError {
@@ -321,17 +289,6 @@ export class Link {
       this.#welcomed
         ? what
         : `${what} before it made this client welcome: it may be stopping, or no tcpmsg server`,
-    );
-  }
-
-  #notUnderstood(error: ProtocolError, bytes: Uint8Array): ClientError {
-    if (error.code === "too-large") {
-      return new NotUnderstood(`the server announces a message that is too large: ${error.reason}`);
-    }
-    const http = latin1(bytes.subarray(0, 5)) === "HTTP/";
-    return new NotUnderstood(
-      `what the server sent is not this protocol (${error.reason}); ` +
-        (http ? "an HTTP server answers there: use webSocket()" : "check the address"),
     );
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { Superseded } from "./errors.js";
+import { Recent } from "./recent.js";
 import type { OutboxStore, StoredMessage } from "./stores.js";
 import { HEADER_SIZE } from "./wire/limits.js";
 import { DIRECT, MAX_ID } from "./wire/names.js";
@@ -47,7 +48,7 @@ export class Outbox<W> {
   readonly #flightBytes: number;
   readonly #entries = new Map<string, Entry<W>>();
   readonly #ids = new Map<bigint, Entry<W>>();
-  readonly #noticed = new Map<bigint, Entry<W>>();
+  readonly #noticed = new Recent<bigint, Entry<W>>(NOTICED);
   #unsent: Entry<W>[] = [];
   #unsentAt = 0;
   #next = 1n;
@@ -77,10 +78,6 @@ export class Outbox<W> {
   /** The messages, oldest first. */
   entries(): Iterable<Entry<W>> {
     return this.#entries.values();
-  }
-
-  get(key: string): Entry<W> | undefined {
-    return this.#entries.get(key);
   }
 
   /** Take a message. Throws RangeError for a key that is there already, or if no ids are left. */
@@ -149,7 +146,7 @@ export class Outbox<W> {
     for (const entry of done) {
       this.#settle(entry);
       if (entry.room.startsWith(DIRECT)) {
-        this.#remember(entry);
+        this.#noticed.set(entry.id as bigint, entry);
       }
     }
     return done;
@@ -167,9 +164,7 @@ export class Outbox<W> {
 
   /** Return a direct message that was acknowledged a little while ago, once, for a notice about it. */
   noticed(id: bigint): Entry<W> | null {
-    const entry = this.#noticed.get(id) ?? null;
-    this.#noticed.delete(id);
-    return entry;
+    return this.#noticed.take(id);
   }
 
   /** The lowest id that was handed over on this connection and is not settled, or null. */
@@ -285,16 +280,6 @@ export class Outbox<W> {
     const id = this.#next;
     this.#next += 1n;
     return id;
-  }
-
-  #remember(entry: Entry<W>): void {
-    this.#noticed.set(entry.id as bigint, entry);
-    if (this.#noticed.size > NOTICED) {
-      for (const oldest of this.#noticed.keys()) {
-        this.#noticed.delete(oldest);
-        break;
-      }
-    }
   }
 }
 

@@ -8,7 +8,8 @@
 import type { ClientError, Refused } from "./errors.js";
 import { type DirectEvent, Message } from "./events.js";
 import { Inbox } from "./inbox.js";
-import { type PageWanted, type Reader, Room } from "./room.js";
+import type { Reader } from "./reader.js";
+import { type PageWanted, Room } from "./room.js";
 import { DIRECT } from "./wire/names.js";
 import type { Reply, ReplyOf } from "./wire/replies.js";
 

@@ -274,6 +274,7 @@ export function behaves(name: string, transport: (server: Server) => Transport):
       await Promise.all(sent);
       const reading = new Reading(alice, "lobby", { last: 20 });
       await reading.until(() => reading.events.some(({ kind }) => kind === "live"));
+      await watching.until(() => watching.kinds("join").length > 0);
       const before = watching.kinds("join", "part");
       const older: number[] = [];
       let page: HistoryPage;

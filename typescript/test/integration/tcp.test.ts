@@ -37,9 +37,9 @@ describe("servers that are none", () => {
     ["a length of 20 digits", "1".repeat(20).padEnd(128), /at most ten digits/],
     ["a length below zero", "-1".padEnd(128), /not this protocol/],
     ["a gigabyte", `${welcome}${"1000000000 MSG lobby 1 bob 0".padEnd(128)}`, /too large/],
-    ["JSON that is none", "1 WELCOME alice 0".padEnd(128) + "{", /not this protocol/],
+    ["JSON that is none", `${"1 WELCOME alice 0".padEnd(128)}{`, /not this protocol/],
     ["a number above all", "0 ACK 1 99999999999999999999".padEnd(128), /before it made|not this/],
-    ["a plain chat", "5".padEnd(128) + "hello", /plain message/],
+    ["a plain chat", `${"5".padEnd(128)}hello`, /plain message/],
   ])("that say %s are not tried again", async (_, bytes, told) => {
     let connections = 0;
     const address = await listening((socket) => {

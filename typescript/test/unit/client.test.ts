@@ -204,6 +204,16 @@ describe("connecting again", () => {
     expect(reason(world)?.message).toBe("the server did not answer within 10 s");
   });
 
+  it("counts the attempts since there was a connection", async () => {
+    const world = await World.connected();
+    await world.peer.cut();
+    await world.clock.advance(500);
+    expect(world.client.state).toEqual({ phase: "connecting", attempt: 1 });
+    await world.peer.cut();
+    await world.clock.advance(1000);
+    expect(world.client.state).toEqual({ phase: "connecting", attempt: 2 });
+  });
+
   it("connects once, however often it is told to", async () => {
     const world = await World.connected();
     await world.client.connect();
@@ -354,6 +364,28 @@ describe("sending", () => {
     await world.peer.cut(null);
     expect(world.clock.next).toBe(500);
     expect(world.client.outbox.length).toBe(1);
+  });
+
+  it("waits anew from the beginning behind a refusal: the server is well", async () => {
+    const world = await World.connected();
+    await world.reconnect();
+    await world.reconnect();
+    void world.client.send("lobby", "one");
+    await turn();
+    await world.peer.says("ERR bad-room PUB 1|no such room");
+    await world.reconnect();
+    await world.peer.cut();
+    expect(world.clock.next).toBe(500);
+  });
+
+  it("takes no refusal for what was not sent", async () => {
+    const world = await World.connected();
+    world.peer.full = true;
+    void world.client.send("lobby", "one");
+    await turn();
+    void world.client.send("lobby", "two", { key: "two" });
+    await world.peer.says("ERR bad-room PUB 2|no such room");
+    expect(world.client.outbox.map(({ key }) => key)).toContain("two");
   });
 
   it("takes what is too large, without an id, for the oldest", async () => {

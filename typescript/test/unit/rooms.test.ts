@@ -81,6 +81,14 @@ describe("a subscription", () => {
     ]);
   });
 
+  it("hands over large pieces whole, for nothing waits", async () => {
+    const { world, batches } = await subscribed();
+    const text = "x".repeat(600_000);
+    await world.peer.says("SUBBED lobby 0", message(1, text), message(2, text), message(3, text));
+    expect(batches[0]?.length).toBe(4);
+    expect(world.peer.said).toEqual(["SUB lobby"]);
+  });
+
   it("hands over no message twice, and none of other rooms", async () => {
     const { world, batches } = await subscribed();
     await world.peer.says("SUBBED lobby 0", "LIVE lobby 0", message(1), message(1), message(0));
@@ -343,6 +351,17 @@ describe("a page of history", () => {
     ]);
     expect(await page).toMatchObject({ more: false, missed: { first: 968, last: 980 } });
     expect((await page).messages.map(({ seq }) => seq)).toEqual([999]);
+  });
+
+  it("of what is no longer kept ends there", async () => {
+    const world = await World.connected();
+    const page = world.client.history("lobby", { before: 50 });
+    await world.peer.says("SUBBED lobby 900", "MISSED lobby 0 99");
+    expect(await page).toMatchObject({
+      messages: [],
+      more: false,
+      missed: { first: 0, last: 99 },
+    });
   });
 
   it("has no more where the room begins", async () => {

@@ -127,7 +127,7 @@ describe("headers", () => {
 
   it("are quoted escaped and bounded", () => {
     const bytes = new Uint8Array(128).fill(0x20);
-    bytes.set(encodeText("5\n'\\\u00e4" + "x".repeat(60)));
+    bytes.set(encodeText(`5\n'\\\u00e4${"x".repeat(60)}`));
     expect(() => parseHeader(bytes)).toThrow(/begins '5\\x0a\\'\\\\\\xc3\\xa4x{42}'\.\.\.$/);
   });
 });

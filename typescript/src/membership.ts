@@ -1,0 +1,236 @@
+/**
+ * A client's time with a server: how it comes, keeps its connection, and goes.
+ *
+ * Law of this file: it joins the parts to a connection, and decides nothing that they can; when `close`
+ * resolves, everything that was sent is known to be stored, else it rejects.
+ */
+
+import type { ClientEvents, ClientOptions, Pending } from "./api.js";
+import { Emitter } from "./emitter.js";
+import { ClientError, TimedOut } from "./errors.js";
+import { Lifeline, type State } from "./lifeline.js";
+import { Link } from "./link.js";
+import { Outbox } from "./outbox.js";
+import { drawSecret } from "./secret.js";
+import { MemoryOutbox } from "./stores.js";
+import { Talk, type Waiter } from "./talk.js";
+import { type Clock, platformClock } from "./transport.js";
+import { checkName, checkSecret } from "./wire/names.js";
+import { hello } from "./wire/requests.js";
+
+/** Bytes of the largest message taken unless told otherwise: far above any server's usual limit, and far
+ * below what a hostile one could make this process keep. */
+const MAX_RECEIVED = 64 * 1024 * 1024;
+
+/** Milliseconds that `close` may take unless told otherwise: what the server gives a peer that does not
+ * read, too. */
+const CLOSE_WITHIN = 30_000;
+
+/** What a `Client` is before it says or reads anything. */
+export class Membership {
+  readonly secret: string;
+  protected readonly clock: Clock;
+  readonly #emitter = new Emitter<ClientEvents>();
+  protected readonly owed: Outbox<Waiter>;
+  protected readonly talk: Talk;
+  readonly #line: Lifeline;
+  readonly #wanted: string | undefined;
+  #snapshot: readonly Pending[] | null = null;
+  #closing = false;
+  #settled: (() => void)[] = [];
+  #ready: { resolve(): void; reject(error: ClientError): void }[] = [];
+  #gone: (() => void)[] = [];
+
+  /** Messages that the store holds from earlier are in the outbox at once. Throws RangeError for what
+   * cannot be a name or a secret. */
+  constructor(options: ClientOptions) {
+    const { transport, name, token, clock = platformClock, maxPayload = MAX_RECEIVED } = options;
+    if (name !== undefined) {
+      checkName(name);
+    }
+    this.secret = options.secret ?? drawSecret(options.entropy ?? transport.entropy);
+    checkSecret(this.secret);
+    this.clock = clock;
+    this.#wanted = name;
+    this.owed = new Outbox(options.outbox ?? new MemoryOutbox());
+    this.talk = new Talk(this.owed, {
+      changed: () => this.changed(),
+      stored: (_, receipt) => this.#emitter.emit("stored", receipt),
+      refused: ({ key, room, payload }, error) =>
+        this.#emitter.emit("refused", { key, room, payload, error }),
+      lost: () => wake(this.#gone),
+    });
+    const introduction = hello(this.secret, name, token);
+    this.#line = new Lifeline(
+      clock,
+      options.jitter ?? Math.random,
+      () => new Link(transport, clock, introduction, maxPayload, this.talk),
+      (state) => this.#became(state),
+      (error, reason) => this.#finished(error, reason),
+    );
+    this.talk.line = this.#line;
+  }
+
+  // -- what it is like -----------------------------------------------------------------------
+
+  /** Immutable; the same object until it changes (fit for useSyncExternalStore). */
+  get state(): State {
+    return this.#line.state;
+  }
+
+  /** What the server calls this client; before the first connection, what it wants. */
+  get name(): string | undefined {
+    return this.talk.name ?? this.#wanted;
+  }
+
+  /** What is not known to be stored, oldest first. Immutable; the same array until it changes. */
+  get outbox(): readonly Pending[] {
+    this.#snapshot ??= Object.freeze(
+      Array.from(this.owed.entries(), ({ key, room, payload, time, sent }) => ({
+        key,
+        room,
+        payload,
+        time,
+        sent,
+      })),
+    );
+    return this.#snapshot;
+  }
+
+  /** Why the outbox's store could not keep something (its place is full, say), or null. Such messages
+   * are sent all the same, but do not survive a reload. */
+  get storeError(): Error | null {
+    return this.owed.storeError;
+  }
+
+  /** Why the server takes no messages for now (its disk is full), or null. They are sent again later. */
+  get refusal(): ClientError | null {
+    return this.talk.refusal;
+  }
+
+  /** Listen; the function returned stops it. Bound: may be passed on as it is. */
+  readonly on = <K extends keyof ClientEvents>(event: K, listener: ClientEvents[K]): (() => void) =>
+    this.#emitter.on(event, listener);
+
+  // -- coming and going ----------------------------------------------------------------------
+
+  /** Begin to connect, and keep connected. Resolves when the server has made this client welcome for the
+   * first time; rejects with why not, after `attempts` (for ever if left out) or something final. Nobody
+   * need wait for it. */
+  connect(options: { attempts?: number } = {}): Promise<void> {
+    const welcome = new Promise<void>((resolve, reject) => {
+      if (this.talk.online) {
+        resolve();
+      } else if (this.state.phase === "ended") {
+        reject(this.state.reason ?? closed());
+      } else {
+        this.#ready.push({ resolve, reject });
+      }
+    });
+    welcome.catch(() => {});
+    this.#line.start(options.attempts ?? Number.POSITIVE_INFINITY);
+    return welcome;
+  }
+
+  /** Something may have changed (the network is back, the page is visible): connect at once if offline, and
+   * find out soon whether the server is there if online. */
+  nudge(): void {
+    this.#line.hurry();
+    this.#line.link?.probe();
+  }
+
+  /** Wait until everything is stored, say BYE, connect no more. Subscriptions end at once. Rejects with
+   * TimedOut (30,000 ms unless said) if something is not known to be stored; it stays in the outbox's store. */
+  async close(options: { timeout?: number } = {}): Promise<void> {
+    const until = this.clock.now() + (options.timeout ?? CLOSE_WITHIN);
+    const left = () => Math.max(0, until - this.clock.now());
+    const begun = this.state.phase !== "idle";
+    this.#closing = true;
+    this.#line.closing();
+    this.talk.rooms.end(closed(), null);
+    if (begun && this.owed.size > 0 && this.state.phase !== "ended") {
+      await this.#within(left(), this.#settled);
+    }
+    const unknown = this.owed.size;
+    if (unknown === 0 && this.talk.online) {
+      this.#line.link?.leave();
+      await this.#within(left(), this.#gone);
+    }
+    const reason = this.state.phase === "ended" ? this.state.reason : null;
+    this.abort();
+    if (reason !== null) {
+      throw reason;
+    }
+    if (unknown > 0 && begun) {
+      throw new TimedOut(
+        `${unknown} messages were not acknowledged in time: they may or may not be stored; sending ` +
+          "them again with the same secret and outbox is safe",
+      );
+    }
+  }
+
+  /** Close at once. */
+  abort(): void {
+    this.#closing = true;
+    const { link } = this.#line;
+    this.#line.finish(closed(), null);
+    link?.abort(closed());
+  }
+
+  // -- within --------------------------------------------------------------------------------
+
+  /** Return why nothing can be asked any more, or null. */
+  protected over(): ClientError | null {
+    if (this.state.phase === "ended") {
+      return this.state.reason ?? closed();
+    }
+    return this.#closing ? closed() : null;
+  }
+
+  protected changed(): void {
+    this.#snapshot = null;
+    this.#emitter.emit("outbox");
+    if (this.owed.size === 0) {
+      wake(this.#settled);
+    }
+  }
+
+  #became(state: State): void {
+    if (this.talk.online) {
+      for (const { resolve } of this.#ready.splice(0)) {
+        resolve();
+      }
+    }
+    this.#emitter.emit("state", state);
+  }
+
+  #finished(error: ClientError, reason: ClientError | null): void {
+    this.talk.end(error, reason);
+    for (const { reject } of this.#ready.splice(0)) {
+      reject(error);
+    }
+    wake(this.#settled);
+    wake(this.#gone);
+  }
+
+  /** Wait until somebody wakes, or for so many milliseconds. */
+  #within(milliseconds: number, waiters: (() => void)[]): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimeout(resolve, milliseconds);
+      waiters.push(() => {
+        this.clock.clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}
+
+function closed(): ClientError {
+  return new ClientError("closed", "this client was closed");
+}
+
+function wake(waiters: (() => void)[]): void {
+  for (const each of waiters.splice(0)) {
+    each();
+  }
+}
