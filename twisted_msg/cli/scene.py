@@ -45,22 +45,15 @@ def picture(width: int = 96, height: int = 64) -> bytes:
 _DESCRIPTION: Final = """\
 Notes from this morning, for whoever was not there:
 
-1. The sensors in hall B report every ten seconds now. That is six messages a minute each, and
-   the room keeps thirty days, which is more than anybody has ever asked for.
-2. Nobody has to run a broker for them. The firmware opens a socket, writes 128 bytes that begin
-   with the length, then the reading. It was a Friday afternoon's work.
-3. When the switch in the basement was changed on Tuesday, every sensor lost its connection for
-   four minutes. What the servers had acknowledged was there, and what they had not was sent
-   again under the same number and stored once. We compared both sides; nothing was missing and
-   nothing was there twice.
-4. Reports: the nightly job reads the room from where it stopped the day before. It keeps one
-   number, the last one it has seen.
-5. Open question: who looks at the alarms between six and eight? Mei has written down two ways
-   of doing that, and both are fine. Somebody has to choose.
+1. The sensors in hall B report every ten seconds now. That is six messages a minute each, and the room keeps thirty days, which is more than anybody has ever asked for.
+2. Nobody has to run a broker for them. The firmware opens a socket, writes 128 bytes that begin with the length, then the reading. It was a Friday afternoon's work.
+3. When the switch in the basement was changed on Tuesday, every sensor lost its connection for four minutes. What the server had acknowledged was there, and what it had not was sent again under the same number and stored once. We compared both sides; nothing was missing and nothing was there twice.
+4. Reports: the nightly job reads the room from where it stopped the day before. It keeps one number, the last one it has seen.
+5. Open question: who looks at the alarms between six and eight? Mei has written down two ways of doing that, and both are fine. Somebody has to choose.
 6. The old dashboard goes at the end of the month. If you still use it, say so this week.
-7. Ada will show the plain protocol to the new colleagues on Thursday at ten, with nothing but
-   Bash and a clock. Bring coffee.
-8. The room for the builds has its own limits now, because of the long logs.
+7. Ada will show the plain protocol to the new colleagues on Thursday at ten, with nothing but Bash and a clock. Bring coffee.
+8. The room for the builds has limits of its own now, because of the long logs.
+9. The printer on the second floor is not in any room. It never will be.
 
 Next notes on Monday."""
 

@@ -5,7 +5,7 @@
  */
 
 export const MOST_LINES = 16;
-export const MOST_CHARACTERS = 1600;
+export const MOST_CHARACTERS = 1200;
 
 /** Characters that are shown at the most: beyond that a browser lays out for seconds. */
 export const MOST_EXPANDED = 100_000;
