@@ -115,6 +115,8 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     const row = scroller.current?.querySelector<HTMLElement>(`[data-item-index="${index}"] [data-row]`);
     if (row) {
       row.focus();
+      // a row that was drawn anew in this very moment has taken the keyboard with it
+      requestAnimationFrame(() => !row.isConnected && frames > 0 && focus(index, frames - 1));
     } else if (frames > 0) {
       if (frames === FRAMES) list.current?.scrollToIndex({ index: index - conversation.firstIndex, align: "center" });
       requestAnimationFrame(() => focus(index, frames - 1));
