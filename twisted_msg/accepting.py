@@ -6,6 +6,8 @@ circles round a socket that it cannot serve, and the log says so once a minute a
 
 from __future__ import annotations
 
+import resource
+import sys
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -20,6 +22,18 @@ asking again at once takes all of a processor and a line of the log each time.""
 
 TELL_SECONDS: Final = 60.0
 """How often the log says that it goes on."""
+
+
+def raise_descriptor_limit() -> int:
+    """Allow as many open files as the system lets this process have; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            pass  # some systems call the hard limit infinite and refuse it; the soft one stays
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 class Accepting:

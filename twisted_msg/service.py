@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import socket
 import sys
 import time
@@ -26,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_msg import __version__
-from twisted_msg.accepting import Accepting
+from twisted_msg.accepting import Accepting, raise_descriptor_limit
 from twisted_msg.addresses import shown, typed
 from twisted_msg.announcement import announce, shown_address
 from twisted_msg.counts import Counts
@@ -174,7 +173,7 @@ class ServerService(Service):
         Raises `CannotStart` if one cannot be had.
         """
         super().privilegedStartService()
-        self._bound(_raise_descriptor_limit())
+        self._bound(raise_descriptor_limit())
         for endpoint in self._settings.listen:
             self._listen(endpoint, self.server)
         if self._settings.web is not None and self._site is not None:
@@ -287,15 +286,3 @@ def _cause(failure: Failure, endpoint: str, option: str) -> str:
     if getattr(error, "errno", None) == errno.EADDRINUSE:
         remedy = f"; is another server running? stop it, or choose another address with {option}"
     return f"cannot listen on {endpoint}: {text}{remedy}"
-
-
-def _raise_descriptor_limit() -> int:
-    """Allow as many open files as the system lets this process have; return how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):
-            pass  # some systems call the hard limit infinite and refuse it; the soft one stays
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

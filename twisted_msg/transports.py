@@ -203,5 +203,7 @@ class Way:
                 return sent
         except (AttributeError, OSError):
             pass  # not as expected, or lost: `write` finds out
-        transport.write(head + data[start:])
-        return len(head) + len(data) - start
+        if start or head:
+            data = head + data[start:]
+        transport.write(data)
+        return len(data)

@@ -152,6 +152,8 @@ class Attack:
 
     def __init__(self, port: int, number: int, stream: bytes) -> None:
         self.code = grammar.ends_with(stream)  # by the letter of docs/protocol.md
+        if stream.startswith(b"\x16"):
+            self.code = "bad-header"  # at once: TLS, where none is spoken
         self.stream = stream
         self.heard = b""
         self.socket = socket.socket()
@@ -172,6 +174,9 @@ class Attack:
     def judge(self) -> None:
         """Check that the answer is the one that the specification wants, and the last one."""
         self.socket.close()
+        if self.stream[:1] and self.stream[:1] in b"GHPDOTC":  # taken for HTTP, of which it is none
+            assert not self.heard or self.heard.startswith(b"HTTP/1.1 400 "), self.stream
+            return
         frames = []
         rest = self.heard
         while rest:

@@ -310,6 +310,37 @@ class FollowTests(StoredWebCase):
         self.assertTrue(Answer(pipe.received).whole)
         self.assertEqual(self.inside(), 0)
 
+    def test_who_closed_its_side_before_it_began(self) -> None:
+        pipe = self.request("/readyz")
+        self.request(EVENTS, pipe=pipe)
+        pipe.close_input()
+        self.settle()
+        self.assertTrue(pipe.received.endswith(b"0\r\n\r\n"))
+        self.assertEqual(self.inside(), 0)
+        self.assertTrue(pipe.closed)
+
+    def test_who_asks_much_more_behind_it_is_answered(self) -> None:
+        pipe = self.follow()
+        for _ in range(2):
+            self.request("/healthz", pipe=pipe, X="x" * 9000)
+        self.settle()
+        self.assertEqual(pipe.received.count(b'{"status":"ok"}'), 2)
+        self.assertEqual(self.inside(), 0)
+
+    def test_a_conversation_may_outlive_its_request(self) -> None:
+        self.say("one")
+        pipe = self.request(LOBBY)
+        while not pipe.received.endswith(b"0\r\n\r\n"):
+            (call, *_) = self.world.clock.calls
+            self.world.clock.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+        self.assertEqual(self.inside(), 1)  # its goodbye is still to be said
+        for guest in self.world.server.guests.all():
+            guest.sweep(self.world.clock.seconds())
+        self.settle()
+        self.assertEqual(self.inside(), 0)
+
     def test_a_history_is_read_to_its_end_all_the_same(self) -> None:
         self.say("one")
         pipe = self.request(LOBBY)

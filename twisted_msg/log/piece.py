@@ -108,10 +108,10 @@ class Piece:
         origin `without`.
         """
         encoding = self._encodings.get(view)
-        if without is not None and not self._holds(without):
+        if without is None or not self._holds(without):
+            if start <= self.first and encoding is not None:
+                return encoding.data  # for nearly all members
             without = None
-        if without is None and start <= self.first and encoding is not None:
-            return encoding.data  # for nearly all members
         runs = self.runs
         if without is not None:
             runs = tuple([run for run in runs if run.origin != without])

@@ -121,6 +121,13 @@ class Channel(FlowChannel):
         """Take a whole request."""
         if not self._ending:
             super().allContentReceived()
+            if self._input_ended:
+                self.crowded()
+
+    def crowded(self) -> None:
+        """Have an answer end that would go on for ever: there is more to be answered, or nobody."""
+        for request in self.requests if self.busy else ():
+            request.leave()
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Return whether another request may follow this one."""
@@ -152,8 +159,7 @@ class Channel(FlowChannel):
         if self._ending:
             self.transport.loseConnection()
         else:
-            for request in self.requests if self.busy else ():
-                request.input_ended()
+            self.crowded()
             self._end_if_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -53,6 +53,7 @@ class FlowChannel(HTTPChannel):
         if self.busy:
             self._behind += len(data)
             if self._behind > BEHIND_SIZE:  # Twisted does not see to it while it cannot send
+                self.crowded()
                 self.transport.pauseProducing()
 
     def allContentReceived(self) -> None:
@@ -74,6 +75,9 @@ class FlowChannel(HTTPChannel):
 
     def request_done(self) -> None:
         """Called when one request was answered, and before the next one is."""
+
+    def crowded(self) -> None:
+        """Called when no more is read behind a request, until that is answered."""
 
     def hold(self) -> None:
         """Read nothing, until `release`."""

@@ -38,8 +38,8 @@ class WebRequest(server.Request):
     content: Any
     defaultContentType = b"application/octet-stream"
     _taken = 0
-    leave: Callable[[], None] | None = None
-    """Ends an answer that would go on for ever, well; see `input_ended`."""
+    leave: Callable[[], None] = staticmethod(lambda: None)
+    """Has an answer end, well, that would go on for ever; others end by themselves."""
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body, unless it is one too many."""
@@ -48,11 +48,6 @@ class WebRequest(server.Request):
             self.channel.refuse_body()
         else:
             super().handleContentChunk(data)
-
-    def input_ended(self) -> None:
-        """The peer will ask nothing more, and may be gone: what has no end of its own ends."""
-        if self.leave is not None:
-            self.leave()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take a request that is whole; its body is no form, whatever it says that it is."""

@@ -47,7 +47,7 @@ class Exchange:
         """Whether it is answered, or nobody waits for that any more."""
         self.begun = False
         """Whether a stream was begun, so that no other answer can be given."""
-        self.asker = Asker(request.getClientAddress(), self._untaken, request.channel.pace)
+        self.asker = Asker(request.getClientAddress(), self.untaken, request.channel.pace)
         """Who asks, for a conversation in its name."""
         request.notifyFinish().addBoth(self._ended)
 
@@ -56,7 +56,7 @@ class Exchange:
         """Whether only the head of the answer is wanted."""
         return bool(self.request.method == b"HEAD")
 
-    def _untaken(self) -> int:
+    def untaken(self) -> int:
         """Return how many bytes of the answer the peer has not taken."""
         channel = getattr(self.request, "channel", None)  # it is gone once all is said
         return 0 if channel is None else unsent(channel.transport)
