@@ -17,7 +17,7 @@ from twisted_msg.cli.options import TOKEN_LIMIT, count, place, read_common, seco
 HELP_WITHOUT_TWISTED = """
 import sys
 from twisted_msg.cli.main import main
-VERBS = ("send", "recv", "chat", "who", "rooms", "ping", "bench", "serve")
+VERBS = ("send", "recv", "chat", "who", "rooms", "ping", "demo", "bench", "serve")
 for words in ("--help", "sned", *(f"{verb} -h" for verb in VERBS)):
     try:
         main(words.split())

@@ -42,6 +42,7 @@ VERBS: Final = (
     Verb("who", "say who is in a room", "tcpmsg who lobby", "twisted_msg.cli.who"),
     Verb("rooms", "list the rooms", "tcpmsg rooms", "twisted_msg.cli.rooms"),
     Verb("ping", "ask whether the server answers", "tcpmsg ping", "twisted_msg.cli.ping"),
+    Verb("demo", "have a room look lively", "tcpmsg demo", "twisted_msg.cli.demo"),
     Verb("bench", "measure a server under load", "tcpmsg bench --members 100 --size 16",
          "twisted_msg.cli.bench.verb"),
 )  # fmt: skip

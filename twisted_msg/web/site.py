@@ -21,7 +21,7 @@ from twisted_msg.web.api.tree import TOP, api_resource
 from twisted_msg.web.channel import Channel
 from twisted_msg.web.metrics import MetricsPage
 from twisted_msg.web.origin import Names
-from twisted_msg.web.page import Page
+from twisted_msg.web.page import page_files
 from twisted_msg.web.upgrade import Upgrade
 
 
@@ -61,7 +61,8 @@ class WebFactory(Factory):
 def make_site(server: Server, names: Iterable[str]) -> WebSite:
     """Return the site of a server that answers to these names of hosts, beside `localhost`."""
     root = Branch()
-    root.putChild(b"", Page())
+    for name, file in page_files():
+        root.putChild(name, file)
     root.putChild(b"ws", Upgrade())
     interface = api_resource(server)
     for word in TOP:

@@ -1,0 +1,139 @@
+"""Real browsers at a real server: people who open pages, and what must not happen in them.
+
+Debian's Chromium, driven by Playwright.  Nothing sleeps here: every wait is for something to be
+seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.integration.conftest import PATIENCE, ServerProcess, server, start
+
+__all__ = ["server", "start"]
+
+CHROMIUM = "/usr/bin/chromium"
+
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+"""What lets it run as root and without a screen, and look for nothing beyond this machine."""
+
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+_EXPECTED = re.compile(r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)")
+"""What a browser's console says of a server that is away, which is no fault of the page's."""
+
+expect.set_options(timeout=PATIENCE / 3 * 1000)
+
+
+class Person:
+    """Somebody at a page of their own, in a browser profile of their own.
+
+    `wrong` is what must not happen there: dialogs, errors, what a policy stopped, other hosts.
+    """
+
+    def __init__(self, context: BrowserContext, server: ServerProcess) -> None:
+        """Take the profile and the server whose page it is."""
+        self.context = context
+        self.wrong: list[str] = []
+        self.address = f"http://{server.address}/"
+        self.page = self.open()
+
+    def open(self) -> Page:
+        """Open one more page, that is watched."""
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE / 3 * 1000)
+        page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
+        page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
+        page.on("console", self._console)
+        page.on("request", lambda request: self._request(request.url))
+        page.on("popup", lambda popup: self.wrong.append(f"popup {popup.url}"))
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation',"
+            " (event) => console.error('stopped', event.violatedDirective, event.blockedURI))"
+        )
+        return page
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not _EXPECTED.search(message.text):
+            self.wrong.append(f"{message.type} {message.text}")
+
+    def _request(self, url: str) -> None:
+        if not url.startswith((self.address, "blob:", "data:")):
+            self.wrong.append(f"request {url}")
+
+    def come(self, name: str, room: str = "") -> Person:
+        """Open the page, in a room, and say who one is."""
+        self.page.goto(self.address + (f"#{room}" if room else ""))
+        self.page.get_by_label("What shall others call you?").fill(name)
+        self.page.keyboard.press("Enter")
+        expect(self.box).to_be_visible()
+        expect(self.page.get_by_role("button", name=re.compile("^Who is here: "))).to_be_visible()
+        return self
+
+    @property
+    def box(self) -> Locator:
+        """Where one writes."""
+        return self.page.get_by_role("textbox", name=re.compile("^Message to"))
+
+    @property
+    def log(self) -> Locator:
+        """What was said in the room that is open."""
+        return self.page.get_by_role("log")
+
+    def say(self, text: str) -> None:
+        """Write and send."""
+        self.box.fill(text)
+        self.box.press("Enter")
+
+    def sees(self, text: str, times: int = 1) -> None:
+        """Wait until there are so many messages that hold the text."""
+        expect(self.log.locator("article").filter(has_text=text)).to_have_count(times)
+
+    def said(self) -> list[str]:
+        """Return the texts that are shown now, in order."""
+        return [text.strip() for text in self.log.locator(".text").all_inner_texts()]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(browser: Browser, server: ServerProcess) -> Iterator[Callable[..., Person]]:
+    """Have people come to the server's page; nothing may have gone wrong at any of them."""
+    people: list[Person] = []
+
+    def arrive(**profile: Any) -> Person:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **profile})
+        people.append(Person(context, server))
+        return people[-1]
+
+    yield arrive
+    for each in people:
+        each.context.close()
+    assert [wrong for each in people for wrong in each.wrong] == []

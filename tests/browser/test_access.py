@@ -1,0 +1,165 @@
+"""The page for everybody: what axe finds, in both themes; and nothing but a keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import PHONE, Person
+from tests.integration.commands import run
+from tests.integration.conftest import ROOT, ServerProcess
+
+AXE = (ROOT / "webui/node_modules/axe-core/axe.min.js").read_text()
+
+
+def faults(page: Page) -> list[str]:
+    """Return what axe finds of serious or critical impact."""
+    page.evaluate(f"() => {{ {AXE} }}")
+    page.wait_for_function(
+        "!document.getAnimations().some((each) =>"
+        " each.playState === 'running' && each.effect.getTiming().iterations === 1)"
+    )
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{each['id']}: {each['help']}: {[node['target'] for node in each['nodes']][:3]}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theme", "shape"), [("light", "desk"), ("dark", "desk"), ("dark", "phone")]
+)
+def test_axe_finds_nothing_serious(
+    server: ServerProcess, person: Callable[..., Person], theme: str, shape: str
+) -> None:
+    profile: dict[str, Any] = {**(PHONE if shape == "phone" else {}), "color_scheme": theme}
+    alice = person(**profile, bypass_csp=True)
+    assert run(server, "demo", "--pace", "0").returncode == 0
+    alice.page.goto(alice.address)
+    expect(alice.page.get_by_role("button", name="Join")).to_be_visible()
+    found = {"welcome": faults(alice.page)}
+    alice.come("alice")
+    alice.sees("And we are done.")
+    run(server, "send", "lobby", "@alice this is for you", "--name", "bob")
+    alice.sees("this is for you")
+    found["room"] = faults(alice.page)
+    for keys, name in (("Control+k", "go"), ("Control+/", "keys")):
+        alice.page.keyboard.press(keys)
+        expect(alice.page.get_by_role("dialog")).to_be_visible()
+        found[name] = faults(alice.page)
+        alice.page.keyboard.press("Escape")
+        expect(alice.page.get_by_role("dialog")).to_have_count(0)
+    if shape == "phone":
+        alice.page.get_by_role("button", name="Conversations").tap()
+        found["conversations"] = faults(alice.page)
+    alice.page.get_by_role("button", name="Settings").click()
+    expect(alice.page.get_by_role("heading", name="Settings")).to_be_visible()
+    found["settings"] = faults(alice.page)
+    alice.page.keyboard.press("Escape")
+    alice.page.keyboard.press("Control+k")
+    alice.page.keyboard.type("@nobody")
+    alice.page.keyboard.press("Enter")
+    alice.box.fill("hello")
+    alice.page.get_by_role("button", name="Send").click()
+    expect(alice.log.get_by_text("Not sent:")).to_be_visible()
+    found["failed"] = faults(alice.page)
+    server.kill()
+    expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
+    found["offline"] = faults(alice.page)
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def focused(page: Page) -> str:
+    """Return what has the keyboard, as a screen reader calls it."""
+    told = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+    )
+    return str(told)
+
+
+def has_keyboard(element: Locator) -> None:
+    """Wait until an element has the keyboard, whichever window the browser has in front."""
+    handle = element.element_handle()
+    element.page.wait_for_function("(element) => document.activeElement === element", arg=handle)
+
+
+def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Person]) -> None:
+    bob = person().come("bob")
+    alice = person()
+    press, page = alice.page.keyboard.press, alice.page
+    page.goto(alice.address)
+    page.keyboard.type("alice")  # the field has the keyboard from the start
+    press("Enter")
+    has_keyboard(alice.box)
+    page.keyboard.type("first line")
+    press("Shift+Enter")
+    page.keyboard.type("hello @b")
+    expect(page.get_by_role("option", name="bob")).to_be_visible()
+    press("Tab")
+    page.keyboard.type("!")
+    press("Enter")
+    bob.sees("first line\nhello @bob !")
+    bob.say("hello alice")
+    alice.sees("hello alice")
+
+    press("ArrowUp")  # to the newest message
+    has_keyboard(alice.log.locator("article").last)
+    press("Tab")
+    assert focused(page) == "Copy text"
+    press("Tab")
+    assert focused(page) == "Mention bob"
+    press("Enter")
+    expect(alice.box).to_have_value("@bob ")
+    has_keyboard(alice.box)
+    page.keyboard.type("yes")
+    press("Enter")
+    bob.sees("@bob yes")
+    press("ArrowUp")
+    press("ArrowUp")
+    has_keyboard(alice.log.locator("article").nth(-2))
+    press("Escape")
+    has_keyboard(alice.box)
+
+    press("Control+k")
+    page.keyboard.type("@bob")
+    press("Enter")
+    page.keyboard.type("psst")
+    press("Enter")
+    alice.sees("psst")
+    press("Alt+ArrowUp")
+    expect(page.get_by_role("heading", name="lobby", exact=True)).to_be_visible()
+    has_keyboard(alice.box)
+
+    press("Control+/")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    press("Escape")
+    has_keyboard(alice.box)
+    for _ in range(30):  # Tab reaches the settings, and comes round
+        press("Tab")
+        if focused(page) == "Settings":
+            break
+    press("Enter")
+    expect(page.get_by_role("dialog", name="Settings")).to_be_visible()
+    for _ in range(10):
+        press("Tab")
+        if page.evaluate("document.activeElement.type") == "radio":
+            break
+    press("ArrowDown")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    press("ArrowDown")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    press("Escape")
+    assert focused(page) == "Settings"
+
+
+def test_what_comes_is_said_to_a_screen_reader(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice")
+    assert run(server, "send", "lobby", "good morning", "--name", "bob").returncode == 0
+    expect(alice.page.locator("[data-spoken]")).to_have_text("bob: good morning")
+    expect(alice.page.locator("[data-spoken]")).to_have_attribute("aria-live", "polite")

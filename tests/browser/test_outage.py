@@ -1,0 +1,131 @@
+"""What goes wrong outside, and is made good again: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Person
+from tests.integration.commands import run
+from tests.integration.conftest import ServerProcess
+
+
+def everything(server: ServerProcess) -> list[str]:
+    """Return what the server has of the lobby."""
+    told = run(server, "recv", "lobby", "--from", "1", "--until-end")
+    assert told.returncode == 0, told.stderr
+    return told.stdout.decode().splitlines()
+
+
+def test_the_server_is_killed_while_people_write(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice, bob = person().come("alice"), person().come("bob")
+    for round_ in range(2):
+        for number in range(5):
+            alice.say(f"alice {round_}.{number}")
+            bob.say(f"bob {round_}.{number}")
+        server.kill()
+        expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
+        alice.say(f"alice waits {round_}")
+        expect(alice.log.get_by_text("Waiting for a connection").first).to_be_visible()
+        server.start()
+        alice.page.get_by_role("button", name="Try now").click()
+        expect(alice.log.get_by_text("Waiting for a connection")).to_have_count(0)
+        bob.sees(f"alice waits {round_}")
+    for each in (alice, bob):
+        expect(each.page.locator(".row-own")).to_have_count(0)
+    stored = everything(server)
+    expected = [
+        *(f"{name} {round_}.{number}"
+          for name in ("alice", "bob") for round_ in range(2) for number in range(5)),
+        *(f"alice waits {round_}" for round_ in range(2)),
+    ]  # fmt: skip
+    assert sorted(stored) == sorted(expected)
+    for name in ("alice", "bob"):
+        mine = [text for text in stored if text.startswith(f"{name} ") and "waits" not in text]
+        assert mine == sorted(mine)
+    for each in (alice, bob):
+        each.page.set_viewport_size({"width": 1280, "height": 3000})
+        each.sees("alice 0.0")
+        assert each.said() == stored
+
+
+def test_one_goes_offline_and_reads_on(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice, bob = person().come("alice"), person().come("bob")
+    alice.say("before")
+    bob.sees("before")
+    bob.context.set_offline(True)
+    server.kill()  # a browser's "offline" cuts no connection that there is
+    server.start()
+    expect(bob.page.get_by_text("This device is offline.")).to_be_visible()
+    alice.page.bring_to_front()
+    bob.say("from under the bridge")
+    expect(bob.log.get_by_text("Waiting for a connection")).to_be_visible()
+    for number in range(60):
+        alice.say(f"meanwhile {number}")
+    alice.sees("meanwhile 59")
+    bob.context.set_offline(False)
+    alice.sees("from under the bridge")
+    bob.sees("meanwhile 59")
+    stored = everything(server)
+    assert stored == ["before", *(f"meanwhile {n}" for n in range(60)), "from under the bridge"]
+    bob.page.set_viewport_size({"width": 1280, "height": 6000})
+    bob.sees("meanwhile 0", 1)
+    assert bob.said() == stored
+
+
+def test_the_outbox_survives_a_reload(server: ServerProcess, person: Callable[..., Person]) -> None:
+    alice = person().come("alice")
+    alice.say("stored before")
+    alice.sees("stored before")
+    expect(alice.page.locator(".row-own")).to_have_count(0)
+    alice.page.route("**/*", lambda route: route.continue_())
+    server.kill()
+    expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
+    for number in range(3):
+        alice.say(f"kept {number}")
+    expect(alice.page.get_by_text("3 messages wait and are sent then.")).to_be_visible()
+    alice.box.fill("half a sent")
+    page, alice.page = alice.page, alice.open()
+    page.close()
+    server.start()
+    alice.page.goto(alice.address)
+    alice.sees("kept 2")
+    expect(alice.page.locator(".row-own")).to_have_count(0)
+    expect(alice.box).to_have_value("half a sent")
+    assert everything(server) == ["stored before", "kept 0", "kept 1", "kept 2"]
+    assert alice.said() == everything(server)
+
+
+def test_another_page_takes_over_and_gives_back(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice")
+    state = alice.context.storage_state()
+    other = person(storage_state=state)
+    other.page.goto(other.address)
+    expect(alice.page.get_by_role("heading", name="This chat goes on elsewhere")).to_be_visible()
+    alice.page.get_by_role("button", name="Go on here").click()
+    expect(other.page.get_by_role("heading", name="This chat goes on elsewhere")).to_be_visible()
+    alice.say("here again")
+    alice.sees("here again")
+
+
+def test_what_is_no_longer_kept_is_told(
+    start: Callable[..., ServerProcess], person: Callable[..., Person], server: ServerProcess
+) -> None:
+    alice = person().come("alice")
+    alice.say("the first")
+    alice.sees("the first")
+    alice.context.set_offline(True)
+    server.kill()
+    server.options = ("--retain", "64k")
+    server.start()
+    filler = "".join(f"{number} {'x' * 1000}\n" for number in range(300))
+    assert run(server, "send", "lobby", given=filler.encode()).returncode == 0
+    alice.context.set_offline(False)
+    expect(alice.log.get_by_text("messages are missing here")).to_be_attached()

@@ -1,0 +1,159 @@
+"""People, terminals and scripts talk in the same rooms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PHONE, Person
+from tests.integration.commands import run
+from tests.integration.conftest import ServerProcess
+from tests.integration.sockets import Peer
+
+
+def test_two_people_and_a_terminal_and_a_script(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice, bob = person().come("alice"), person(color_scheme="dark").come("bob")
+    expect(alice.page.get_by_text("2 here")).to_be_visible()
+    alice.say("hello, bob")
+    bob.sees("hello, bob")
+    bob.say("hello **alice**, `code` and https://example.org/")
+    alice.sees("hello **alice**")
+    assert run(server, "send", "lobby", "from a terminal", "--name", "term").returncode == 0
+    with Peer(server) as peer:
+        peer.say(b"from a socket")
+        for each in (alice, bob):
+            each.sees("from a terminal")
+            each.sees("from a socket")
+        alice.say("back to you")
+        while peer.hear() != b"back to you":
+            pass
+    shown = run(server, "recv", "lobby", "--from", "1", "--until-end").stdout.decode().splitlines()
+    assert shown[:1] == ["hello, bob"]
+    expect(bob.log.get_by_text("back to you")).to_be_visible()
+    assert bob.said() == [line.replace("`", "") for line in shown] == alice.said()
+    link = bob.log.get_by_role("link", name="https://example.org/")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+
+
+def test_two_windows_of_one_browser_are_two_people(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    first = person().come("alice")
+    page = first.open()
+    page.goto(first.address)
+    expect(page.get_by_text("Another window of this browser is open")).to_be_visible()
+    page.get_by_label("What shall others call you?").fill("alice")
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_text("alice is taken, so you are alice-2 here.").first).to_be_visible()
+    page.reload()
+    expect(page.locator(".me").get_by_text("alice")).to_be_visible()
+    first.page.reload()
+    expect(first.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
+
+
+def test_rooms_unread_mentions_and_direct_messages(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice, bob = person().come("alice"), person().come("bob", "builds")
+    alice.page.keyboard.press("Control+k")
+    alice.page.keyboard.type("buil")
+    expect(alice.page.get_by_role("option", name="builds 1 here")).to_be_visible()
+    alice.page.keyboard.press("Enter")
+    expect(alice.page.get_by_role("heading", name="builds", exact=True)).to_be_visible()
+    alice.page.get_by_role("button", name="lobby").click()
+    for text in ("one", "two", "@alice three"):
+        bob.say(text)
+    expect(alice.page.get_by_role("button", name=re.compile("3 unread, 1 for you"))).to_be_visible()
+    assert alice.page.title() == "(1) lobby \N{EN DASH} tcpmsg"
+    alice.page.keyboard.press("Alt+Shift+ArrowDown")
+    expect(alice.log.get_by_role("separator", name="New messages")).to_be_visible()
+    expect(alice.page.get_by_role("button", name=re.compile("unread"))).to_have_count(0)
+
+    bob.page.get_by_role("button", name="Write to alice").first.click()
+    bob.say("only you")
+    direct = alice.page.get_by_role("button", name=re.compile(r"^bob ?, 1 unread"))
+    direct.click()
+    alice.sees("only you")
+    alice.say("and only you")
+    bob.sees("and only you")
+    alice.page.reload()
+    alice.sees("only you", 2)  # the browser keeps what the server does not
+    bob.page.get_by_role("button", name="Close this conversation").click()
+    alice.page.keyboard.press("Control+k")
+    alice.page.keyboard.type("@nobody")
+    alice.page.keyboard.press("Enter")
+    alice.say("hello?")
+    expect(alice.log.get_by_text("Not sent: nobody called nobody")).to_be_visible()
+
+
+def test_a_long_history_is_there_as_one_scrolls_up(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    lines = "".join(f"message {number}\n" for number in range(1, 3001))
+    assert run(server, "send", "lobby", given=lines.encode()).returncode == 0
+    alice = person().come("alice")
+    expect(alice.log.get_by_text("message 3000", exact=True)).to_be_visible()
+    seen = {int(row.split()[1]) for row in alice.said()}
+    for _ in range(400):
+        rows = alice.page.evaluate(
+            """async () => {
+                const log = document.querySelector('[role=log]');
+                log.dispatchEvent(new WheelEvent('wheel'));
+                log.scrollTop -= 1500;
+                await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+                return [...log.querySelectorAll('article .text')]
+                    .map((row) => row.innerText.trim());
+            }"""
+        )
+        numbers = [int(row.split()[1]) for row in rows]
+        assert numbers == sorted(numbers)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1)), "a gap, or a double"
+        seen.update(numbers)
+        if 1 in seen:
+            break
+    assert seen == set(range(1, 3001))
+    expect(alice.log.get_by_role("heading", name="The beginning of lobby")).to_be_visible()
+    run(server, "send", "lobby", "while reading")
+    expect(alice.page.get_by_role("button", name="1 new")).to_be_visible()
+    alice.page.get_by_role("button", name="1 new").click()
+    expect(alice.log.get_by_text("while reading")).to_be_visible()
+
+
+def test_what_is_no_text_can_be_downloaded(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person(accept_downloads=True).come("alice")
+    content = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    assert run(server, "send", "lobby", "--whole", given=content).returncode == 0
+    alice.sees("PNG image, 264 bytes")
+    with alice.page.expect_download() as waiting:
+        alice.log.get_by_role("button", name="Download PNG image, 264 bytes").click()
+    assert waiting.value.suggested_filename == "lobby-1.png"
+    assert waiting.value.path().read_bytes() == content
+
+
+def test_a_phone(server: ServerProcess, person: Callable[..., Person]) -> None:
+    alice = person(**PHONE).come("alice")
+    bob = person().come("bob")
+    bob.say("a word that is very long: " + "x" * 300 + "\n```\n" + "y" * 300 + "\n```")
+    alice.sees("a word that is very long")
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert alice.page.evaluate(overflow) == 0
+    alice.box.fill("one\ntwo")
+    alice.page.get_by_role("button", name="Send").tap()
+    bob.sees("one\ntwo")
+    alice.page.get_by_role("button", name="Conversations").tap()
+    alice.page.get_by_role("button", name="Join or create a room").tap()
+    alice.page.get_by_role("combobox").fill("builds")
+    alice.page.get_by_role("option", name="Create builds").tap()
+    expect(alice.page.get_by_role("heading", name="builds is quiet")).to_be_visible()
+    alice.page.get_by_role("button", name="Who is here").tap()
+    expect(alice.page.get_by_role("dialog").get_by_text("alice", exact=True)).to_be_visible()
+    for button in alice.page.get_by_role("button").all():
+        shape = button.bounding_box()
+        if shape and button.is_visible():
+            assert shape["height"] >= 24, button.inner_text()

@@ -1,0 +1,164 @@
+/**
+ * What a place in the browser keeps of a person: name, rooms, what was read, drafts, and direct
+ * messages, which the server does not keep.
+ *
+ * Law of this file: whatever the browser gives back may be wrong, old or another program's; what does not
+ * fit is as if it were not there. Writing waits a moment, so that typing and floods cost one write.
+ */
+
+import { drawSecret } from "tcpmsg";
+import type { Identity } from "./identity";
+import { isDirect, isName, isPlace } from "./grammar";
+import { isRecord, read, write } from "./storage";
+
+/** Direct messages that are kept with each person. */
+export const KEPT_DIRECT = 200;
+
+/** Characters of the longest direct message, or draft, that is kept. */
+export const KEPT_LENGTH = 8192;
+
+/** How long, in milliseconds, a change may wait to be written. */
+const DELAY = 400;
+
+export interface KeptMessage {
+  readonly sender: string;
+  readonly time: number;
+  readonly text: string;
+}
+
+/** A message that was refused, and that its writer may want to send again. */
+export interface KeptFailure {
+  readonly key: string;
+  readonly room: string;
+  readonly time: number;
+  readonly text: string;
+  readonly reason: string;
+}
+
+/** Refused messages that are kept. */
+const KEPT_FAILURES = 50;
+
+export class Profile {
+  readonly secret: string;
+  name: string | null;
+  /** The rooms and people in the list, in its order, each with the number up to which all is read. */
+  readonly places = new Map<string, number | null>();
+  readonly drafts = new Map<string, string>();
+  readonly directs = new Map<string, KeptMessage[]>();
+  failures: KeptFailure[] = [];
+  /** Which one was open last. */
+  open: string | null = null;
+  /** Whether the browser keeps what it is told. */
+  keeps = true;
+  readonly #identity: Identity;
+  readonly #due = new Set<"profile" | "directs">();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(identity: Identity, secret: () => string = drawSecret) {
+    this.#identity = identity;
+    const kept = read(identity.storage, `${identity.prefix}profile`);
+    const record = isRecord(kept) ? kept : {};
+    const known = record["secret"];
+    this.secret = typeof known === "string" && /^[!-~]{16,64}$/.test(known) ? known : secret();
+    const name = record["name"];
+    this.name = typeof name === "string" && isName(name) ? name : null;
+    for (const pair of list(record["places"])) {
+      const [place, readTo] = list(pair);
+      if (typeof place === "string" && isPlace(place)) {
+        this.places.set(place, Number.isSafeInteger(readTo) ? (readTo as number) : null);
+      }
+    }
+    for (const pair of list(record["drafts"])) {
+      const [place, draft] = list(pair);
+      if (typeof place === "string" && typeof draft === "string") this.drafts.set(place, draft);
+    }
+    this.failures = list(record["failures"]).filter(isFailure).slice(-KEPT_FAILURES);
+    const open = record["open"];
+    this.open = typeof open === "string" && this.places.has(open) ? open : null;
+    for (const pair of list(read(identity.storage, `${identity.prefix}directs`))) {
+      const [peer, messages] = list(pair);
+      if (typeof peer === "string" && isDirect(peer) && isPlace(peer)) {
+        this.directs.set(peer, list(messages).filter(isMessage).slice(-KEPT_DIRECT));
+      }
+    }
+    if (known !== this.secret) this.save();
+  }
+
+  /** Keep a direct message. */
+  keepDirect(peer: string, message: KeptMessage): void {
+    if (message.text.length > KEPT_LENGTH) return;
+    const kept = this.directs.get(peer) ?? [];
+    kept.push(message);
+    this.directs.set(peer, kept.slice(-KEPT_DIRECT));
+    this.later("directs");
+  }
+
+  /** Keep what stands in a composer. */
+  keepDraft(place: string, text: string): void {
+    if (text === "" ? this.drafts.delete(place) : text !== this.drafts.get(place)) {
+      if (text !== "") this.drafts.set(place, text.slice(0, KEPT_LENGTH));
+      this.later("profile");
+    }
+  }
+
+  keepFailure(failure: KeptFailure): void {
+    this.failures = [...this.failures.filter((each) => each.key !== failure.key), failure].slice(-KEPT_FAILURES);
+    this.later("profile");
+  }
+
+  dropFailure(key: string): void {
+    this.failures = this.failures.filter((each) => each.key !== key);
+    this.later("profile");
+  }
+
+  /** Write soon. */
+  later(what: "profile" | "directs" = "profile"): void {
+    this.#due.add(what);
+    this.#timer ??= setTimeout(() => this.save(), DELAY);
+  }
+
+  /** Write now what is due. */
+  save(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const { storage, prefix } = this.#identity;
+    const profile = {
+      secret: this.secret,
+      name: this.name,
+      places: [...this.places],
+      drafts: [...this.drafts],
+      failures: this.failures,
+      open: this.open,
+    };
+    this.keeps = write(storage, `${prefix}profile`, profile);
+    if (this.#due.has("directs")) {
+      this.keeps = write(storage, `${prefix}directs`, [...this.directs]) && this.keeps;
+    }
+    this.#due.clear();
+  }
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isMessage(value: unknown): value is KeptMessage {
+  return (
+    isRecord(value) &&
+    typeof value["sender"] === "string" &&
+    typeof value["time"] === "number" &&
+    typeof value["text"] === "string"
+  );
+}
+
+function isFailure(value: unknown): value is KeptFailure {
+  return (
+    isRecord(value) &&
+    typeof value["key"] === "string" &&
+    typeof value["room"] === "string" &&
+    isPlace(value["room"]) &&
+    typeof value["time"] === "number" &&
+    typeof value["text"] === "string" &&
+    typeof value["reason"] === "string"
+  );
+}

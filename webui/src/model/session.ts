@@ -1,0 +1,482 @@
+/**
+ * A person at a server: the client, the conversations, and what goes between them.
+ *
+ * Law of this file: promises are the client's (what is sent is kept until it is stored, what is read comes
+ * once, in order); this only puts everything in its place. No React, no DOM.
+ */
+
+import type {
+  Client,
+  ClientError,
+  DirectEvent,
+  Listing,
+  Refused,
+  RoomEvent,
+  RoomInfo,
+  State,
+  Subscription,
+} from "tcpmsg";
+import { afterOf, Conversation, keyAfter } from "./conversation";
+import { type Content, contentOf, type Entry, type Said, said } from "./entry";
+import { isDirect, isPlace } from "./grammar";
+import { Notices, notify } from "./notices";
+import { Observable } from "./observable";
+import type { Preferences } from "./preferences";
+import type { Profile } from "./profile";
+
+/** What a session needs of a client. */
+export type Wire = Pick<
+  Client,
+  | "state"
+  | "name"
+  | "outbox"
+  | "storeError"
+  | "refusal"
+  | "on"
+  | "connect"
+  | "nudge"
+  | "abort"
+  | "send"
+  | "discard"
+  | "subscribe"
+  | "directs"
+  | "history"
+  | "rooms"
+>;
+
+/** Make a client that goes by this name. */
+export type MakeWire = (name: string, secret: string) => Wire;
+
+/** Where everybody is unless told otherwise: the room of those who speak plain frames. */
+export const LOBBY = "lobby";
+
+/** Messages that are read when a room is joined: more than a screen holds. */
+export const FIRST_PAGE = 100;
+
+/** Messages that are read at once as one scrolls up. */
+export const PAGE = 500;
+
+/** How long, in milliseconds, a stored message may be shown below the others until it is seen in its place. One that
+ * went under another name, before a reload, is not recognised there. */
+export const ECHO_TIME = 10_000;
+
+export interface Parts {
+  readonly profile: Profile;
+  readonly preferences: Preferences;
+  readonly notices: Notices;
+  readonly makeWire: MakeWire;
+  /** Something that no other message's key has in it. */
+  readonly random: () => string;
+}
+
+export class Session extends Observable {
+  readonly profile: Profile;
+  readonly notices: Notices;
+  readonly #parts: Parts;
+  readonly #conversations = new Map<string, Conversation>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  #wire: Wire | null = null;
+  #stops: (() => void)[] = [];
+  #open: Conversation | null = null;
+  #told: string | null = null;
+  /** Whether it was ever welcome. */
+  #welcome = false;
+
+  constructor(parts: Parts) {
+    super();
+    this.#parts = parts;
+    this.profile = parts.profile;
+    this.notices = parts.notices;
+    const kept = parts.profile.places;
+    for (const [place, readTo] of kept.size ? kept : new Map([[LOBBY, null]])) {
+      this.#add(place, readTo);
+    }
+  }
+
+  // -- what there is to see --------------------------------------------------------------------
+
+  /** Where the client stands; null before somebody has a name. */
+  get state(): State | null {
+    return this.#wire?.state ?? null;
+  }
+  /** What one is called, or wants to be. */
+  get name(): string {
+    return this.#wire?.name ?? this.profile.name ?? "";
+  }
+  /** The bytes of the longest message that the server takes. */
+  get maxPayload(): number {
+    const state = this.state;
+    return state?.phase === "online" ? state.server.max_payload : Infinity;
+  }
+  /** Whether there was a connection since the page was opened. */
+  get wasWelcome(): boolean {
+    return this.#welcome;
+  }
+  get refusal(): ClientError | null {
+    return this.#wire?.refusal ?? null;
+  }
+  /** Whether what is not stored yet would not survive a reload. */
+  get forgetful(): boolean {
+    return (this.#wire?.storeError ?? null) !== null || !this.profile.keeps;
+  }
+  /** How many messages are not known to be stored. */
+  get pending(): number {
+    return this.#wire?.outbox.length ?? 0;
+  }
+  get rooms(): Conversation[] {
+    return [...this.#conversations.values()].filter((each) => !each.direct);
+  }
+  get directs(): Conversation[] {
+    return [...this.#conversations.values()].filter((each) => each.direct);
+  }
+  get open(): Conversation | null {
+    return this.#open;
+  }
+  find(place: string): Conversation | undefined {
+    return this.#conversations.get(place);
+  }
+
+  // -- what one does ---------------------------------------------------------------------------
+
+  /** Be called this; connects, or connects again. */
+  start(name: string): void {
+    this.#leaveWire();
+    this.profile.name = name;
+    this.profile.save();
+    this.#told = null;
+    const wire = this.#parts.makeWire(name, this.profile.secret);
+    this.#wire = wire;
+    this.#stops = [
+      wire.on("state", () => this.#stateChanged()),
+      wire.on("outbox", () => this.#outboxChanged()),
+      wire.on("stored", ({ key, room, seq }) => this.#stored(key, room, seq)),
+      wire.on("refused", ({ key, room, payload, error }) =>
+        this.#refused(key, room, contentOf(payload), error),
+      ),
+    ];
+    const directs = wire.directs({ onEvents: (events) => this.#directEvents(events) });
+    this.#stops.push(() => directs.close());
+    for (const conversation of this.#conversations.values()) this.#subscribe(conversation);
+    this.#outboxChanged();
+    for (const failure of this.profile.failures) {
+      this.#add(failure.room, null).own(
+        { key: failure.key, content: failure.text, time: failure.time, state: "failed", reason: failure.reason },
+        afterOf(failure.key),
+      );
+    }
+    void wire.connect().catch(() => {
+      // `state` says why
+    });
+    this.changed();
+  }
+
+  /** Try to connect at once. */
+  nudge(): void {
+    this.#wire?.nudge();
+  }
+
+  /** Go into a room, or to a person; true if that is one. */
+  enter(place: string): boolean {
+    if (!isPlace(place)) return false;
+    const conversation = this.#add(place, null);
+    if (this.#wire !== null) this.#subscribe(conversation);
+    if (this.#open !== conversation) {
+      this.#open?.attend(false);
+      this.#open?.clearDivider();
+      this.#open = conversation;
+    }
+    this.#remember();
+    this.changed();
+    return true;
+  }
+
+  /** Leave a room, or close a conversation. */
+  leave(place: string): void {
+    const conversation = this.#conversations.get(place);
+    if (conversation === undefined) return;
+    this.#subscriptions.get(place)?.close();
+    this.#subscriptions.delete(place);
+    this.#conversations.delete(place);
+    this.profile.drafts.delete(place);
+    if (this.#open === conversation) {
+      conversation.attend(false);
+      this.#open = null;
+      const next = this.rooms[0] ?? this.directs[0];
+      if (next !== undefined) this.enter(next.name);
+    }
+    this.#remember();
+    this.changed();
+  }
+
+  /** Say something. */
+  say(place: string, words: string | Uint8Array): void {
+    const wire = this.#wire;
+    const conversation = this.#conversations.get(place);
+    if (wire === null || conversation === undefined) return;
+    const key = keyAfter(conversation.newest, this.#parts.random());
+    conversation.clearDivider();
+    conversation.own(
+      { key, content: words, time: Date.now(), state: "waiting", reason: null },
+      conversation.newest,
+    );
+    wire.send(place, words, { key }).catch(() => {
+      // the event `refused` tells the same, also for what an earlier page has sent
+    });
+    this.#outboxChanged();
+  }
+
+  /** Send again what was refused. It was not stored, for certain, so it is a new message to the server. */
+  retry(place: string, key: string): void {
+    const own = this.#conversations.get(place)?.findOwn(key);
+    if (own?.state !== "failed") return;
+    this.#drop(place, key);
+    this.say(place, own.content);
+  }
+
+  /** Take back what was refused, or what was not sent yet; returns its text, to be written anew. */
+  takeBack(place: string, key: string): Content | null {
+    const own = this.#conversations.get(place)?.findOwn(key);
+    if (own === undefined) return null;
+    if (own.state !== "failed" && this.#wire?.discard(key) !== true) return null;
+    this.#drop(place, key);
+    return own.content;
+  }
+
+  /** Load what is older than what is here. */
+  async older(conversation: Conversation): Promise<void> {
+    const before = conversation.oldest;
+    if (conversation.loading || conversation.complete || before === null || this.#wire === null) return;
+    conversation.set({ loading: true, error: null });
+    try {
+      const page = await this.#wire.history(conversation.name, { before, count: PAGE });
+      if (conversation.oldest !== before) {
+        conversation.set({ loading: false });
+        return;
+      }
+      const complete = !page.more || (page.messages[0]?.seq ?? 1) <= 1;
+      conversation.prepend(page.messages.map((message) => said(message, this.name)), complete);
+    } catch (error) {
+      conversation.set({ loading: false, error: error as ClientError });
+    }
+  }
+
+  /** Which rooms the server has. */
+  async listRooms(): Promise<Listing<RoomInfo>> {
+    return this.#wire === null ? { items: [], cut: 0 } : this.#wire.rooms();
+  }
+
+  // -- what comes ------------------------------------------------------------------------------
+
+  #stateChanged(): void {
+    const state = this.state;
+    if (state?.phase === "online") {
+      this.#welcome = true;
+      const wanted = this.profile.name;
+      if (wanted !== null && state.name !== wanted && this.#told !== state.name) {
+        this.#told = state.name;
+        this.notices.show(`${wanted} is taken, so you are ${state.name} here.`);
+      }
+    } else {
+      for (const conversation of this.#conversations.values()) {
+        if (conversation.people !== null) conversation.set({ people: null });
+      }
+    }
+    this.#outboxChanged();
+    this.changed();
+  }
+
+  #roomEvents(conversation: Conversation, events: readonly RoomEvent[]): void {
+    let entries: Entry[] = [];
+    const fresh: Said[] = [];
+    const flush = (): void => {
+      if (entries.length) conversation.append(entries);
+      entries = [];
+    };
+    for (const event of events) {
+      switch (event.kind) {
+        case "message": {
+          const entry = said(event.message, this.name);
+          entries.push(entry);
+          if (conversation.live && entry.seq > conversation.readTo) fresh.push(entry);
+          break;
+        }
+        case "missed":
+          entries.push({ kind: "missed", first: event.first, last: event.last });
+          break;
+        case "subbed":
+          flush();
+          if (conversation.readTo < 0) conversation.readTo = event.head;
+          if (event.head === 0) conversation.complete = true;
+          conversation.set({ error: null });
+          break;
+        case "live":
+          flush();
+          conversation.set({ live: true });
+          break;
+        case "replaced":
+          flush();
+          conversation.replace();
+          break;
+        case "here":
+          conversation.set({ people: new Set(event.names), peopleCut: event.cut });
+          break;
+        case "join":
+        case "part": {
+          const people = new Set(conversation.people);
+          if (event.kind === "join") people.add(event.name);
+          else people.delete(event.name);
+          conversation.set({ people });
+          break;
+        }
+        case "ended":
+          flush();
+          this.#subscriptions.delete(conversation.name);
+          if (event.error !== null) conversation.set({ error: event.error, people: null });
+          break;
+      }
+    }
+    flush();
+    this.#fresh(conversation, fresh);
+    this.#remember();
+  }
+
+  #directEvents(events: readonly DirectEvent[]): void {
+    for (const event of events) {
+      if (event.kind !== "message") continue;
+      const { sender, time } = event.message;
+      if (sender === this.name) continue; // to oneself: it stands there already
+      const peer = `@${sender}`;
+      const conversation = this.#add(peer, null);
+      const entry = { ...said(event.message, this.name), seq: conversation.nextLocal() };
+      conversation.append([entry]);
+      if (typeof entry.content === "string") {
+        this.profile.keepDirect(peer, { sender, time, text: entry.content });
+      }
+      this.#fresh(conversation, [entry]);
+    }
+    this.#remember();
+    this.changed();
+  }
+
+  /** Tell of messages that came just now. */
+  #fresh(conversation: Conversation, messages: readonly Said[]): void {
+    if (messages.length === 0) return;
+    this.changed(); // the list of rooms shows what is unread
+    if (conversation === this.#open) this.notices.heard(messages, conversation);
+    else if (conversation.direct) {
+      this.notices.speak(`New direct message from ${conversation.name.slice(1)}`);
+    }
+    for (const message of messages.slice(-3)) {
+      notify(message, conversation, this.#parts.preferences, () => this.enter(conversation.name));
+    }
+  }
+
+  // -- what goes -------------------------------------------------------------------------------
+
+  #outboxChanged(): void {
+    for (const { key, room, payload, time, sent } of this.#wire?.outbox ?? []) {
+      const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
+      if (conversation === undefined) continue;
+      const state = sent && this.state?.phase === "online" ? "sent" : "waiting";
+      const own = conversation.findOwn(key);
+      if (own?.state === state) continue;
+      conversation.own(
+        { key, content: own?.content ?? contentOf(payload), time, state, reason: null },
+        own?.after ?? afterOf(key),
+      );
+    }
+    this.changed();
+  }
+
+  #stored(key: string, room: string, seq: number | null): void {
+    const conversation = this.#conversations.get(room);
+    const own = conversation?.findOwn(key);
+    if (conversation === undefined || own === undefined) return;
+    if (!conversation.direct) {
+      conversation.storedOwn(key, seq);
+      setTimeout(() => conversation.dropOwn(key), ECHO_TIME);
+      return;
+    }
+    conversation.dropOwn(key);
+    const { content, time } = own;
+    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false });
+    if (typeof content === "string") {
+      this.profile.keepDirect(room, { sender: this.name, time, text: content });
+    }
+  }
+
+  #refused(key: string, room: string, content: Content, error: ClientError): void {
+    const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
+    const reason = "reason" in error ? (error as Refused).reason : error.message;
+    if (conversation === undefined) {
+      this.notices.show(`A message to ${room} was refused: ${reason}`, "bad");
+      return;
+    }
+    const own = conversation.findOwn(key);
+    const time = own?.time ?? Date.now();
+    conversation.own({ key, content, time, state: "failed", reason }, own?.after ?? afterOf(key));
+    if (typeof content === "string") {
+      this.profile.keepFailure({ key, room, time, text: content, reason });
+    }
+    this.notices.speak(`Not sent: ${reason}`);
+  }
+
+  #drop(place: string, key: string): void {
+    this.#conversations.get(place)?.dropOwn(key);
+    this.profile.dropFailure(key);
+  }
+
+  // -- the list of conversations ---------------------------------------------------------------
+
+  #add(place: string, readTo: number | null): Conversation {
+    const known = this.#conversations.get(place);
+    if (known !== undefined) return known;
+    const conversation = new Conversation(place, readTo);
+    this.#conversations.set(place, conversation);
+    const kept = this.profile.directs.get(place) ?? [];
+    for (const { sender, time, text } of kept) {
+      const mine = `@${sender}` !== place;
+      conversation.appendLocal({ sender, time, content: text, mine, calls: false });
+    }
+    conversation.markRead();
+    conversation.clearDivider();
+    conversation.subscribe(() => this.#remember());
+    this.changed();
+    return conversation;
+  }
+
+  #subscribe(conversation: Conversation): void {
+    if (conversation.direct || this.#subscriptions.has(conversation.name) || this.#wire === null) return;
+    const newest = conversation.newest;
+    const where = newest < 0 ? { last: FIRST_PAGE } : { from: newest + 1 };
+    this.#subscriptions.set(
+      conversation.name,
+      this.#wire.subscribe(conversation.name, {
+        ...where,
+        presence: true,
+        onEvents: (events) => this.#roomEvents(conversation, events),
+      }),
+    );
+  }
+
+  #leaveWire(): void {
+    const wire = this.#wire;
+    this.#wire = null;
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
+    for (const subscription of this.#subscriptions.values()) subscription.close();
+    this.#subscriptions.clear();
+    wire?.abort();
+  }
+
+  /** Keep which conversations there are, and what was read. */
+  #remember(): void {
+    const { places } = this.profile;
+    places.clear();
+    for (const { name, readTo } of this.#conversations.values()) {
+      places.set(name, readTo < 0 ? null : readTo);
+    }
+    this.profile.open = this.#open?.name ?? null;
+    this.profile.later();
+  }
+}

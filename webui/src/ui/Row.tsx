@@ -1,0 +1,188 @@
+/**
+ * One row of a conversation: a message, a gap, or what one is sending.
+ *
+ * Law of this file: a row is drawn from what it is given and remembers nothing, for it is made and thrown away as
+ * one scrolls; it is drawn again only if something of it is different.
+ */
+
+import { memo, type ReactElement } from "react";
+import type { Entry, Said, Sending } from "../model/entry";
+import { dayName, timeOfDay, wholeTime } from "../text/times";
+import { Icon } from "./icons";
+import { Monogram, tint } from "./names";
+import { Body } from "./Text";
+
+/** How long, in milliseconds, messages of one person stand under one name. */
+export const TOGETHER = 5 * 60 * 1000;
+
+export interface RowActions {
+  readonly copy: (entry: Said) => void;
+  readonly mention: (name: string) => void;
+  readonly talkTo: (name: string) => void;
+  readonly retry: (key: string) => void;
+  readonly takeBack: (key: string) => void;
+}
+
+interface Props {
+  readonly entry: Entry | Sending;
+  /** Whether the row above is of the same person, a short time ago. */
+  readonly together: boolean;
+  /** A day begins here. */
+  readonly day: number | null;
+  /** What is unread begins here. */
+  readonly divided: boolean;
+  readonly me: string;
+  readonly room: string;
+  /** Whether the keyboard or the mouse is at this row: only then is there what it offers, for it costs more than the rest. */
+  readonly current: boolean;
+  readonly actions: RowActions;
+}
+
+export const Row = memo(function Row(props: Props): ReactElement {
+  const { entry, day, divided } = props;
+  return (
+    <>
+      {day !== null && (
+        <div className="day" role="separator" aria-label={dayName(day)}>
+          <span>{dayName(day)}</span>
+        </div>
+      )}
+      {divided && (
+        <div className="divider" role="separator" aria-label="New messages">
+          <span>New</span>
+        </div>
+      )}
+      {entry.kind === "said" ? (
+        <Message {...props} entry={entry} />
+      ) : entry.kind === "sending" ? (
+        <Own {...props} entry={entry} />
+      ) : (
+        <Gap entry={entry} />
+      )}
+    </>
+  );
+});
+
+function Message({ entry, together, me, room, current, actions }: Props & { entry: Said }): ReactElement {
+  return (
+    <article
+      className={`row ${together ? "row-together" : ""} ${entry.calls ? "row-calls" : ""}`}
+      aria-label={`${entry.sender}, ${timeOfDay(entry.time)}`}
+      tabIndex={-1}
+      data-row=""
+    >
+      <Gutter name={entry.sender} time={entry.time} together={together} />
+      <div className="row-body">
+        {!together && (
+          <div className="row-head">
+            <span className={`row-name ${tint(entry.sender)}`}>{entry.sender}</span>
+            {entry.mine && <span className="row-you">you</span>}
+            <time>{timeOfDay(entry.time)}</time>
+          </div>
+        )}
+        <Body content={entry.content} title={`${room.replace("@", "")}-${entry.seq}`} me={me} />
+      </div>
+      {current && <Offers entry={entry} room={room} actions={actions} />}
+    </article>
+  );
+}
+
+/** What can be done with a message. */
+function Offers({ entry, room, actions }: { entry: Said; room: string; actions: RowActions }): ReactElement {
+  return (
+    <div className="row-actions" role="group" aria-label="What can be done with this message">
+      <span className="row-when">{room.startsWith("@") ? wholeTime(entry.time) : `${wholeTime(entry.time)}, number ${entry.seq}`}</span>
+      {typeof entry.content === "string" && (
+        <button type="button" className="button-icon" aria-label="Copy text" title="Copy text" onClick={() => actions.copy(entry)}>
+          <Icon name="copy" size={16} />
+        </button>
+      )}
+      {!entry.mine && (
+        <>
+          <button type="button" className="button-icon" aria-label={`Mention ${entry.sender}`} title={`Mention ${entry.sender}`} onClick={() => actions.mention(entry.sender)}>
+            <Icon name="reply" size={16} />
+          </button>
+          {!room.startsWith("@") && (
+            <button type="button" className="button-icon" aria-label={`Write to ${entry.sender} alone`} title={`Write to ${entry.sender} alone`} onClick={() => actions.talkTo(entry.sender)}>
+              <Icon name="send" size={16} />
+            </button>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Gutter({ name, time, together }: { name: string; time: number; together: boolean }): ReactElement {
+  return (
+    <div className="row-gutter">
+      {together ? (
+        <time className="row-time">{timeOfDay(time)}</time>
+      ) : (
+        <Monogram name={name} />
+      )}
+    </div>
+  );
+}
+
+const MARKS = {
+  waiting: { icon: "clock", text: "Waiting for a connection" },
+  sent: { icon: "clock", text: "Sending" },
+  stored: { icon: "check", text: "Stored" },
+  failed: { icon: "warning", text: "Not sent" },
+} as const;
+
+function Own({ entry, together, me, room, actions }: Props & { entry: Sending }): ReactElement {
+  const mark = MARKS[entry.state];
+  return (
+    <article className={`row row-own row-${entry.state} ${together ? "row-together" : ""}`} aria-label={`You, ${mark.text}`} tabIndex={-1} data-row="">
+      <Gutter name={me} time={entry.time} together={together} />
+      <div className="row-body">
+        {!together && (
+          <div className="row-head">
+            <span className={`row-name ${tint(me)}`}>{me}</span>
+            <span className="row-you">you</span>
+          </div>
+        )}
+        <Body content={entry.content} title={room.replace("@", "")} me={me} />
+        <div className="row-mark">
+          <Icon name={mark.icon} size={14} />
+          <span>{entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}</span>
+          {entry.state === "failed" && (
+            <>
+              <button type="button" className="button-link" onClick={() => actions.retry(entry.key)}>
+                Send again
+              </button>
+              <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
+                {typeof entry.content === "string" ? "Edit" : "Discard"}
+              </button>
+            </>
+          )}
+          {entry.state === "waiting" && (
+            <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
+              Take back
+            </button>
+          )}
+        </div>
+      </div>
+    </article>
+  );
+}
+
+function Gap({ entry }: { entry: Exclude<Entry, Said> }): ReactElement {
+  if (entry.kind === "replaced") {
+    return (
+      <div className="gap" role="note">
+        The server has another history now. What stood here before is gone from it.
+      </div>
+    );
+  }
+  const count = entry.last - entry.first + 1;
+  return (
+    <div className="gap" role="note">
+      {count === 1 ? "A message is" : `Up to ${count.toLocaleString()} messages are`} missing here: the server no longer keeps what is older than
+      its limits.
+    </div>
+  );
+}
+

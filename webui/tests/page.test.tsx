@@ -1,0 +1,259 @@
+/** The page: what one sees and can do, by the names that a screen reader says. */
+
+import { render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import type { ReactElement } from "react";
+import { describe, expect, it, vi } from "vitest";
+import { tell } from "../src/model/observable";
+import { App } from "../src/ui/App";
+import { failure, inLobby, said, world, type World } from "./fake";
+import { act } from "react";
+
+vi.mock("react-virtuoso", () => import("./everything"));
+
+function page({ session, preferences }: World, suggested = ""): ReactElement {
+  return <App session={session} preferences={preferences} identity={{ second: false }} suggested={suggested} />;
+}
+
+const box = (): HTMLElement => screen.getByRole("textbox", { name: /^Message to/ });
+const log = (): HTMLElement => screen.getByRole("log");
+const does = (what: () => void): void => act(() => {
+  what();
+  tell();
+});
+
+describe("coming in", () => {
+  it("asks for a name, says the rule, and goes in", async () => {
+    const user = userEvent.setup();
+    const made = world();
+    render(page(made));
+    const field = screen.getByRole("textbox", { name: "What shall others call you?" });
+    await user.type(field, "a b<");
+    expect(screen.getByRole("alert").textContent).toContain("1 to 24 letters");
+    await user.clear(field);
+    await user.type(field, "alice{Enter}");
+    does(() => {});
+    does(() => made.wire().welcome());
+    expect(box()).toBeTruthy();
+    expect(made.profile.name).toBe("alice");
+    expect(location.hash).toBe("#lobby");
+  });
+
+  it("goes where the address says", async () => {
+    const user = userEvent.setup();
+    location.hash = "#builds";
+    const made = world();
+    render(page(made, "alice"));
+    await user.click(screen.getByRole("button", { name: "Join" }));
+    does(() => {});
+    expect(made.session.open?.name).toBe("builds");
+  });
+});
+
+describe("a conversation", () => {
+  it("shows messages, links, code and bytes, and no markup", () => {
+    const made = inLobby(said(1, "bob", "<img src=x onerror=alert(1)> see https://a.example/ and javascript:alert(1)"));
+    render(page(made));
+    does(() =>
+      made.wire().tell(
+        "lobby",
+        said(2, "ci", "```sh\nmake\n```"),
+        said(3, "bob", new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0])),
+        said(4, "bob", "@alice you"),
+      ),
+    );
+    expect(log().textContent).toContain("<img src=x onerror=alert(1)>");
+    expect(log().querySelector("img")).toBeNull();
+    const links = within(log()).getAllByRole("link");
+    expect(links.map((link) => [link.getAttribute("href"), link.getAttribute("rel")])).toEqual([["https://a.example/", "noopener noreferrer"]]);
+    expect(within(log()).getByRole("region", { name: "Code, sh" }).textContent).toContain("make");
+    expect(within(log()).getByRole("button", { name: "Download PNG image, 5 bytes" })).toBeTruthy();
+    expect(log().querySelector(".row-calls")?.textContent).toContain("@alice");
+  });
+
+  it("shows the beginning of a long text, and the rest when asked", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    const long = Array.from({ length: 300 }, (_, line) => `line ${line}`).join("\n");
+    does(() => made.wire().tell("lobby", said(2, "bob", long)));
+    expect(log().textContent).not.toContain("line 299");
+    await user.click(within(log()).getByRole("button", { name: /Show \d+ more lines/ }));
+    expect(log().textContent).toContain("line 299");
+  });
+
+  it("is empty with a word about it, and waits with a skeleton", () => {
+    const made = world();
+    made.session.enter("lobby");
+    made.session.start("alice");
+    render(page(made));
+    expect(screen.getByRole("status", { name: "Loading lobby" })).toBeTruthy();
+    does(() => {
+      made.wire().welcome();
+      made.wire().join("lobby", 0);
+    });
+    expect(screen.getByRole("heading", { name: "lobby is quiet" })).toBeTruthy();
+  });
+
+  it("says to a screen reader what comes", () => {
+    const made = inLobby(said(1, "bob", "old"));
+    render(page(made));
+    does(() => made.wire().tell("lobby", said(2, "bob", "good morning")));
+    expect(document.querySelector("[data-spoken]")?.textContent).toBe("bob: good morning");
+    does(() => made.wire().tell("lobby", ...[3, 4, 5, 6].map((seq) => said(seq, "ci", "x"))));
+    expect(document.querySelector("[data-spoken]")?.textContent).toBe("4 new messages in lobby, the last from ci");
+  });
+});
+
+describe("writing", () => {
+  it("sends on Enter, and not on Shift+Enter nor inside code", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.type(box(), "one{Shift>}{Enter}{/Shift}two{Enter}");
+    expect(made.wire().outbox.map(({ payload }) => new TextDecoder().decode(payload))).toEqual(["one\ntwo"]);
+    await user.type(box(), "```{Enter}code{Enter}```{Enter}");
+    expect(made.wire().outbox.length).toBe(2);
+    await user.type(box(), "   {Enter}");
+    expect(made.wire().outbox.length).toBe(2);
+  });
+
+  it("offers names, and takes one by the keyboard", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bertha", "hi"));
+    render(page(made));
+    await user.type(box(), "hey @b");
+    const offered = within(screen.getByRole("listbox", { name: "People to mention" })).getAllByRole("option");
+    expect(offered.map((each) => each.textContent)).toEqual(["BEbertha", "BObob"]);
+    await user.keyboard("{ArrowDown}{Enter}");
+    expect((box() as HTMLTextAreaElement).value).toBe("hey @bob ");
+    expect(made.wire().outbox.length).toBe(0);
+  });
+
+  it("refuses what the server would, and says what to do", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.click(box());
+    await user.paste("é".repeat(600));
+    expect(screen.getByRole("alert").textContent).toContain("1,200 bytes; the server takes 1,000 at most");
+    expect(screen.getByRole("button", { name: "Send" })).toHaveProperty("disabled", true);
+  });
+
+  it("keeps what is begun, in each conversation", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    made.session.enter("builds");
+    made.session.enter("lobby");
+    render(page(made));
+    await user.type(box(), "half a thou");
+    await user.click(screen.getByRole("button", { name: /builds/ }));
+    does(() => {});
+    expect((box() as HTMLTextAreaElement).value).toBe("");
+    await user.click(screen.getByRole("button", { name: /^#?lobby/ }));
+    does(() => {});
+    expect((box() as HTMLTextAreaElement).value).toBe("half a thou");
+  });
+
+  it("that failed can be sent again or edited", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    await user.type(box(), "no{Enter}");
+    does(() => made.wire().refuse(failure("limit", "the room is full")));
+    expect(log().textContent).toContain("Not sent: the room is full");
+    await user.click(screen.getByRole("button", { name: "Send again" }));
+    does(() => {});
+    does(() => made.wire().refuse(failure("limit", "still full")));
+    await user.click(screen.getByRole("button", { name: "Edit" }));
+    does(() => {});
+    expect((box() as HTMLTextAreaElement).value).toBe("no");
+    expect(log().textContent).not.toContain("still full");
+  });
+});
+
+describe("the connection", () => {
+  it("that is lost is told, with what becomes of messages", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    does(() => made.wire().lose());
+    expect(document.querySelector(".banner")?.textContent).toMatch(/The server does not answer\. Trying again in \d s\. What you write is kept/);
+    await user.type(box(), "later{Enter}");
+    does(() => {});
+    expect(document.querySelector(".banner")?.textContent).toContain("1 message waits");
+    expect(log().textContent).toContain("Waiting for a connection");
+    await user.click(screen.getByRole("button", { name: "Try now" }));
+    expect(made.wire().nudges).toBe(1);
+    does(() => made.wire().welcome());
+    expect(document.querySelector(".banner")).toBeNull();
+  });
+
+  it("that another tab took is given back when asked", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    does(() => made.wire().become({ phase: "ended", reason: failure("superseded", "taken over") }));
+    const before = made.wire();
+    await user.click(screen.getByRole("button", { name: "Go on here" }));
+    does(() => {});
+    expect(made.wire()).not.toBe(before);
+  });
+
+  it("that is refused says why", () => {
+    const made = inLobby();
+    render(page(made));
+    does(() => made.wire().become({ phase: "ended", reason: failure("version", "this server speaks version 2") }));
+    expect(screen.getByRole("alert").textContent).toContain("this server speaks version 2");
+  });
+});
+
+describe("the list of conversations", () => {
+  it("counts what is unread, and says what is for oneself", () => {
+    const made = inLobby();
+    made.session.enter("builds");
+    made.session.enter("lobby");
+    made.wire().join("builds", 0);
+    render(page(made));
+    does(() => made.wire().tell("builds", said(1, "ci", "a"), said(2, "ci", "@alice b"), said(3, "ci", "c")));
+    expect(screen.getByRole("button", { name: /builds ?, 3 unread, 1 for you/ })).toBeTruthy();
+    expect(document.title).toBe("(1) lobby – tcpmsg");
+  });
+
+  it("leads to rooms and people by a few letters", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    made.wire().roomList = [{ room: "builds", head: 3, members: 2 }];
+    render(page(made));
+    await user.keyboard("{Control>}k{/Control}");
+    const field = screen.getByRole("combobox");
+    await vi.waitFor(() => expect(screen.getAllByRole("option").map((each) => each.textContent)).toContain("#builds2 here"));
+    await user.type(field, "new");
+    expect(screen.getByRole("option").textContent).toContain("Create new");
+    await user.clear(field);
+    await user.type(field, "no room");
+    expect(screen.getByRole("alert").textContent).toContain("1 to 32 letters");
+    await user.clear(field);
+    await user.type(field, "@bo{Enter}");
+    does(() => {});
+    expect(made.session.open?.name).toBe("@bob");
+  });
+});
+
+describe("settings", () => {
+  it("change the theme and the name", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.click(screen.getByRole("button", { name: "Settings" }));
+    await user.click(screen.getByRole("radio", { name: "Dark" }));
+    does(() => {});
+    expect(document.documentElement.dataset["theme"]).toBe("dark");
+    const field = screen.getByRole("textbox", { name: "Your name" });
+    await user.clear(field);
+    await user.type(field, "carol");
+    await user.click(screen.getByRole("button", { name: "Change" }));
+    does(() => {});
+    expect(made.wire().name).toBe("carol");
+  });
+});

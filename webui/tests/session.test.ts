@@ -1,0 +1,307 @@
+/** A session: what comes, what goes, and what is kept, with a client that does as it is told. */
+
+import { describe, expect, it } from "vitest";
+import { Conversation, FIRST_INDEX, KEPT_ENTRIES, MOST_ENTRIES } from "../src/model/conversation";
+import type { Entry, Said } from "../src/model/entry";
+import { type Locks, takeIdentity } from "../src/model/identity";
+import { KEPT_DIRECT, Profile } from "../src/model/profile";
+import { Preferences } from "../src/model/preferences";
+import { PageStorage } from "../src/model/storage";
+import { failure, inLobby, message, said, world, type World } from "./fake";
+
+const lobby = ({ session }: World): Conversation => {
+  const found = session.find("lobby");
+  if (found === undefined) throw new Error("no lobby");
+  return found;
+};
+
+const texts = (conversation: Conversation): unknown[] => conversation.entries.map((entry) => (entry.kind === "said" ? entry.content : entry.kind));
+
+const entry = (seq: number, sender = "bob", content = `m${seq}`): Said => ({ kind: "said", seq, sender, time: seq, content, mine: sender === "alice", calls: false });
+
+describe("reading", () => {
+  it("shows each message once, in order", () => {
+    const made = inLobby(said(1, "bob", "one"), said(2, "bob", "two"));
+    made.wire().tell("lobby", said(2, "bob", "two"), said(3, "alice", "three"));
+    expect(texts(lobby(made))).toEqual(["one", "two", "three"]);
+  });
+
+  it("keeps what is no text as bytes, and text alone of what is", () => {
+    const made = inLobby(said(1, "bob", new Uint8Array([255, 0])), said(2, "bob", "a\0b"));
+    expect(lobby(made).entries.map((each) => each.kind === "said" && typeof each.content !== "string")).toEqual([true, true]);
+  });
+
+  it("says what is missing, where it is missing", () => {
+    const made = inLobby();
+    made.wire().tell("lobby", { kind: "missed", room: "lobby", first: 1, last: 40 }, said(41, "bob", "x"));
+    expect(texts(lobby(made))).toEqual(["missed", "x"]);
+  });
+
+  it("begins anew when the server has another history", () => {
+    const made = inLobby(said(7, "bob", "old"));
+    made.wire().tell("lobby", { kind: "replaced", room: "lobby", head: 2 }, said(3, "bob", "new"));
+    expect(texts(lobby(made))).toEqual(["replaced", "new"]);
+    expect(lobby(made).unread).toBe(1);
+  });
+
+  it("loads what is older, once at a time, to the beginning", async () => {
+    const made = inLobby(said(500, "bob", "now"));
+    const room = lobby(made);
+    const loading = made.session.older(room);
+    void made.session.older(room);
+    expect(made.wire().asked.map(({ options }) => options.before)).toEqual([500]);
+    made.wire().asked[0]?.answer({ messages: [message(1, "bob", "first"), message(9, "bob", "ninth")], more: false, head: 500, missed: null });
+    await loading;
+    expect(texts(room)).toEqual(["first", "ninth", "now"]);
+    expect(room.firstIndex).toBe(FIRST_INDEX - 2);
+    expect(room.complete).toBe(true);
+    await made.session.older(room);
+    expect(made.wire().asked.length).toBe(1);
+  });
+
+  it("says why older messages do not come, and tries again when asked", async () => {
+    const made = inLobby(said(500, "bob", "now"));
+    const room = lobby(made);
+    const loading = made.session.older(room);
+    made.wire().asked[0]?.fail(failure("busy", "try later"));
+    await loading;
+    expect(room.error?.message).toContain("try later");
+    void made.session.older(room);
+    expect([room.error, room.loading, made.wire().asked.length]).toEqual([null, true, 2]);
+  });
+
+  it("forgets the oldest of a flood, unless somebody reads there", () => {
+    const room = new Conversation("lobby", 0);
+    const flood = (from: number): Entry[] => Array.from({ length: MOST_ENTRIES }, (_, index) => entry(from + index));
+    room.append(flood(1));
+    room.reading(true);
+    room.append(flood(MOST_ENTRIES + 1));
+    expect(room.entries.length).toBe(2 * MOST_ENTRIES);
+    room.reading(false);
+    room.append([entry(2 * MOST_ENTRIES + 1)]);
+    expect(room.entries.length).toBe(KEPT_ENTRIES);
+    expect(room.newest).toBe(2 * MOST_ENTRIES + 1);
+    expect(room.firstIndex + room.entries.length).toBe(FIRST_INDEX + 2 * MOST_ENTRIES + 1);
+    expect(room.complete).toBe(false);
+  });
+});
+
+describe("what is unread", () => {
+  it("is counted while nobody looks, and marked where it begins", () => {
+    const made = inLobby(said(1, "bob", "one"));
+    const room = lobby(made);
+    expect(room.unread).toBe(0); // what was there when one came for the first time
+    made.wire().tell("lobby", said(2, "bob", "two"), said(3, "bob", "@alice three"), said(4, "alice", "mine"));
+    expect([room.unread, room.calls, room.divider]).toEqual([2, 1, 1]);
+    room.attend(true);
+    expect([room.unread, room.calls, room.readTo, room.divider]).toEqual([0, 0, 4, 1]);
+    made.wire().tell("lobby", said(5, "bob", "five"));
+    expect([room.unread, room.readTo]).toEqual([0, 5]);
+  });
+
+  it("is known after a reload", () => {
+    const made = inLobby(said(1, "bob", "one"));
+    lobby(made).attend(true);
+    made.wire().tell("lobby", said(2, "bob", "two"));
+    made.profile.save();
+    const again = world(made.storage);
+    again.session.start("alice");
+    again.wire().welcome();
+    again.wire().join("lobby", 3, said(1, "bob", "one"), said(2, "bob", "two"), said(3, "bob", "three"));
+    expect([lobby(again).unread, lobby(again).divider]).toEqual([1, 2]);
+  });
+});
+
+describe("sending", () => {
+  it("is pending, stored, and seen in its place, once", () => {
+    const made = inLobby(said(1, "bob", "hi"));
+    const room = lobby(made);
+    made.session.say("lobby", "hello");
+    expect(room.sending.map(({ content, state }) => [content, state])).toEqual([["hello", "sent"]]);
+    made.wire().store(0, 2);
+    expect(room.sending[0]?.state).toBe("stored");
+    made.wire().tell("lobby", said(2, "alice", "hello"));
+    expect([texts(room), room.sending.length]).toEqual([["hi", "hello"], 0]);
+  });
+
+  it("is never shown twice, if its echo comes before its receipt", () => {
+    const made = inLobby();
+    const room = lobby(made);
+    made.session.say("lobby", "ok");
+    made.session.say("lobby", "ok");
+    made.wire().tell("lobby", said(1, "alice", "ok"));
+    expect([texts(room).length, room.sending.length]).toEqual([1, 1]);
+    made.wire().tell("lobby", said(2, "alice", "ok"));
+    made.wire().store();
+    made.wire().store();
+    expect([texts(room).length, room.sending.length]).toEqual([2, 0]);
+  });
+
+  it("does not take an earlier message of the same words for its echo", () => {
+    const made = inLobby(said(1, "alice", "ok"));
+    made.session.say("lobby", "ok");
+    made.wire().lose();
+    made.profile.save();
+    const again = world(made.storage, made.wire().outbox);
+    again.session.start("alice");
+    again.wire().welcome();
+    again.wire().join("lobby", 1, said(1, "alice", "ok"));
+    expect(lobby(again).sending.map(({ content }) => content)).toEqual(["ok"]);
+    again.wire().tell("lobby", said(2, "alice", "ok"));
+    expect(lobby(again).sending).toEqual([]);
+  });
+
+  it("waits without a connection, and can be taken back until it went", () => {
+    const made = inLobby();
+    made.wire().lose();
+    made.session.say("lobby", "later");
+    const [own] = lobby(made).sending;
+    expect([own?.state, made.session.pending]).toEqual(["waiting", 1]);
+    expect(made.session.takeBack("lobby", own?.key ?? "")).toBe("later");
+    expect([lobby(made).sending.length, made.session.pending]).toEqual([0, 0]);
+    made.wire().welcome();
+    made.session.say("lobby", "now");
+    expect(made.session.takeBack("lobby", lobby(made).sending[0]?.key ?? "")).toBeNull();
+  });
+
+  it("that fails says why, survives a reload, and can be sent again", () => {
+    const made = inLobby();
+    made.session.say("lobby", "no");
+    made.wire().refuse(failure("limit", "the room is full"));
+    expect(lobby(made).sending[0]).toMatchObject({ state: "failed", reason: "the room is full" });
+    made.profile.save();
+    const again = world(made.storage);
+    again.session.start("alice");
+    again.wire().welcome();
+    const [failed] = lobby(again).sending;
+    expect(failed).toMatchObject({ state: "failed", content: "no" });
+    again.session.retry("lobby", failed?.key ?? "");
+    expect(lobby(again).sending.map(({ state }) => state)).toEqual(["sent"]);
+    expect(again.wire().outbox[0]?.key).not.toBe(failed?.key); // refused for certain: a new message
+    expect(again.profile.failures).toEqual([]);
+  });
+});
+
+describe("direct messages", () => {
+  it("stand in a conversation of their own, and are kept by the browser", () => {
+    const made = inLobby();
+    made.wire().direct("bob", "psst");
+    const bob = made.session.find("@bob");
+    expect([bob?.unread, bob?.entries.length]).toEqual([1, 1]);
+    made.session.say("@bob", "yes?");
+    made.wire().store();
+    expect(bob && texts(bob)).toEqual(["psst", "yes?"]);
+    made.profile.save();
+    const again = world(made.storage);
+    const kept = again.session.find("@bob");
+    expect(kept && texts(kept)).toEqual(["psst", "yes?"]);
+    expect([kept?.unread, kept?.divider]).toEqual([0, null]);
+  });
+
+  it("to nobody fail", () => {
+    const made = inLobby();
+    made.session.enter("@nobody");
+    made.session.say("@nobody", "hello?");
+    made.wire().refuse(failure("absent", "nobody is there"));
+    expect(made.session.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
+  });
+});
+
+describe("the list", () => {
+  it("has rooms that one enters, and not those that one leaves", () => {
+    const made = inLobby();
+    expect(made.session.enter("builds")).toBe(true);
+    expect(made.session.enter("no room")).toBe(false);
+    expect([...made.wire().subscriptions.keys()]).toEqual(["lobby", "builds"]);
+    made.session.leave("builds");
+    expect([...made.wire().subscriptions.keys()]).toEqual(["lobby"]);
+    expect(made.session.open?.name).toBe("lobby");
+    made.session.leave("lobby");
+    expect(made.session.open).toBeNull();
+  });
+
+  it("knows who is here, by the server's word, while there is one", () => {
+    const made = inLobby();
+    made.wire().tell("lobby", { kind: "join", room: "lobby", name: "carol" }, { kind: "part", room: "lobby", name: "bob" });
+    expect([...(lobby(made).people ?? [])]).toEqual(["alice", "carol"]);
+    made.wire().lose();
+    expect(lobby(made).people).toBeNull();
+  });
+});
+
+describe("names", () => {
+  it("that are taken are told", () => {
+    const made = world();
+    made.session.start("alice");
+    made.wire().welcome("alice-2");
+    expect(made.session.name).toBe("alice-2");
+    expect(made.session.notices.notices.map(({ text }) => text)).toEqual(["alice is taken, so you are alice-2 here."]);
+  });
+
+  it("change with a new client of the same secret, that reads on where the old one was", () => {
+    const made = inLobby(said(5, "bob", "x"));
+    const before = made.wire();
+    made.session.start("carol");
+    expect([before.aborted, made.wire().secret]).toEqual([true, before.secret]);
+    expect(made.wire().subscriptions.get("lobby")).toMatchObject({ from: 6, presence: true });
+  });
+});
+
+describe("places in the browser", () => {
+  /** Locks as browsers have them, shared by tabs. */
+  class FakeLocks implements Locks {
+    held = new Set<string>();
+    request(name: string, options: { ifAvailable?: boolean; signal?: AbortSignal }, taken: (lock: unknown) => Promise<void> | undefined): Promise<unknown> {
+      if (!this.held.has(name)) {
+        this.held.add(name);
+        return Promise.resolve(taken({}));
+      }
+      if (options.ifAvailable) return Promise.resolve(taken(null));
+      return new Promise((_, fail) => options.signal?.addEventListener("abort", () => fail(new Error("aborted"))));
+    }
+  }
+
+  it("are of one tab at a time, and the first free one is taken", async () => {
+    const locks = new FakeLocks();
+    const local = new PageStorage();
+    const first = await takeIdentity(locks, local, new PageStorage());
+    const second = await takeIdentity(locks, local, new PageStorage());
+    expect([first.prefix, first.second, second.prefix, second.second]).toEqual(["tcpmsg.0.", false, "tcpmsg.1.", true]);
+    locks.held.delete("tcpmsg.0");
+    expect((await takeIdentity(locks, local, new PageStorage())).prefix).toBe("tcpmsg.0.");
+  });
+
+  it("are found again by a tab that is reloaded", async () => {
+    const locks = new FakeLocks();
+    const tab = new PageStorage();
+    await takeIdentity(locks, new PageStorage(), new PageStorage());
+    expect((await takeIdentity(locks, new PageStorage(), tab)).prefix).toBe("tcpmsg.1.");
+    locks.held.clear();
+    expect((await takeIdentity(locks, new PageStorage(), tab)).prefix).toBe("tcpmsg.1.");
+  });
+
+  it("last as long as the tab where there are no locks", async () => {
+    const tab = new PageStorage();
+    const found = await takeIdentity(undefined, new PageStorage(), tab);
+    expect([found.lasting, found.storage]).toEqual([false, tab]);
+  });
+
+  it("hold nothing that was not put there by this page", () => {
+    const identity = { prefix: "p.", storage: new PageStorage(), lasting: true, second: false };
+    for (const junk of ["", "null", "[]", "{", '{"secret":5,"name":"<b>","places":[["../x",1],[1],"@"],"drafts":{},"failures":[{"room":"lobby"}],"open":"x"}']) {
+      identity.storage.setItem("p.profile", junk);
+      identity.storage.setItem("p.directs", junk);
+      const profile = new Profile(identity, () => "s".repeat(20));
+      expect([profile.secret, profile.name, profile.places.size, profile.drafts.size, profile.failures.length, profile.open]).toEqual(["s".repeat(20), null, 0, 0, 0, null]);
+      new Preferences(identity.storage);
+    }
+  });
+
+  it("hold so many direct messages and no more", () => {
+    const identity = { prefix: "p.", storage: new PageStorage(), lasting: true, second: false };
+    const profile = new Profile(identity);
+    for (let time = 0; time < KEPT_DIRECT + 5; time += 1) profile.keepDirect("@bob", { sender: "bob", time, text: "x" });
+    profile.save();
+    expect(new Profile(identity).directs.get("@bob")?.map(({ time }) => time)).toEqual(Array.from({ length: KEPT_DIRECT }, (_, index) => index + 5));
+  });
+});
