@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, Person
 from tests.integration.commands import run
@@ -30,8 +30,9 @@ def faults(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("shape", ["desk", "phone"])
+@pytest.mark.parametrize(
+    ("theme", "shape"), [("light", "desk"), ("dark", "desk"), ("dark", "phone")]
+)
 def test_axe_finds_nothing_serious(
     server: ServerProcess, person: Callable[..., Person], theme: str, shape: str
 ) -> None:
@@ -80,6 +81,12 @@ def focused(page: Page) -> str:
     return str(told)
 
 
+def has_keyboard(element: Locator) -> None:
+    """Wait until an element has the keyboard, whichever window the browser has in front."""
+    handle = element.element_handle()
+    element.page.wait_for_function("(element) => document.activeElement === element", arg=handle)
+
+
 def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Person]) -> None:
     bob = person().come("bob")
     alice = person()
@@ -87,7 +94,7 @@ def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Per
     page.goto(alice.address)
     page.keyboard.type("alice")  # the field has the keyboard from the start
     press("Enter")
-    expect(alice.box).to_be_focused()
+    has_keyboard(alice.box)
     page.keyboard.type("first line")
     press("Shift+Enter")
     page.keyboard.type("hello @b")
@@ -100,22 +107,22 @@ def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Per
     alice.sees("hello alice")
 
     press("ArrowUp")  # to the newest message
-    expect(alice.log.locator("article").last).to_be_focused()
+    has_keyboard(alice.log.locator("article").last)
     press("Tab")
     assert focused(page) == "Copy text"
     press("Tab")
     assert focused(page) == "Mention bob"
     press("Enter")
     expect(alice.box).to_have_value("@bob ")
-    expect(alice.box).to_be_focused()
+    has_keyboard(alice.box)
     page.keyboard.type("yes")
     press("Enter")
     bob.sees("@bob yes")
     press("ArrowUp")
     press("ArrowUp")
-    expect(alice.log.locator("article").nth(-2)).to_be_focused()
+    has_keyboard(alice.log.locator("article").nth(-2))
     press("Escape")
-    expect(alice.box).to_be_focused()
+    has_keyboard(alice.box)
 
     press("Control+k")
     page.keyboard.type("@bob")
@@ -125,12 +132,12 @@ def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Per
     alice.sees("psst")
     press("Alt+ArrowUp")
     expect(page.get_by_role("heading", name="lobby", exact=True)).to_be_visible()
-    expect(alice.box).to_be_focused()
+    has_keyboard(alice.box)
 
     press("Control+/")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     press("Escape")
-    expect(alice.box).to_be_focused()
+    has_keyboard(alice.box)
     for _ in range(30):  # Tab reaches the settings, and comes round
         press("Tab")
         if focused(page) == "Settings":

@@ -62,13 +62,11 @@ def over_websocket(who: str, address: tuple[str, int]) -> WebSocketPeer:
     return WebSocketPeer(address, PATIENCE)
 
 
-def in_fragments(who: str, address: tuple[str, int]) -> WebSocketPeer:
-    """What is sent in some forty fragments, with a ping behind each."""
-    return WebSocketPeer(address, PATIENCE, pieces=40)
-
-
 def across(who: str, address: tuple[str, int]) -> Any:
-    return (over_tcp if who in "ACE" else over_websocket)(who, address)
+    """Some people over TCP, and some in forty fragments for each line, with pings in between."""
+    if who in "BD":
+        return over_tcp(who, address)
+    return WebSocketPeer(address, PATIENCE, pieces=40)
 
 
 BESIDE_FRAMES = ("--header-size", "--connections-per-address")
@@ -81,7 +79,7 @@ def ways() -> Iterator[Any]:
     for block in DIALOGUES:
         options = read_dialogue(block.lines).options
         tcp_only = any(option in BESIDE_FRAMES for option in options)
-        for way in [over_tcp] if tcp_only else [over_tcp, over_websocket, in_fragments, across]:
+        for way in [over_tcp] if tcp_only else [over_tcp, over_websocket, across]:
             yield pytest.param(block, way, id=f"line {block.line} {way.__name__}")
 
 

@@ -1,6 +1,6 @@
 """Hostile HTTP and WebSocket streams at a real server: each is answered or closed, none is dear.
 
-    python -m tests.load.hostile_web                    100,000 streams, some minutes
+    python -m tests.load.hostile_web                    100,000 streams, some two minutes
     python -m tests.load.hostile_web --count 4000       as in tests/integration/test_web_process.py
 
 Half of the streams are HTTP: requests, good, bent and broken, one behind another, cut anywhere.
@@ -27,8 +27,9 @@ from tests.integration.conftest import PATIENCE, ServerProcess
 AT_ONCE: Final = 50
 """Connections at the same time."""
 
-GROWTH: Final = 10 * 2**20
-"""Bytes that the server may grow by, once it is warm."""
+GROWTH: Final = 16 * 2**20
+"""Bytes that the server may grow by, once it is warm: many streams publish, so rooms and the
+store's cache fill up as well."""
 
 WARM: Final = 1000
 """Streams until it is."""

@@ -346,17 +346,17 @@ class UntakenTests(SiteCase):
     def test_how_much_waits(self) -> None:
         pipe = self.visit(request(), stuck=True)
         exchange = Exchange(self.slow.requests[0], "")
-        self.assertEqual(exchange.untaken(), 0)
+        self.assertEqual(exchange.asker.untaken(), 0)
         exchange.write(b"x" * 1000)
-        self.assertGreater(exchange.untaken(), 1000)
+        self.assertGreater(exchange.asker.untaken(), 1000)
         self.slow.answer()
-        self.assertEqual(exchange.untaken(), 0)
+        self.assertEqual(exchange.asker.untaken(), 0)
         pipe.read_on()
 
         pipe = self.visit(request())
         exchange = Exchange(self.slow.requests[0], "")
         pipe.vanish()
-        self.assertEqual(exchange.untaken(), 0)
+        self.assertEqual(exchange.asker.untaken(), 0)
 
 
 class EndTests(SiteCase):

@@ -54,6 +54,9 @@ Notes from this morning, for whoever was not there:
 7. Ada will show the plain protocol to the new colleagues on Thursday at ten, with nothing but Bash and a clock. Bring coffee.
 8. The room for the builds has limits of its own now, because of the long logs.
 9. The printer on the second floor is not in any room. It never will be.
+10. Backups: the folder of the store is copied every night while the server stands still for two seconds, and a restore was tried on Wednesday. Numbers went on far above the old ones, as the page on reliability says, and no reader saw anything twice.
+11. Whoever writes a client in a language of their own: the vectors in `conformance/` take an afternoon, and save two.
+12. The lights in the stairwell answer to the room `lights` now. Please do not write a game for them. (There is one already. It is called `lights-game`.)
 
 Next notes on Monday."""
 

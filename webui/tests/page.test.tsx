@@ -136,7 +136,7 @@ describe("writing", () => {
     render(page(made));
     await user.click(box());
     await user.paste("é".repeat(600));
-    expect(screen.getByRole("alert").textContent).toContain("1.2 KiB; the server takes 1000 bytes at most");
+    expect(screen.getByRole("alert").textContent).toContain("1,200 bytes; the server takes 1,000 at most");
     expect(screen.getByRole("button", { name: "Send" })).toHaveProperty("disabled", true);
   });
 

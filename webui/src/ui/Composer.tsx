@@ -8,7 +8,6 @@
 import { type KeyboardEvent, type ReactElement, type RefObject, useEffect, useId, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Conversation } from "../model/conversation";
 import { isName } from "../model/grammar";
-import { size } from "../text/kinds";
 import { useMedia, usePage } from "./hooks";
 import { Icon } from "./icons";
 import { Monogram } from "./names";
@@ -193,7 +192,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
       <p className="composer-help" id={help} role={tooLong ? "alert" : undefined}>
         {tooLong ? (
           <span className="bad">
-            This is {size(bytes)}; the server takes {size(most)} at most. Send it in parts.
+            This is {bytes.toLocaleString()} bytes; the server takes {most.toLocaleString()} at most. Send it in parts.
           </span>
         ) : (
           !touch && focused && text !== "" && "Enter sends, Shift+Enter begins a new line, ``` begins and ends code"

@@ -233,6 +233,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
         atBottomThreshold={NEAR}
         isScrolling={(is) => {
           scrolling.current = is;
+          if (!is) setHovered(indexOf(scroller.current?.querySelector("[data-item-index]:hover") ?? null));
         }}
         atBottomStateChange={ended}
         increaseViewportBy={MARGIN}
@@ -255,7 +256,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
 }
 
 /** The row that an element stands in, or null. */
-function indexOf(target: EventTarget): number | null {
+function indexOf(target: EventTarget | null): number | null {
   const row = target instanceof Element ? target.closest<HTMLElement>("[data-item-index]") : null;
   return row === null ? null : Number(row.dataset["itemIndex"]);
 }
