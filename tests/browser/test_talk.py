@@ -90,6 +90,25 @@ def test_rooms_unread_mentions_and_direct_messages(
     expect(alice.log.get_by_text("Not sent: nobody called nobody")).to_be_visible()
 
 
+def test_what_is_unread_stays_unread_until_it_is_seen(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice", "builds")
+    alice.page.goto(alice.address + "#lobby")
+    unread = alice.page.get_by_role("button", name=re.compile("builds , more than 99 unread"))
+    lines = "".join(f"step {number}\n" for number in range(1, 151))
+    assert run(server, "send", "builds", given=lines.encode()).returncode == 0
+    unread.click()
+    expect(alice.log.get_by_role("separator", name="New messages")).to_be_visible()
+    newest = alice.page.get_by_role("button", name="99+ new")
+    expect(newest).to_be_visible()
+    alice.page.get_by_role("button", name="lobby").click()
+    unread.click()
+    newest.click()
+    expect(alice.log.get_by_text("step 150", exact=True)).to_be_visible()
+    expect(alice.page.get_by_role("button", name=re.compile("unread"))).to_have_count(0)
+
+
 def test_a_long_history_is_there_as_one_scrolls_up(
     server: ServerProcess, person: Callable[..., Person]
 ) -> None:

@@ -11,12 +11,15 @@ import { Notices } from "./model/notices";
 import { Preferences } from "./model/preferences";
 import { Profile } from "./model/profile";
 import { Session } from "./model/session";
-import { isRecord, read, usable } from "./model/storage";
+import { isRecord, read, usable, write } from "./model/storage";
 import { App, enterFirst } from "./ui/App";
 import "./styles/page.css";
 
 /** The largest payload that is read: what is larger ends the connection. */
 const MOST_PAYLOAD = 64 * 1024 * 1024;
+
+/** Where the name stays for the next tab, where no place does. */
+const NAME = "tcpmsg.name";
 
 async function main(): Promise<void> {
   const identity = await takeIdentity();
@@ -29,7 +32,10 @@ async function main(): Promise<void> {
     profile,
     preferences,
     notices: new Notices(),
-    makeWire: (name, secret) => new Client({ transport, name, secret, outbox, maxPayload: MOST_PAYLOAD }),
+    makeWire: (name, secret) => {
+      if (!identity.lasting) write(local, NAME, name);
+      return new Client({ transport, name, secret, outbox, maxPayload: MOST_PAYLOAD });
+    },
     random,
   });
 
@@ -54,10 +60,11 @@ async function main(): Promise<void> {
   );
 }
 
-/** The name that the first tab has, for one that has none. */
+/** The name that the first tab has, or the last one had, for one that has none. */
 function firstName(storage: Storage): string {
   const kept = read(storage, "tcpmsg.0.profile");
-  return isRecord(kept) && typeof kept["name"] === "string" ? kept["name"] : "";
+  const name = isRecord(kept) ? kept["name"] : read(storage, NAME);
+  return typeof name === "string" ? name : "";
 }
 
 function random(): string {

@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import { Conversation, FIRST_INDEX, KEPT_ENTRIES, MOST_ENTRIES } from "../src/model/conversation";
 import type { Entry, Said } from "../src/model/entry";
 import { type Locks, takeIdentity } from "../src/model/identity";
-import { KEPT_DIRECT, Profile } from "../src/model/profile";
+import { KEPT_DIRECT, KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
-import { PageStorage } from "../src/model/storage";
+import { NoStorage, PageStorage } from "../src/model/storage";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
@@ -180,6 +180,18 @@ describe("sending", () => {
     expect(again.wire().outbox[0]?.key).not.toBe(failed?.key); // refused for certain: a new message
     expect(again.profile.failures).toEqual([]);
   });
+
+  it("that fails does not bring back a room that was left", () => {
+    const made = inLobby();
+    made.session.enter("builds");
+    made.session.say("builds", "no");
+    made.wire().refuse(failure("limit", "the room is full"));
+    made.session.leave("builds");
+    made.profile.save();
+    const again = world(made.storage);
+    again.session.start("alice");
+    expect(again.session.rooms.map(({ name }) => name)).toEqual(["lobby"]);
+  });
 });
 
 describe("direct messages", () => {
@@ -295,6 +307,22 @@ describe("places in the browser", () => {
       expect([profile.secret, profile.name, profile.places.size, profile.drafts.size, profile.failures.length, profile.open]).toEqual(["s".repeat(20), null, 0, 0, 0, null]);
       new Preferences(identity.storage);
     }
+  });
+
+  it("hold a draft that was pasted, whole while the page lives, and what fits of it beyond", () => {
+    const identity = { prefix: "p.", storage: new PageStorage(), lasting: true, second: false };
+    const profile = new Profile(identity);
+    const pasted = "x".repeat(KEPT_DRAFT);
+    profile.keepDraft("lobby", pasted);
+    profile.keepDraft("builds", `${pasted} and more`);
+    profile.save();
+    expect(profile.drafts.get("builds")).toBe(`${pasted} and more`);
+    expect([...new Profile(identity).drafts]).toEqual([["lobby", pasted], ["builds", pasted]]);
+  });
+
+  it("say so in a browser that gives no storage", () => {
+    const identity = { prefix: "p.", storage: new NoStorage(), lasting: true, second: false };
+    expect(new Profile(identity).keeps).toBe(false);
   });
 
   it("hold so many direct messages and no more", () => {

@@ -6,6 +6,7 @@ import { beginning, kindOf, size } from "../src/text/kinds";
 import { MOST_CHARACTERS, shorten } from "../src/text/length";
 import { parse, safeHref, visible } from "../src/text/parse";
 import { dayName, dayOf } from "../src/text/times";
+import { tint, TINTS } from "../src/ui/names";
 
 const inlines = (text: string): unknown[] => {
   const [block] = parse(text);
@@ -128,5 +129,12 @@ describe("days", () => {
     expect(dayName(noon, noon)).toBe("Today");
     expect(dayName(new Date(2026, 2, 28, 23).getTime(), noon)).toBe("Yesterday");
     expect(dayName(new Date(2020, 0, 1).getTime(), noon)).toMatch(/2020/);
+  });
+});
+
+describe("names", () => {
+  it("have one of the colours that there are, however long", () => {
+    const there = new Set(Array.from({ length: TINTS }, (_, number) => `tint-${number}`));
+    for (const name of ["a", "guest-10", "alice", "W".repeat(24), "__proto__", "sensor.hall-b.7"]) expect(there).toContain(tint(name));
   });
 });

@@ -9,13 +9,16 @@
 import { drawSecret } from "tcpmsg";
 import type { Identity } from "./identity";
 import { isDirect, isName, isPlace } from "./grammar";
-import { isRecord, read, write } from "./storage";
+import { isRecord, NoStorage, read, write } from "./storage";
 
 /** Direct messages that are kept with each person. */
 export const KEPT_DIRECT = 200;
 
-/** Characters of the longest direct message, or draft, that is kept. */
+/** Characters of the longest direct message that is kept. */
 export const KEPT_LENGTH = 8192;
+
+/** Characters of a draft that a reload leaves: a long log that was pasted, and still little of what a browser keeps. */
+export const KEPT_DRAFT = 100_000;
 
 /** How long, in milliseconds, a change may wait to be written. */
 const DELAY = 400;
@@ -96,7 +99,7 @@ export class Profile {
   /** Keep what stands in a composer. */
   keepDraft(place: string, text: string): void {
     if (text === "" ? this.drafts.delete(place) : text !== this.drafts.get(place)) {
-      if (text !== "") this.drafts.set(place, text.slice(0, KEPT_LENGTH));
+      if (text !== "") this.drafts.set(place, text);
       this.later("profile");
     }
   }
@@ -108,6 +111,12 @@ export class Profile {
 
   dropFailure(key: string): void {
     this.failures = this.failures.filter((each) => each.key !== key);
+    this.later("profile");
+  }
+
+  /** Forget what was refused in a room that is left: it would bring the room back. */
+  dropFailures(room: string): void {
+    this.failures = this.failures.filter((each) => each.room !== room);
     this.later("profile");
   }
 
@@ -126,7 +135,7 @@ export class Profile {
       secret: this.secret,
       name: this.name,
       places: [...this.places],
-      drafts: [...this.drafts],
+      drafts: [...this.drafts].map(([place, text]) => [place, text.slice(0, KEPT_DRAFT)]),
       failures: this.failures,
       open: this.open,
     };
@@ -134,6 +143,7 @@ export class Profile {
     if (this.#due.has("directs")) {
       this.keeps = write(storage, `${prefix}directs`, [...this.directs]) && this.keeps;
     }
+    if (storage instanceof NoStorage) this.keeps = false;
     this.#due.clear();
   }
 }

@@ -182,7 +182,7 @@ export class Session extends Observable {
     if (this.#wire !== null) this.#subscribe(conversation);
     if (this.#open !== conversation) {
       this.#open?.attend(false);
-      this.#open?.clearDivider();
+      if (this.#open?.unread === 0) this.#open.clearDivider();
       this.#open = conversation;
     }
     this.#remember();
@@ -198,6 +198,7 @@ export class Session extends Observable {
     this.#subscriptions.delete(place);
     this.#conversations.delete(place);
     this.profile.drafts.delete(place);
+    this.profile.dropFailures(place);
     if (this.#open === conversation) {
       conversation.attend(false);
       this.#open = null;

@@ -29,6 +29,9 @@ export class PageStorage implements Storage {
   }
 }
 
+/** In place of a storage that the browser does not give: it takes everything, and nothing is left after the page. */
+export class NoStorage extends PageStorage {}
+
 /** Return the browser's storage of this kind, or one that lives as long as the page. */
 export function usable(kind: "localStorage" | "sessionStorage"): Storage {
   try {
@@ -38,7 +41,7 @@ export function usable(kind: "localStorage" | "sessionStorage"): Storage {
     storage.removeItem(probe);
     return storage;
   } catch {
-    return new PageStorage();
+    return new NoStorage();
   }
 }
 

@@ -55,7 +55,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
   const list = useRef<VirtuosoHandle>(null);
   const scroller = useRef<HTMLElement | null>(null);
   const first = useRef(Infinity);
-  const [atEnd, setAtEnd] = useState(true);
+  const [atEnd, setAtEnd] = useState(conversation.divider === null); // what is unread is read when it is seen
   const [current, setCurrent] = useState<number | null>(null);
   const [hovered, setHovered] = useState<number | null>(null);
   const scrolling = useRef(false);
@@ -71,7 +71,13 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     conversation.reading(!atEnd);
     conversation.attend(attention && atEnd && conversation.live);
   }, [conversation, attention, atEnd, conversation.live]);
-  useEffect(() => () => conversation.attend(false), [conversation]);
+  useEffect(
+    () => () => {
+      conversation.attend(false);
+      conversation.reading(false);
+    },
+    [conversation],
+  );
 
   // Whether the end is to be followed: until somebody scrolls away from it, whatever grows above, below or around.
   const follows = useRef(conversation.divider === null);

@@ -4,7 +4,7 @@
  * Law of this file: what calls for somebody stands out, what is merely new is seen, all else is quiet.
  */
 
-import type { ReactElement } from "react";
+import { type ReactElement, useEffect, useRef } from "react";
 import type { Conversation } from "../model/conversation";
 import { useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
@@ -70,9 +70,14 @@ function Item({ conversation, open, choose }: { conversation: Conversation; open
   const failed = conversation.sending.some((each) => each.state === "failed");
   const loud = calls > 0 || (direct && unread > 0);
   const number = loud && !direct ? calls : unread;
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (open) button.current?.scrollIntoView?.({ block: "nearest" });
+  }, [open]);
   return (
     <li>
       <button
+        ref={button}
         type="button"
         className={`place ${open ? "place-open" : ""} ${unread > 0 ? "place-unread" : ""}`}
         aria-current={open ? "page" : undefined}

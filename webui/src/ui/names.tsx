@@ -14,7 +14,7 @@ export function tint(name: string): string {
   for (let index = 0; index < name.length; index += 1) {
     sum = (sum * 31 + name.charCodeAt(index)) >>> 0;
   }
-  return `tint-${(sum ^ (sum >>> 15)) % TINTS}`;
+  return `tint-${((sum ^ (sum >>> 15)) >>> 0) % TINTS}`;
 }
 
 /** Two letters of a name on its colour. */
