@@ -128,4 +128,5 @@ def test_what_is_no_longer_kept_is_told(
     filler = "".join(f"{number} {'x' * 1000}\n" for number in range(300))
     assert run(server, "send", "lobby", given=filler.encode()).returncode == 0
     alice.context.set_offline(False)
+    alice.page.set_viewport_size({"width": 1280, "height": 30_000})  # so that all of it is drawn
     expect(alice.log.get_by_text("messages are missing here")).to_be_attached()
