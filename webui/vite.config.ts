@@ -29,8 +29,15 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   server: {
-    // Vite's own reloading puts styles into the page: without it, `npm run build` is as the server serves it
-    proxy: { "/ws": { target: `ws://${SERVER}`, ws: true, changeOrigin: true } },
+    proxy: {
+      "/ws": {
+        target: `ws://${SERVER}`,
+        ws: true,
+        changeOrigin: true,
+        // the server answers pages of its own address only
+        configure: (proxy) => proxy.on("proxyReqWs", (request) => request.setHeader("origin", `http://${SERVER}`)),
+      },
+    },
   },
   test: {
     environment: "jsdom",

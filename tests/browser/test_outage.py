@@ -127,5 +127,10 @@ def test_what_is_no_longer_kept_is_told(
     server.start()
     filler = "".join(f"{number} {'x' * 1000}\n" for number in range(300))
     assert run(server, "send", "lobby", given=filler.encode()).returncode == 0
+    strictly = ("recv", "lobby", "--from", "1", "--until-end", "--strict")
+    for _ in range(60):  # what is too much goes a moment later
+        if run(server, *strictly).returncode == 7:
+            break
     alice.context.set_offline(False)
+    alice.page.set_viewport_size({"width": 1280, "height": 30_000})  # so that all of it is drawn
     expect(alice.log.get_by_text("messages are missing here")).to_be_attached()

@@ -78,6 +78,8 @@ def test_what_is_in_the_packages(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"twisted/plugins/tcpmsg_plugin.py", "twisted_msg/py.typed"} <= names
+    page = {name for name in names if name.startswith("twisted_msg/web/static/")}
+    assert {name.rpartition(".")[2] for name in page} == {"css", "html", "js", "svg"}
     assert "twisted/__init__.py" not in names
     assert "twisted/plugins/__init__.py" not in names
     assert not any(name.startswith(("tests/", "twistd_plugins/")) for name in names)
