@@ -71,6 +71,13 @@ describe("a conversation", () => {
     expect(log().querySelector(".row-calls")?.textContent).toContain("@alice");
   });
 
+  it("says how much of a huge message one more click shows", () => {
+    const made = inLobby(said(1, "bob", "x".repeat(250_000)));
+    render(page(made));
+    expect(within(log()).getByRole("button", { name: /^Show 100\D000 of 250\D000 characters$/ })).toBeTruthy();
+    expect(within(log()).getByRole("button", { name: "Download the whole text" })).toBeTruthy();
+  });
+
   it("shows the beginning of a long text, and the rest when asked", async () => {
     const user = userEvent.setup();
     const made = inLobby(said(1, "bob", "x"));

@@ -53,7 +53,7 @@ function Text({ text, title, me }: { text: string; title: string; me: string }):
       {!short.whole && (
         <div className="text-more">
           <button type="button" className="button-link" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
-            {expanded ? "Show less" : short.lines > 0 ? `Show ${short.lines.toLocaleString()} more ${short.lines === 1 ? "line" : "lines"}` : `Show all ${text.length.toLocaleString()} characters`}
+            {expanded ? "Show less" : offer(text.length, short.lines)}
           </button>
           {text.length > MOST_EXPANDED && (
             <button type="button" className="button-link" onClick={() => download([text], `${title}.txt`)}>
@@ -64,6 +64,13 @@ function Text({ text, title, me }: { text: string; title: string; me: string }):
       )}
     </div>
   );
+}
+
+/** Say what one more click shows of so many characters, of which so many lines are left out. */
+function offer(characters: number, lines: number): string {
+  if (characters > MOST_EXPANDED) return `Show ${MOST_EXPANDED.toLocaleString()} of ${characters.toLocaleString()} characters`;
+  if (lines > 0) return `Show ${lines.toLocaleString()} more ${lines === 1 ? "line" : "lines"}`;
+  return `Show all ${characters.toLocaleString()} characters`;
 }
 
 function Piece({ inline, me }: { inline: Inline; me: string }): ReactElement {
