@@ -53,11 +53,10 @@ describe("parse", () => {
     expect(parse("```x = `1`; @bob```")).toEqual([{ kind: "code", language: "", text: "x = `1`; @bob" }]);
     expect(parse("```\nnever closed")).toEqual([{ kind: "prose", inlines: [{ kind: "text", text: "```\nnever closed" }] }]);
   });
-  it("takes time in proportion to the text", () => {
+  it("takes time in proportion to the text", { timeout: 20_000 }, () => {
     const hostile = ["`", "```\n", "https://", "@", "(((", "```a\n```", "@a.-", "mailto:x "];
-    const before = performance.now();
-    for (const part of hostile) parse(part.repeat(200_000 / part.length));
-    expect(performance.now() - before).toBeLessThan(20_000); // quadratic, it would be hours
+    // quadratic, it would take hours
+    for (const part of hostile) expect(parse(part.repeat(200_000 / part.length))).not.toHaveLength(0);
   });
   it("shows what would show nothing, or turn the rest round", () => {
     expect(visible("a\u0007b\u001b[31m\u007f\u202ec\u2066d\r\ne\tf")).toBe("a␇b␛[31m␡�c�d\ne\tf");
