@@ -116,21 +116,22 @@ def test_another_page_takes_over_and_gives_back(
 
 
 def test_what_is_no_longer_kept_is_told(
-    start: Callable[..., ServerProcess], person: Callable[..., Person], server: ServerProcess
+    person: Callable[..., Person], server: ServerProcess
 ) -> None:
     alice = person().come("alice")
     alice.say("the first")
     alice.sees("the first")
-    alice.context.set_offline(True)
     server.kill()
-    server.options = ("--retain", "64k")
+    # the same store at another port, so that she cannot come back before it is full
+    elsewhere = ServerProcess(server.folder, "--retain", "64k")
+    try:
+        filler = "".join(f"{number} {'x' * 1000}\n" for number in range(90))
+        assert run(elsewhere, "send", "lobby", given=filler.encode()).returncode == 0
+        strictly = ("recv", "lobby", "--from", "1", "--until-end", "--strict")
+        while run(elsewhere, *strictly).returncode != 7:
+            run(elsewhere, "send", "lobby", "more")  # a commit makes room for what it brings
+    finally:
+        elsewhere.stop()
     server.start()
-    filler = "".join(f"{number} {'x' * 1000}\n" for number in range(300))
-    assert run(server, "send", "lobby", given=filler.encode()).returncode == 0
-    strictly = ("recv", "lobby", "--from", "1", "--until-end", "--strict")
-    for _ in range(60):  # what is too much goes a moment later
-        if run(server, *strictly).returncode == 7:
-            break
-    alice.context.set_offline(False)
-    alice.page.set_viewport_size({"width": 1280, "height": 30_000})  # so that all of it is drawn
+    alice.page.set_viewport_size({"width": 1280, "height": 40_000})  # so that all of it is drawn
     expect(alice.log.get_by_text("messages are missing here")).to_be_attached()
