@@ -73,6 +73,10 @@ def test_axe_finds_nothing_serious(
     assert {name: each for name, each in found.items() if each} == {}
 
 
+FRAMES = 600
+"""For how many frames something is waited for: ten seconds where all goes well."""
+
+
 def focused(page: Page) -> str:
     """Return what has the keyboard, as a screen reader calls it."""
     told = page.evaluate(
@@ -82,9 +86,15 @@ def focused(page: Page) -> str:
 
 
 def has_keyboard(element: Locator) -> None:
-    """Wait until an element has the keyboard, whichever window the browser has in front."""
-    handle = element.element_handle()
-    element.page.wait_for_function("(element) => document.activeElement === element", arg=handle)
+    """Wait until an element has the keyboard, whichever window the browser has in front.
+
+    It is looked for anew in each frame, for a row that was sent is drawn again when it is stored.
+    """
+    for _ in range(FRAMES):
+        if element.evaluate("(element) => document.activeElement === element"):
+            return
+        element.page.evaluate("() => new Promise(requestAnimationFrame)")
+    raise AssertionError(f"{focused(element.page)!r} has the keyboard")
 
 
 def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Person]) -> None:
