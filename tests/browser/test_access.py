@@ -102,7 +102,8 @@ def test_nothing_but_a_keyboard(server: ServerProcess, person: Callable[..., Per
     alice = person()
     press, page = alice.page.keyboard.press, alice.page
     page.goto(alice.address)
-    page.keyboard.type("alice")  # the field has the keyboard from the start
+    has_keyboard(page.get_by_label("What shall others call you?"))  # without a click
+    page.keyboard.type("alice")
     press("Enter")
     has_keyboard(alice.box)
     page.keyboard.type("first line")
