@@ -191,6 +191,24 @@ def test_tls_where_none_is_spoken(server: ServerProcess) -> None:
 # -- how it ends ---------------------------------------------------------------------------------
 
 
+def test_who_finds_no_place_is_told_so(start: Start) -> None:
+    """Each in the language that it speaks, and who says nothing in a frame."""
+    server = start("--connections", "1")
+    with Peer(server) as inside:
+        inside.say(b"")
+        with connect(server) as peer:
+            peer.sendall(GET)
+            answer = http.client.HTTPResponse(peer)
+            answer.begin()
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert json.loads(answer.read())["error"]["code"] == "busy"
+        for said in (PING, b""):
+            with connect(server) as peer:
+                peer.sendall(said)
+                told = to_the_end(peer)
+                assert told[128:].startswith(b"!ERROR! busy all 1 places for connections are taken")
+
+
 def test_a_stop(server: ServerProcess) -> None:
     """Members are told both ways, requests are finished, streams end."""
     member = WebSocketPeer(("127.0.0.1", server.port), PATIENCE)

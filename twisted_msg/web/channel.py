@@ -20,10 +20,10 @@ from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
 from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
-from twisted_msg.web.answers import JSON, error_body, phrase
+from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest, is_clear
-from twisted_msg.wire import ErrorCode
+from twisted_msg.wire import ErrorCode, ProtocolError
 
 HEAD_SIZE: Final = 16 * 1024
 """Bytes of a request's line and headers: twice what common servers take by default."""
@@ -88,7 +88,7 @@ class Channel(FlowChannel):
             if self.server.door.crowded:
                 drop(self.transport)
             else:
-                self.refuse(503, error.code, error.reason)
+                self.turn_away(error)
 
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
@@ -196,12 +196,12 @@ class Channel(FlowChannel):
         if self._ending:
             return
         self._end, self._complaint = end_of(code), f"refused over HTTP, {status} {text}"
-        body = error_body(code, text)
-        head = (
-            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        )
-        self.transport.write(head % (status, phrase(status), JSON, len(body)) + body)
+        self.transport.write(last_answer(status, code, text))
         self.loseConnection()
+
+    def turn_away(self, error: ProtocolError) -> None:
+        """Answer that there is no place, whatever was to be asked, and end."""
+        self.refuse(503, error.code, error.reason)
 
     def refuse_body(self) -> None:
         """Answer a body that is too large."""
