@@ -19,7 +19,7 @@ from zope.interface import implementer
 from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
-from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
+from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece
 from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest, is_clear
@@ -68,7 +68,7 @@ class Channel(FlowChannel):
         self._complaint = ""
         self._end = End.CLOSED
         self._since = self._allowed = 0.0
-        self._unsent = -1
+        self._taken = 0
 
     # -- the way in ----------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Channel(FlowChannel):
         if self._ending:
             return
         self._end, self._complaint = end_of(code), f"refused over HTTP, {status} {text}"
-        self.transport.write(last_answer(status, code, text))
+        self.write(last_answer(status, code, text))
         self.loseConnection()
 
     def turn_away(self, error: ProtocolError) -> None:
@@ -283,10 +283,13 @@ class Channel(FlowChannel):
         self.transport.abortConnection()
 
     def _see_it_taken(self, now: float, limit: float) -> None:
-        """Give up a peer that takes nothing of what waits for it."""
-        waiting = unsent(self.transport)
-        if waiting != self._unsent or (self.busy and not waiting):
-            self._unsent, self._since = waiting, now
+        """Give up a peer that takes nothing of what waits for it.
+
+        What is written meanwhile is no progress: a quiet stream of events is sent comments.
+        """
+        taken, waiting = self.taken()
+        if taken > self._taken or (self.busy and not waiting):
+            self._taken, self._since = taken, now
         elif now - self._since >= limit:
             self._end = End.TIMEOUT
             self.abort()
