@@ -6,6 +6,7 @@ tables mean, it does not know; every error leaves as a `StoreError`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -143,6 +144,16 @@ class Database:
             if not isinstance(refusal, StoreFull):
                 raise refusal from error
 
+    def set_aside(self, size: int) -> None:
+        """See whether there is room for so many bytes more; raises `StoreFull` if not."""
+        try:
+            self._place.set_aside(size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._full() from error
+            reason = f"nothing can be written to {self.folder}: {error.strerror}; see to its disk"
+            raise StoreError(reason) from error
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all or nothing of what is written inside; the end is the one sync."""
@@ -264,10 +275,13 @@ class Database:
             "or move the folder away to begin with an empty one"
         )
 
+    def _full(self) -> StoreFull:
+        return StoreFull(f"no space is left for the store in {self.folder}; make some")
+
     def _refusal(self, error: sqlite3.Error, otherwise: type[StoreError]) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            return StoreFull(f"no space is left for the store in {self.folder}; make some")
+            return self._full()
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return self.damaged(error)
         if code == sqlite3.SQLITE_BUSY:

@@ -160,6 +160,10 @@ class SqliteStore:
         found = self._database.read("SELECT id, seq FROM marks WHERE client = ?", key)
         return Mark._make(found[0]) if found else None
 
+    def set_aside(self, size: int) -> None:
+        """Raise `StoreFull` if there is no room for so many bytes more."""
+        self._database.set_aside(size)
+
     def prune(self, now: int) -> list[Kept]:
         """Do one step: what is too old, then rooms and at last a store that are too large.
 
