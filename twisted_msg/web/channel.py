@@ -39,11 +39,7 @@ REQUEST_SECONDS: Final = 30.0
 """How long a request may take from its first byte to its last, beside what its body's size
 allows at `PAYLOAD_RATE`."""
 
-
-CUT: Final = (
-    "the input ended inside a request: the lines of its head end with CR LF, and the last one is "
-    "empty"
-)
+CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
 """What is told who closes before a request is whole, or ends its lines with LF alone."""
 
 
@@ -68,7 +64,6 @@ class Channel(FlowChannel):
         self._complaint = ""
         self._end = End.CLOSED
         self._since = self._allowed = 0.0
-        self._taken = 0
 
     # -- the way in ----------------------------------------------------------
 
@@ -92,17 +87,26 @@ class Channel(FlowChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
-        if self._ending or not self.take(data):
-            return
-        if not self._begun:
-            self._begun = True
-            self._wait(REQUEST_SECONDS)
-        self.guard(lambda: super(Channel, self).dataReceived(data))
+        if not self._ending and self.take(data):
+            self.guard(lambda: self._read(data))
+
+    def _read(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if self._buffer and not (self.busy or self._ending):  # of a line
+            self._begin()
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
         if not self._ending:
+            if line:
+                self._begin()
             super().lineReceived(line)
+
+    def _begin(self) -> None:
+        """A request has begun, on its own or behind another one."""
+        if not self._begun:
+            self._begun = True
+            self._wait(REQUEST_SECONDS)
 
     def headerReceived(self, line: bytes) -> bool:
         """Take a header; return whether others may follow."""
@@ -128,7 +132,6 @@ class Channel(FlowChannel):
         if size > self.site.body_limit:
             self.refuse_body()
             return
-        self._begun = True  # also if it came behind another one
         self._allowed += size / PAYLOAD_RATE
         super().allHeadersReceived()
 
@@ -283,13 +286,9 @@ class Channel(FlowChannel):
         self.transport.abortConnection()
 
     def _see_it_taken(self, now: float, limit: float) -> None:
-        """Give up a peer that takes nothing of what waits for it.
-
-        What is written meanwhile is no progress: a quiet stream of events is sent comments.
-        """
-        taken, waiting = self.taken()
-        if taken > self._taken or (self.busy and not waiting):
-            self._taken, self._since = taken, now
+        """Give up a peer that takes nothing of what waits for it."""
+        if self.progressed():
+            self._since = now
         elif now - self._since >= limit:
             self._end = End.TIMEOUT
             self.abort()

@@ -35,7 +35,7 @@ class FlowChannel(HTTPChannel):
         """What was answered, behind which the next one waits."""
         self._full = False
         self._behind = 0
-        self._written = 0
+        self._written = self._taken = 0
 
     def limit(self, rates: Rates, clock: Any) -> None:
         """Read no faster than these rates allow; `clock` is an `IReactorTime`."""
@@ -99,10 +99,15 @@ class FlowChannel(HTTPChannel):
         """Send pieces of an answer."""
         self.write(b"".join(iovec))
 
-    def taken(self) -> tuple[int, int]:
-        """Return how many bytes of all answers the peer has taken, and how many wait for it."""
+    def progressed(self) -> bool:
+        """Return whether the peer has taken something since this was last asked.
+
+        What is written meanwhile is no progress: a quiet stream of events is sent comments.
+        """
         waiting = unsent(self.transport)
-        return self._written - waiting, waiting
+        before = self._taken
+        self._taken = max(before, self._written - waiting)
+        return self._taken > before or (self.busy and not waiting)
 
     def hold(self) -> None:
         """Read nothing, until `release`."""
