@@ -8,7 +8,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.browsing import Answer, WebPipe
+from tests.unit.browsing import Answer, WebPipe, visitor
 from tests.unit.world import World
 from twisted_msg import server
 from twisted_msg.connection import Connection
@@ -34,11 +34,7 @@ class WebWorld(World):
 
     def visitor(self, *, stuck: bool = False, host: str = "127.0.0.1") -> WebPipe:
         """Connect a peer that has said nothing yet."""
-        pipe = WebPipe(len(self.peers), stuck=stuck, host=host)
-        pipe.protocol = self.server.buildProtocol(pipe.address)
-        pipe.protocol.makeConnection(pipe)
-        self.peers.append(pipe)
-        return pipe
+        return visitor(self, stuck=stuck, host=host)
 
 
 class Lines:
