@@ -186,7 +186,7 @@ export class Session extends Observable {
       this.#open = conversation;
     }
     this.#remember();
-    this.changed();
+    this.changedNow(); // what is typed next is for this conversation
     return true;
   }
 
