@@ -400,7 +400,7 @@ export class Session extends Observable {
     }
     conversation.dropOwn(key);
     const { content, time } = own;
-    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false });
+    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false, key });
     if (typeof content === "string") {
       this.profile.keepDirect(room, { sender: this.name, time, text: content });
     }

@@ -277,7 +277,7 @@ function speaker(entry: Entry | Sending | undefined, me: string): string | null 
 }
 
 function keyOf(entry: Entry | Sending | undefined, index: number): string | number {
-  if (entry?.kind === "said") return entry.seq;
+  if (entry?.kind === "said") return entry.key ?? entry.seq;
   if (entry?.kind === "sending") return entry.key;
   return `at ${index}`;
 }
