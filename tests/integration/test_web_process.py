@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
 from tests.integration.test_family import to_the_end
@@ -60,7 +61,7 @@ def web_socket(connection: socket.socket, before: bytes = b"") -> None:
 
 
 def connect(server: ServerProcess) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+    return connected(("127.0.0.1", server.port), PATIENCE)
 
 
 # -- what carries it ---------------------------------------------------------------------------

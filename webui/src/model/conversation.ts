@@ -93,10 +93,10 @@ export class Conversation extends Observable {
 
   /** Take what came, in order. */
   append(entries: readonly Entry[]): void {
-    for (const entry of entries) {
+    for (let entry of entries) {
       if (entry.kind === "said") {
         if (entry.seq <= this.newest) continue;
-        this.#echo(entry);
+        entry = this.#echo(entry);
         if (!entry.mine && entry.seq > this.readTo) this.#count(entry);
         if (this.attended || (entry.mine && this.unread === 0)) this.readTo = Math.max(this.readTo, entry.seq);
       }
@@ -211,16 +211,17 @@ export class Conversation extends Observable {
     this.changed();
   }
 
-  /** One's own message has come back: the first that is the same and was written before it. */
-  #echo(entry: Said): void {
-    if (!entry.mine || this.direct || this.#own.length === 0) return;
+  /** One's own message has come back: the first that is the same and was written before it. It keeps its key. */
+  #echo(entry: Said): Said {
+    if (!entry.mine || this.direct || this.#own.length === 0) return entry;
     const own = this.#own.find(
       (each) => !each.echoed && each.state !== "failed" && entry.seq > each.after && same(each.content, entry.content),
     );
-    if (own === undefined) return;
+    if (own === undefined) return entry;
     if (own.state === "stored") this.#own = this.#own.filter((each) => each !== own);
     else this.#own = this.#own.map((each) => (each === own ? { ...each, echoed: true } : each));
     this.#show();
+    return { ...entry, key: own.key };
   }
 
   #count(entry: Said): void {

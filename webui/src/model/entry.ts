@@ -19,6 +19,8 @@ export interface Said {
   readonly mine: boolean;
   /** Whether it calls for me. */
   readonly calls: boolean;
+  /** The key that it had while it was on its way, if that was here: it is one row still. */
+  readonly key?: string;
 }
 
 /** Text, or bytes that are none. */

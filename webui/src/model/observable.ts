@@ -1,7 +1,7 @@
 /**
  * Things that change, and who wants to know.
  *
- * Law of this file: however often something changes, its listeners are called at most once a
+ * Law of this file: however often something changes by itself, its listeners are called at most once a
  * frame, so that a flood of messages costs a frame's work and typing never waits for it.
  */
 
@@ -51,6 +51,12 @@ export class Observable {
     this.#version += 1;
     waiting.add(this);
     schedule();
+  }
+
+  /** Something is different, and is to be seen before the next key: somebody has just asked for it. */
+  protected changedNow(): void {
+    this.#version += 1;
+    this.told();
   }
 
   /** Call the listeners. */

@@ -186,7 +186,7 @@ export class Session extends Observable {
       this.#open = conversation;
     }
     this.#remember();
-    this.changed();
+    this.changedNow(); // what is typed next is for this conversation
     return true;
   }
 
@@ -400,7 +400,7 @@ export class Session extends Observable {
     }
     conversation.dropOwn(key);
     const { content, time } = own;
-    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false });
+    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false, key });
     if (typeof content === "string") {
       this.profile.keepDirect(room, { sender: this.name, time, text: content });
     }

@@ -6,6 +6,7 @@
  */
 
 import { type KeyboardEvent, type ReactElement, type RefObject, useEffect, useId, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { Conversation } from "../model/conversation";
 import { isName } from "../model/grammar";
 import { useMedia, usePage } from "./hooks";
@@ -71,12 +72,13 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
   };
 
   const put = (news: string, cursor: number): void => {
-    setText(news);
-    setMention(null);
-    requestAnimationFrame(() => {
-      area.current?.focus();
-      area.current?.setSelectionRange(cursor, cursor);
+    // at once: what is typed next goes behind it
+    flushSync(() => {
+      setText(news);
+      setMention(null);
     });
+    area.current?.focus();
+    area.current?.setSelectionRange(cursor, cursor);
   };
 
   useImperativeHandle(handle, () => ({ focus: () => area.current?.focus(), insert }));

@@ -30,8 +30,8 @@ export interface ListHandle {
   focusLast(): void;
 }
 
-/** Frames in which a row must have been drawn that the keyboard is to go to. */
-const FRAMES = 10;
+/** Frames in which a row must have been drawn that the keyboard is to go to: a second where all goes well. */
+const FRAMES = 60;
 
 /** What somebody does who scrolls: a wheel, a finger, a scroll bar, a key. */
 const TAKING_OVER = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
@@ -59,6 +59,8 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
   const [current, setCurrent] = useState<number | null>(null);
   const [hovered, setHovered] = useState<number | null>(null);
   const scrolling = useRef(false);
+  /** Counts the rows that the keyboard was to go to: only the last of them gets it. */
+  const sought = useRef(0);
   const { entries, sending, firstIndex } = conversation;
   const count = entries.length + sending.length;
 
@@ -115,19 +117,27 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     if (last !== undefined) toEnd();
   }, [last, toEnd]);
 
-  const focus = useCallback((index: number, frames = FRAMES) => {
+  const focus = useCallback((index: number) => {
+    const wanted = (sought.current += 1);
     setCurrent(index);
     letGo();
-    const row = scroller.current?.querySelector<HTMLElement>(`[data-item-index="${index}"] [data-row]`);
-    if (row) {
-      row.focus();
-      // a row that was drawn anew in this very moment has taken the keyboard with it
-      requestAnimationFrame(() => !row.isConnected && frames > 0 && focus(index, frames - 1));
-    } else if (frames > 0) {
-      if (frames === FRAMES) list.current?.scrollToIndex({ index: index - conversation.firstIndex, align: "center" });
-      requestAnimationFrame(() => focus(index, frames - 1));
-    }
+    // A list that was just made hides its rows until it has measured them, and a row that is drawn anew in this
+    // very moment takes the keyboard with it: so it is tried until the row has it, or another one is wanted.
+    const seek = (frames: number): void => {
+      if (wanted !== sought.current || frames === 0) return;
+      const row = scroller.current?.querySelector<HTMLElement>(`[data-item-index="${index}"] [data-row]`);
+      if (frames < FRAMES && row?.contains(document.activeElement)) return;
+      if (row) row.focus();
+      else if (frames === FRAMES) list.current?.scrollToIndex({ index: index - conversation.firstIndex, align: "center" });
+      requestAnimationFrame(() => seek(frames - 1));
+    };
+    seek(FRAMES);
   }, [conversation, letGo]);
+
+  const leave = (): void => {
+    sought.current += 1;
+    onLeave();
+  };
 
   useImperativeHandle(handle, () => ({ toEnd, focusLast: () => count > 0 && focus(firstIndex + count - 1) }), [toEnd, focus, firstIndex, count]);
 
@@ -135,11 +145,11 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
     const end = firstIndex + count - 1;
     const inRow = event.target instanceof HTMLElement && event.target.closest("[data-row]") !== null;
     if (event.key === "Escape") {
-      onLeave();
+      leave();
     } else if (event.key === "ArrowUp" && count > 0) {
       focus(current === null || !inRow ? end : Math.max(firstIndex, current - 1));
     } else if (event.key === "ArrowDown" && count > 0) {
-      if (current === null || current >= end) onLeave();
+      if (current === null || current >= end) leave();
       else focus(current + 1);
     } else if (/^(Page|Home)/.test(event.key)) {
       scroller.current?.focus({ preventScroll: true }); // the row will not be there any more
@@ -267,7 +277,7 @@ function speaker(entry: Entry | Sending | undefined, me: string): string | null 
 }
 
 function keyOf(entry: Entry | Sending | undefined, index: number): string | number {
-  if (entry?.kind === "said") return entry.seq;
+  if (entry?.kind === "said") return entry.key ?? entry.seq;
   if (entry?.kind === "sending") return entry.key;
   return `at ${index}`;
 }

@@ -52,37 +52,37 @@ export const Row = memo(function Row(props: Props): ReactElement {
           <span>New</span>
         </div>
       )}
-      {entry.kind === "said" ? (
-        <Message {...props} entry={entry} />
-      ) : entry.kind === "sending" ? (
-        <Own {...props} entry={entry} />
-      ) : (
-        <Gap entry={entry} />
-      )}
+      {entry.kind === "said" || entry.kind === "sending" ? <Message {...props} entry={entry} /> : <Gap entry={entry} />}
     </>
   );
 });
 
-function Message({ entry, together, me, room, current, actions }: Props & { entry: Said }): ReactElement {
+/** A message, stored or on its way: one element for both, so that it keeps the keyboard when it is stored. */
+function Message({ entry, together, me, room, current, actions }: Props & { entry: Said | Sending }): ReactElement {
+  const said = entry.kind === "said";
+  const sender = said ? entry.sender : me;
+  const state = said ? (entry.calls ? "row-calls" : "") : `row-own row-${entry.state}`;
+  const title = room.replace("@", "");
   return (
     <article
-      className={`row ${together ? "row-together" : ""} ${entry.calls ? "row-calls" : ""}`}
-      aria-label={`${entry.sender}, ${timeOfDay(entry.time)}`}
+      className={`row ${together ? "row-together" : ""} ${state}`}
+      aria-label={said ? `${sender}, ${timeOfDay(entry.time)}` : `You, ${MARKS[entry.state].text}`}
       tabIndex={-1}
       data-row=""
     >
-      <Gutter name={entry.sender} time={entry.time} together={together} />
+      <Gutter name={sender} time={entry.time} together={together} />
       <div className="row-body">
         {!together && (
           <div className="row-head">
-            <span className={`row-name ${tint(entry.sender)}`}>{entry.sender}</span>
-            {entry.mine && <span className="row-you">you</span>}
-            <time>{timeOfDay(entry.time)}</time>
+            <span className={`row-name ${tint(sender)}`}>{sender}</span>
+            {(!said || entry.mine) && <span className="row-you">you</span>}
+            {said && <time>{timeOfDay(entry.time)}</time>}
           </div>
         )}
-        <Body content={entry.content} title={`${room.replace("@", "")}-${entry.seq}`} me={me} />
+        <Body content={entry.content} title={said ? `${title}-${entry.seq}` : title} me={me} />
+        {!said && <Mark entry={entry} actions={actions} />}
       </div>
-      {current && <Offers entry={entry} room={room} actions={actions} />}
+      {said && current && <Offers entry={entry} room={room} actions={actions} />}
     </article>
   );
 }
@@ -132,40 +132,29 @@ const MARKS = {
   failed: { icon: "warning", text: "Not sent" },
 } as const;
 
-function Own({ entry, together, me, room, actions }: Props & { entry: Sending }): ReactElement {
+/** How far a message of one's own has come, and what can be done about it. */
+function Mark({ entry, actions }: { entry: Sending; actions: RowActions }): ReactElement {
   const mark = MARKS[entry.state];
   return (
-    <article className={`row row-own row-${entry.state} ${together ? "row-together" : ""}`} aria-label={`You, ${mark.text}`} tabIndex={-1} data-row="">
-      <Gutter name={me} time={entry.time} together={together} />
-      <div className="row-body">
-        {!together && (
-          <div className="row-head">
-            <span className={`row-name ${tint(me)}`}>{me}</span>
-            <span className="row-you">you</span>
-          </div>
-        )}
-        <Body content={entry.content} title={room.replace("@", "")} me={me} />
-        <div className="row-mark">
-          <Icon name={mark.icon} size={14} />
-          <span>{entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}</span>
-          {entry.state === "failed" && (
-            <>
-              <button type="button" className="button-link" onClick={() => actions.retry(entry.key)}>
-                Send again
-              </button>
-              <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
-                {typeof entry.content === "string" ? "Edit" : "Discard"}
-              </button>
-            </>
-          )}
-          {entry.state === "waiting" && (
-            <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
-              Take back
-            </button>
-          )}
-        </div>
-      </div>
-    </article>
+    <div className="row-mark">
+      <Icon name={mark.icon} size={14} />
+      <span>{entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}</span>
+      {entry.state === "failed" && (
+        <>
+          <button type="button" className="button-link" onClick={() => actions.retry(entry.key)}>
+            Send again
+          </button>
+          <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
+            {typeof entry.content === "string" ? "Edit" : "Discard"}
+          </button>
+        </>
+      )}
+      {entry.state === "waiting" && (
+        <button type="button" className="button-link" onClick={() => actions.takeBack(entry.key)}>
+          Take back
+        </button>
+      )}
+    </div>
   );
 }
 
