@@ -44,7 +44,7 @@ def pack(piece: Piece) -> bytes:
     widths above; the wire's limits are far below them.
     """
     authors, payloads = piece.authors, piece.payloads
-    if len(payloads) == 1:  # as in a quiet room, at a third of the cost
+    if len(payloads) == 1:  # as in a quiet room, at a sixth of the cost
         (origin, name), payload = authors[0], payloads[0]
         head = _ALONE.pack(1, 1, origin, len(name))
         return b"".join((head, name, _LENGTH.pack(len(payload)), payload))
