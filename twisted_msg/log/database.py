@@ -116,16 +116,17 @@ class Database:
         except sqlite3.Error as error:
             raise self._refusal(error, StoreBroken) from error
 
-    def write_all(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def write_all(self, rows: Sequence[tuple[object, ...]], size: int = 0) -> None:
         """Insert rows of `FIELDS` values into the view `writes`, `WRITES` in a statement.
 
-        More than those need a `transaction` round them.
+        More than those need a `transaction` round them.  `size` is what the bodies among
+        them take, in bytes.
         """
+        self._logged += size // PAGE
         for begin in range(0, len(rows), WRITES):
             part = rows[begin : begin + WRITES]
             count = 1 << (len(part) - 1).bit_length()
             values = [value for row in part for value in row]
-            self._logged += sum(len(each) for each in values if isinstance(each, bytes)) // PAGE
             values += (None,) * (FIELDS * (count - len(part)))
             self.write(_insert(count), *values)
 

@@ -105,13 +105,13 @@ class SqliteStore:
         crowded = [room for room in changed.values() if self._pruning.crowded(room)]
         if crowded or len(rows) > WRITES:
             with self._database.transaction():
-                self._database.write_all(rows)
+                self._database.write_all(rows, came)
                 for room in crowded:
                     begin = next(piece.first for piece in pieces if piece.room == room.name)
                     trimmed = self._pruning.make_room(room, begin, len(pieces), came)
                     changed[room.name] = trimmed
         else:
-            self._database.write_all(rows)
+            self._database.write_all(rows, came)
         self._database.checkpoint()
         for room in changed.values():
             self._ledger.put(room)
