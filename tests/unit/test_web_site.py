@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -15,7 +16,13 @@ from twisted_msg import server
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import STOP_SECONDS
 from twisted_msg.web.api.exchange import Exchange
-from twisted_msg.web.channel import HEAD_LINES, HEAD_SIZE, IDLE_SECONDS, REQUEST_SECONDS
+from twisted_msg.web.channel import (
+    HEAD_LINES,
+    HEAD_SIZE,
+    IDLE_SECONDS,
+    REQUEST_SECONDS,
+    Channel,
+)
 from twisted_msg.web.site import WebFactory
 
 LIMIT = 1024 * 1024
@@ -180,6 +187,23 @@ class AskingTests(SiteCase):
             pipe.close_input()
             self.assertTrue(pipe.closed)
             self.assertEqual(pipe.received.count(b"HTTP/1.1 "), 1)
+
+    def test_a_head_as_older_twisteds_give_it(self) -> None:
+        """Up to 24.3, the oldest that is promised to do, in pairs and not as `Headers`."""
+        write = Channel.writeHeaders
+
+        def older(channel: Channel, *told: Any) -> None:
+            *line, headers = told
+            if isinstance(headers, Headers):
+                named = headers.getAllRawHeaders()
+                headers = [(name, value) for name, values in named for value in values]
+            write(channel, *line, [*headers, (b"X-Evil", b"a\r\nX-Split: b")])
+
+        self.patch(Channel, "writeHeaders", older)
+        newest = Answer(self.visit(request("/healthz")).received)
+        self.assertEqual(newest.status, 200)
+        self.assertEqual(newest.headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(newest.headers["X-Evil"], "a X-Split: b")
 
     def test_a_form_is_a_body(self) -> None:
         kind = "Content-Type: multipart/form-data; boundary=x"
