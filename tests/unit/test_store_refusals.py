@@ -64,6 +64,21 @@ class RefusalTests(StoreCase):
         store.set_aside(1 << 20)
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
+    def test_room_is_found_where_the_system_sets_nothing_aside(self) -> None:
+        store = self.opened()
+        before = sorted(os.listdir(self.folder))
+        for number in (errno.EOPNOTSUPP, errno.ENOSYS):
+            with patch("os.posix_fallocate", side_effect=OSError(number, os.strerror(number))):
+                store.set_aside(1 << 20)
+            self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_a_file_of_others_is_left_alone(self) -> None:
+        store = self.opened()
+        other = Path(self.folder, "room")
+        other.write_bytes(b"a file of its owner's")
+        store.set_aside(1 << 20)
+        self.assertEqual(other.read_bytes(), b"a file of its owner's")
+
     def test_there_is_no_room_to_set_aside(self) -> None:
         store = self.opened()
         before = sorted(os.listdir(self.folder))

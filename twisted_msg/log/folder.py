@@ -6,13 +6,20 @@ not know.  Errors of the system leave as they are.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from tempfile import TemporaryFile
+from typing import Final
 
 from twisted_msg.log.store import StoreError
 
 BEGUN = b"A store was begun here; without its file it is not the same.\n"
 """What stands in the lock's file from the first start on."""
+
+CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
+"""What is said where a file system sets nothing aside (NFS up to 4.1, many of FUSE) and the C
+library does not write in its place: glibc does, musl does not."""
 
 
 class Folder:
@@ -53,13 +60,14 @@ class Folder:
         Nothing is written where the file system can do it without.  Raises `OSError` if there
         is no room, or if nothing can be written.
         """
-        path = os.path.join(self.path, "room")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.unlink(path)
-            os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+        with TemporaryFile(dir=self.path) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in CANNOT:
+                    raise
+                file.write(bytes(size))
+                file.flush()
 
     @property
     def begun(self) -> bool:
