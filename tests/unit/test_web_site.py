@@ -192,12 +192,13 @@ class AskingTests(SiteCase):
         """Up to 24.3, the oldest that is promised to do, in pairs and not as `Headers`."""
         write = Channel.writeHeaders
 
-        def older(channel: Channel, *told: Any) -> None:
-            *line, headers = told
+        def older(
+            channel: Channel, version: bytes, code: bytes, reason: bytes, headers: Any
+        ) -> None:
             if isinstance(headers, Headers):
                 named = headers.getAllRawHeaders()
                 headers = [(name, value) for name, values in named for value in values]
-            write(channel, *line, [*headers, (b"X-Evil", b"a\r\nX-Split: b")])
+            write(channel, version, code, reason, [*headers, (b"X-Evil", b"a\r\nX-Split: b")])
 
         self.patch(Channel, "writeHeaders", older)
         newest = Answer(self.visit(request("/healthz")).received)
