@@ -5,7 +5,6 @@ means.  The server, the client and programs of others stand on the same pair.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -46,6 +45,9 @@ class FrameProtocol(Protocol):
         self._receiving = True
         self._flowing = True  # receiving, and not held
         self._taking = False
+        self._left: tuple[Frame | Run, ...] = ()
+        """What was begun when frames were held, and comes before `_rest`: a frame to be offered
+        again, and what is left of its run.  It is replaced each time and never grows."""
         self._rest: Iterator[Frame | Run] | None = None
         self._unread: list[bytes] = []
         self._ended = False
@@ -89,6 +91,7 @@ class FrameProtocol(Protocol):
     def stop_receiving(self) -> None:
         """Discard all further input, the rest of the piece at hand included."""
         self._receiving = self._flowing = False
+        self._left = ()
         self._rest = None
         self._unread.clear()
 
@@ -140,40 +143,46 @@ class FrameProtocol(Protocol):
         """Hand frames on until they are held, or at an end."""
         self._taking = True
         try:
-            for frame in frames:
-                if isinstance(frame, Run):
-                    going = self._take_run(frame, frames)
+            while self._left:
+                frame, self._left = self._left[0], self._left[1:]
+                if not self._hand_on(frame):
+                    break
+            else:
+                for frame in frames:
+                    if not self._hand_on(frame):
+                        break
                 else:
-                    going = self._take_frame(frame, frames)
-                if not going:
                     return
+            self._rest = frames if self._receiving else None
         except ProtocolError as error:
             self.stop_receiving()
             self.refused(error)
         finally:
             self._taking = False
 
-    def _take_frame(self, frame: Frame, behind: Iterator[Frame | Run]) -> bool:
-        """Hand a frame on; return whether those behind it may follow, and keep them if not."""
+    def _hand_on(self, frame: Frame | Run) -> bool:
+        """Hand a frame or a run on; return whether others may follow."""
+        return self._take_run(frame) if isinstance(frame, Run) else self._take_frame(frame)
+
+    def _take_frame(self, frame: Frame) -> bool:
+        """Hand a frame on; return whether others may follow."""
         try:
             self.frame_received(frame)
         except NotNow:
-            self._rest = chain((frame,), behind)
+            self._left = (frame, *self._left)
             return False
-        if not self._flowing:
-            self._rest = behind if self._receiving else None
         return self._flowing
 
-    def _take_run(self, run: Run, behind: Iterator[Frame | Run]) -> bool:
-        """Hand a run on, at once or frame by frame; else as `_take_frame`, the rest still a run."""
+    def _take_run(self, run: Run) -> bool:
+        """Hand a run on, at once or frame by frame, and keep what is left of it, as a run."""
         if self.run_received(run):
-            if not self._flowing:
-                self._rest = behind if self._receiving else None
             return self._flowing
-        return all(
-            self._take_frame(frame, chain(run.behind(taken), behind))
-            for taken, frame in enumerate(run.frames(), 1)
-        )
+        for taken, frame in enumerate(run.frames(), 1):
+            if not self._take_frame(frame):
+                if self._receiving:
+                    self._left += tuple(run.behind(taken))
+                return False
+        return True
 
     def readConnectionLost(self) -> None:
         """Hand on a half-close, behind the frames that are held."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -260,6 +262,30 @@ class ProtocolTests(PairTestCase):
         self.protocol.release_frames()
         self.assertEqual(self.payloads(), self.all)
         self.assertLess(len(singly), 2 * RUN_FIRST)
+
+    def test_who_is_held_at_each_frame_costs_what_it_has_sent(self) -> None:
+        """However often it was held within one piece: what is left of a run is kept once."""
+        for offers in (False, True):
+            with self.subTest(offers=offers):
+                self.setUp()
+                self.protocol.takes = False
+                self.protocol.stops = 0
+                tracemalloc.start()
+                self.addCleanup(tracemalloc.stop)
+                self.receive(*self.all)
+                before = tracemalloc.get_traced_memory()[0]
+                for taken in range(1, len(self.all)):
+                    self.assertEqual(len(self.payloads()), taken)
+                    if offers:
+                        self.protocol.later = taken
+                        self.protocol.release_frames()
+                        self.assertEqual(len(self.payloads()), taken)
+                    self.protocol.stops = 0
+                    self.protocol.release_frames()
+                self.assertLess(tracemalloc.get_traced_memory()[0] - before, 256 * 1024)
+                tracemalloc.stop()
+                self.protocol.release_frames()
+                self.assertEqual(self.payloads(), self.all)
 
     def test_one_that_is_offered_again(self) -> None:
         self.protocol.takes = False
