@@ -14,6 +14,12 @@ export function timeOfDay(time: number): string {
   return clock.format(time);
 }
 
+/** Return the hour and minute for a narrow place: without the half of the day, which the message above tells. */
+export function shortTime(time: number): string {
+  const parts = clock.formatToParts(time).filter(({ type }) => type !== "dayPeriod");
+  return parts.map(({ value }) => value).join("").trim();
+}
+
 /** Return the whole of a time. */
 export function wholeTime(time: number): string {
   return full.format(time);

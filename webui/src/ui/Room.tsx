@@ -11,7 +11,7 @@ import { useMedia, useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
 import { type ListHandle, MessageList } from "./MessageList";
 import { headcount } from "./People";
-import { Standing } from "./Standing";
+import { Outside, Standing } from "./Standing";
 
 interface Props {
   readonly conversation: Conversation;
@@ -38,6 +38,7 @@ export function Room({ conversation, composer, elsewhere }: Props): ReactElement
     <main className="room" aria-label={conversation.name}>
       <Head conversation={conversation} elsewhere={elsewhere} />
       <Standing />
+      <Outside conversation={conversation} />
       <MessageList key={conversation.name} conversation={conversation} handle={list} onLeave={() => composer.current?.focus()} />
       <Composer key={`to ${conversation.name}`} conversation={conversation} handle={composer} onUp={() => list.current?.focusLast()} onEscape={rest} />
     </main>

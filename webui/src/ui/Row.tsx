@@ -7,7 +7,7 @@
 
 import { memo, type ReactElement } from "react";
 import type { Entry, Said, Sending } from "../model/entry";
-import { dayName, timeOfDay, wholeTime } from "../text/times";
+import { dayName, shortTime, timeOfDay, wholeTime } from "../text/times";
 import { Icon } from "./icons";
 import { Monogram, tint } from "./names";
 import { Body } from "./Text";
@@ -117,7 +117,7 @@ function Gutter({ name, time, together }: { name: string; time: number; together
   return (
     <div className="row-gutter">
       {together ? (
-        <time className="row-time">{timeOfDay(time)}</time>
+        <time className="row-time">{shortTime(time)}</time>
       ) : (
         <Monogram name={name} />
       )}

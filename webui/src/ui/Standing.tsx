@@ -7,6 +7,7 @@
 
 import type { ClientError, State } from "tcpmsg";
 import { type ReactElement, type ReactNode, useEffect, useState } from "react";
+import type { Conversation } from "../model/conversation";
 import { useCountdown, useModel, usePage } from "./hooks";
 import { Icon, type IconName } from "./icons";
 
@@ -27,14 +28,46 @@ export function Standing(): ReactElement | null {
       </Banner>
     );
   }
-  if (session.forgetful) {
+  if (session.profile.storeless) {
     return (
       <Banner icon="warning" tone="bad">
-        This browser keeps nothing for this page: what is not sent yet would not survive a reload.
+        This browser lets this page keep nothing: your name, rooms, drafts and what is not sent yet are gone when the page is closed or reloaded.
+      </Banner>
+    );
+  }
+  if (session.unkept.length > 0) {
+    return (
+      <Banner icon="warning" tone="bad">
+        This browser keeps no more for this page: its storage is full. A reload would lose {listed(session.unkept)}; what was kept before stays.
       </Banner>
     );
   }
   return null;
+}
+
+/** What happened to the room that is open, where one is in it no longer. */
+export function Outside({ conversation }: { conversation: Conversation }): ReactElement | null {
+  const { session } = usePage();
+  useModel(conversation);
+  const { ended, name } = conversation;
+  if (ended === null || session.state?.phase === "ended" || !conversation.settled) return null;
+  return (
+    <div className="banner banner-bad" role="alert">
+      <Icon name="warning" size={18} />
+      <span className="banner-text">
+        <span>
+          <strong>You are no longer in {name}</strong>, and what is said there is not shown. {sentence(ended)}
+        </span>
+        <button type="button" className="button" onClick={() => session.rejoin(conversation)}>
+          Join again
+        </button>
+      </span>
+    </div>
+  );
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1) ?? ""}`;
 }
 
 function Banner({ icon, tone, children }: { icon: IconName; tone: "plain" | "bad"; children: ReactNode }): ReactElement {
@@ -138,7 +171,8 @@ export function Ended({ reason }: { reason: ClientError | null }): ReactElement 
   );
 }
 
-function sentence(reason: ClientError | null): string {
+/** Return a reason as a sentence. */
+export function sentence(reason: ClientError | null): string {
   if (reason === null) return "The connection was closed.";
   const text = reason.message.charAt(0).toUpperCase() + reason.message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
