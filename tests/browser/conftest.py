@@ -46,8 +46,8 @@ _EXPECTED = re.compile(
     r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)"
     r"|Cross-Origin-Opener-Policy header has been ignored, because .* origin was untrustworthy"
 )
-"""What a browser's console says of a server that is away, and of HTTP without TLS, which is no fault
-of the page's."""
+"""What a browser's console says of a server that is away, and of HTTP without TLS: no fault of the
+page's."""
 
 expect.set_options(timeout=PATIENCE / 3 * 1000)
 
