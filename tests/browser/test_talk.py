@@ -263,6 +263,12 @@ def test_a_phone(server: ServerProcess, person: Callable[..., Person]) -> None:
     expect(alice.page.get_by_role("heading", name="builds is quiet")).to_be_visible()
     alice.page.get_by_role("button", name="Who is here").tap()
     expect(alice.page.get_by_role("dialog").get_by_text("alice", exact=True)).to_be_visible()
+    alice.page.keyboard.press("Escape")
+    for room in ("builds", "lobby"):
+        alice.page.get_by_role("button", name=f"Leave {room}").tap()
+    expect(alice.page.get_by_role("heading", name="No conversation is open")).to_be_visible()
+    alice.page.get_by_role("button", name="Conversations").tap()
+    expect(alice.page.get_by_role("button", name="Settings")).to_be_visible()
     for button in alice.page.get_by_role("button").all():
         shape = button.bounding_box()
         if shape and button.is_visible():

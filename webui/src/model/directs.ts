@@ -37,6 +37,8 @@ export interface Kept extends KeptMessage {
 export class Directs {
   /** Whether the browser has kept what it was told. */
   keeps = true;
+  /** Called when that has changed. */
+  onKeeps: () => void = () => {};
   readonly #database: IDBDatabase | null;
   readonly #prefix: string;
   #kept: readonly Kept[] = [];
@@ -73,7 +75,7 @@ export class Directs {
 
   #write(message: Kept, gone: readonly Kept[]): void {
     if (this.#database === null) {
-      this.keeps = false;
+      this.#told(false);
       return;
     }
     try {
@@ -81,12 +83,18 @@ export class Directs {
       const store = act.objectStore(STORE);
       for (const { number } of gone) store.delete([this.#prefix, number]);
       if (!gone.includes(message)) store.put(message, [this.#prefix, message.number]);
-      act.oncomplete = () => (this.keeps = true);
-      act.onabort = () => (this.keeps = false);
+      act.oncomplete = () => this.#told(true);
+      act.onabort = () => this.#told(false);
       act.commit();
     } catch {
-      this.keeps = false; // the browser has closed the database
+      this.#told(false); // the browser has closed the database
     }
+  }
+
+  #told(keeps: boolean): void {
+    if (keeps === this.keeps) return;
+    this.keeps = keeps;
+    this.onKeeps();
   }
 
   async #load(): Promise<void> {

@@ -39,6 +39,8 @@ export class Profile {
   open: string | null = null;
   /** Whether the browser keeps what it is told. */
   keeps = true;
+  /** Called when that has changed. */
+  onKeeps: () => void = () => {};
   /** Whether what is kept is ours to write: not while another tab is this person. */
   ours = true;
   readonly #identity: Identity;
@@ -116,7 +118,9 @@ export class Profile {
       failures: this.failures,
       open: this.open,
     };
+    const before = this.keeps;
     this.keeps = write(storage, `${prefix}profile`, profile) && !this.storeless;
+    if (this.keeps !== before) this.onKeeps();
   }
 }
 

@@ -54,8 +54,9 @@ export const LOBBY = "lobby";
 /** Messages that are read when a room is joined: more than a screen holds. */
 export const FIRST_PAGE = 100;
 
-/** Messages that are read at once as one scrolls up. */
-export const PAGE = 500;
+/** Messages that are read at once as one scrolls up. Many, because the server sends on behind a page until it hears that
+ * it was read: at a fast server that is more than the page. */
+export const PAGE = 1000;
 
 /** Pages in which the first unread message is looked for when a room is opened. Who has more to read begins behind
  * that, and finds the rest by scrolling up. */
@@ -99,6 +100,7 @@ export class Session extends Observable {
     this.#parts = parts;
     this.profile = parts.profile;
     this.notices = parts.notices;
+    this.profile.onKeeps = parts.directs.onKeeps = () => this.changed();
     for (const [place, readTo] of [...parts.profile.places]) this.#add(place, readTo);
   }
 
@@ -130,7 +132,7 @@ export class Session extends Observable {
     const unsent = this.pending > 0 && (profile.storeless || (this.#wire?.storeError ?? null) !== null);
     return [
       ...(unsent ? ["messages that are not sent yet"] : []),
-      ...(profile.keeps ? [] : ["drafts and what you have read"]),
+      ...(profile.keeps ? [] : ["drafts", "what you have read"]),
       ...(directs.keeps ? [] : ["direct messages"]),
     ];
   }

@@ -15,7 +15,7 @@ import { GoTo } from "./GoTo";
 import { type Dialogue, PageContext, useMedia, useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
 import { People } from "./People";
-import { Room } from "./Room";
+import { EmptyHead, Room } from "./Room";
 import { Keys, Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
 import { Loading } from "./MessageList";
@@ -106,15 +106,19 @@ function Shell({ dialog, composer }: { dialog: Dialogue | null; composer: RefObj
       {!narrow && <Sidebar />}
       {ended ? (
         <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
           <Ended reason={state.reason} />
         </main>
       ) : open === null && session.homeless ? (
         <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
           <Standing />
           <Loading what="the first room" />
         </main>
       ) : open === null ? (
         <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
+          <Standing />
           <div className="messages messages-empty">
             <div className="state">
               <h2>No conversation is open</h2>

@@ -54,10 +54,7 @@ function Head({ conversation, elsewhere }: { conversation: Conversation; elsewhe
   const here = headcount(conversation);
   return (
     <header className="room-head">
-      <button type="button" className="button-icon only-narrow" aria-label={elsewhere > 0 ? `Conversations, ${elsewhere} unread` : "Conversations"} onClick={() => show("rooms")}>
-        <Icon name="menu" />
-        {elsewhere > 0 && <span className="menu-dot" aria-hidden="true" />}
-      </button>
+      <MenuButton elsewhere={elsewhere} />
       <h1>
         <span className="room-hash" aria-hidden="true">
           {direct ? "@" : "#"}
@@ -81,5 +78,24 @@ function Head({ conversation, elsewhere }: { conversation: Conversation; elsewhe
         <Icon name={direct ? "close" : "leave"} size={18} />
       </button>
     </header>
+  );
+}
+
+/** What stands above where no room is open: on a phone, the way to the others. */
+export function EmptyHead({ elsewhere }: { elsewhere: number }): ReactElement {
+  return (
+    <header className="room-head only-narrow">
+      <MenuButton elsewhere={elsewhere} />
+    </header>
+  );
+}
+
+function MenuButton({ elsewhere }: { elsewhere: number }): ReactElement {
+  const { show } = usePage();
+  return (
+    <button type="button" className="button-icon only-narrow" aria-label={elsewhere > 0 ? `Conversations, ${elsewhere} unread` : "Conversations"} onClick={() => show("rooms")}>
+      <Icon name="menu" />
+      {elsewhere > 0 && <span className="menu-dot" aria-hidden="true" />}
+    </button>
   );
 }

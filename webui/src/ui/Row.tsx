@@ -137,8 +137,9 @@ function Mark({ entry, actions }: { entry: Sending; actions: RowActions }): Reac
   const mark = MARKS[entry.state];
   return (
     <div className="row-mark">
-      <Icon name={mark.icon} size={14} />
-      <span>{entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}</span>
+      <span>
+        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}
+      </span>
       {entry.state === "failed" && (
         <>
           <button type="button" className="button-link" onClick={() => actions.retry(entry.key)}>

@@ -5,7 +5,7 @@
  * nothing while all is well.
  */
 
-import type { ClientError, State } from "tcpmsg";
+import type { ClientError, Refused, State } from "tcpmsg";
 import { type ReactElement, type ReactNode, useEffect, useState } from "react";
 import type { Conversation } from "../model/conversation";
 import { useCountdown, useModel, usePage } from "./hooks";
@@ -38,7 +38,7 @@ export function Standing(): ReactElement | null {
   if (session.unkept.length > 0) {
     return (
       <Banner icon="warning" tone="bad">
-        This browser keeps no more for this page: its storage is full. A reload would lose {listed(session.unkept)}; what was kept before stays.
+        This browser keeps no more for this page: its storage is full, or closed to it. A reload would lose {listed(session.unkept)}; what was kept before stays.
       </Banner>
     );
   }
@@ -112,7 +112,7 @@ function Connecting({ again }: { again: boolean }): ReactElement | null {
   return (
     <Banner icon="offline" tone="plain">
       <span>
-        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {kept(session.pending)}
+        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.open !== null && kept(session.pending)}
       </span>
     </Banner>
   );
@@ -174,6 +174,7 @@ export function Ended({ reason }: { reason: ClientError | null }): ReactElement 
 /** Return a reason as a sentence. */
 export function sentence(reason: ClientError | null): string {
   if (reason === null) return "The connection was closed.";
-  const text = reason.message.charAt(0).toUpperCase() + reason.message.slice(1);
+  const words = "reason" in reason ? (reason as Refused).reason : reason.message;
+  const text = words.charAt(0).toUpperCase() + words.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
