@@ -49,6 +49,16 @@ _EXPECTED = re.compile(
 """What a browser's console says of a server that is away, and of HTTP without TLS: no fault of the
 page's."""
 
+DRAWN = """async (log) => {
+    for (let frame = 0; frame < 600; frame += 1) {
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        const top = log.getBoundingClientRect().top + 1;
+        const rows = [...log.querySelectorAll('[data-item-index]')];
+        if (rows.length && rows[0].getBoundingClientRect().top <= top) return;
+    }
+}"""
+"""Waits until a list that was scrolled up is drawn there, and what is older has come if it must."""
+
 expect.set_options(timeout=PATIENCE / 3 * 1000)
 
 

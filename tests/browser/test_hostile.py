@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Person
+from tests.browser.conftest import DRAWN, Person
 from tests.browser.hostile import STRINGS
 from tests.integration.conftest import ServerProcess
 from tests.integration.sockets import Peer
@@ -68,10 +68,10 @@ def test_as_messages(server: ServerProcess, person: Callable[..., Person]) -> No
                         row.focus({ preventScroll: true });
                     }
                     log.dispatchEvent(new WheelEvent('wheel'));
-                    log.scrollTop -= 700;
-                    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+                    log.scrollTop -= log.clientHeight - 50;
+                    await (DRAWN)(log);
                     return [rows, log.scrollTop];
-                }""",
+                }""".replace("DRAWN", DRAWN),
                 ELEMENTS,
             )
             shown.update(dict(rows))

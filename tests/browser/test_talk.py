@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PHONE, Person
+from tests.browser.conftest import DRAWN, PHONE, Person
 from tests.integration.commands import run
 from tests.integration.conftest import ServerProcess
 from tests.integration.sockets import Peer
@@ -162,7 +162,9 @@ def test_a_notification_comes_for_who_is_called_and_does_not_look(
     alice.page.add_init_script(f"({SHOWN})()")
     alice.come("alice")
     alice.page.get_by_role("button", name="Settings").click()
-    alice.page.get_by_role("radio", name=re.compile("Mentions")).check()
+    mentions = alice.page.get_by_role("radio", name=re.compile("Mentions"))
+    mentions.click()
+    expect(mentions).to_be_checked()
     alice.page.keyboard.press("Escape")
     run(server, "send", "lobby", "@alice while she looks", "--name", "bob")
     alice.sees("while she looks")
@@ -210,14 +212,14 @@ def test_a_long_history_is_there_as_one_scrolls_up(
     seen = {int(row.split()[1]) for row in alice.said()}
     for _ in range(400):
         rows = alice.page.evaluate(
-            """async () => {
+            f"""async () => {{
                 const log = document.querySelector('[role=log]');
                 log.dispatchEvent(new WheelEvent('wheel'));
-                log.scrollTop -= 1500;
-                await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+                log.scrollTop -= log.clientHeight - 50;
+                await ({DRAWN})(log);
                 return [...log.querySelectorAll('article .text')]
                     .map((row) => row.innerText.trim());
-            }"""
+            }}"""
         )
         numbers = [int(row.split()[1]) for row in rows]
         assert numbers == sorted(numbers)
