@@ -72,9 +72,10 @@ def acknowledged(
     asked = over = 0.0
     while True:
         now = clock()
-        if first is None and now >= begin:
-            first, idle = (now, acked, look()), 0.0
-        if last is None and now >= begin + seconds:
+        if first is None:
+            if now >= begin:
+                first, idle = (now, acked, look()), 0.0
+        elif last is None and now >= first[0] + seconds:
             last, over, idle_then = (now, acked, look()), now + DRAIN, idle
             publisher.finish(over)
         if last is not None and (acked >= publisher.sent or now > over):

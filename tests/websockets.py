@@ -11,6 +11,8 @@ import random
 import socket
 from typing import Final, NamedTuple
 
+from tests.connecting import connected
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY: Final = base64.b64encode(bytes(range(16)))
 _MASKS = random.Random(6455)
@@ -109,7 +111,7 @@ class WebSocketPeer:
 
     def __init__(self, address: tuple[str, int], patience: float, *, pieces: int = 0) -> None:
         """Connect; what is sent is cut into about so many fragments, with pings in between."""
-        self.socket = socket.create_connection(address, patience)
+        self.socket = connected(address, patience)
         self.code: int | None = None
         self._pieces = pieces
         self._ahead = self._data = b""

@@ -73,7 +73,8 @@ class Deadlines:
         if stage is Stage.PAYLOAD:
             limit = PAYLOAD_SECONDS + decoder.announced / PAYLOAD_RATE
         if self._stands_still((stage, decoder.unfinished), now, limit):
-            return f"a {stage.value} was not finished within {limit:.0f} s"
+            remedy = ": send less at once" if stage is Stage.PAYLOAD else ""
+            return f"a {stage.value} was not finished within {limit:.0f} s{remedy}"
         return ""
 
     def unflushed(self, taken: int, now: float) -> bool:

@@ -18,7 +18,7 @@ are being told that there is no room."""
 
 TOLD_LIMIT: Final = 64
 """Connections that are being told, at the same time, that there is no room: each takes a place
-for up to two seconds.  Those beyond are closed without a word."""
+for some seconds.  Those beyond are closed without a word."""
 
 
 def places(descriptors: int) -> tuple[int, int]:

@@ -47,7 +47,8 @@ class Web(Protocol):
     def receive(self, number: int) -> Any:
         """Return the protocol (`IProtocol`) that talks to a peer who speaks HTTP.
 
-        It is a `Guest` and takes the place of this number.
+        It is a `Guest` and takes the place of this number.  Its `turn_away` tells the peer
+        that there is no place for it, in an error, and ends the visit.
         """
         ...
 
@@ -70,6 +71,10 @@ class Host(Protocol[C]):
 
     def opened(self, connection: C, data: bytes) -> bool:
         """Look at the first bytes of a connection; return whether it goes on with them."""
+        ...
+
+    def took_back(self, connection: C) -> None:
+        """Know a connection again whose place another guest had."""
         ...
 
     def converse(self, connection: C) -> Session:

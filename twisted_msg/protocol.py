@@ -165,13 +165,15 @@ class FrameProtocol(Protocol):
         return self._flowing
 
     def _take_run(self, run: Run, behind: Iterator[Frame | Run]) -> bool:
-        """Hand a run on, at once or frame by frame; else as `_take_frame`."""
-        if not self.run_received(run):
-            frames = run.frames()
-            return all(self._take_frame(frame, chain(frames, behind)) for frame in frames)
-        if not self._flowing:
-            self._rest = behind if self._receiving else None
-        return self._flowing
+        """Hand a run on, at once or frame by frame; else as `_take_frame`, the rest still a run."""
+        if self.run_received(run):
+            if not self._flowing:
+                self._rest = behind if self._receiving else None
+            return self._flowing
+        return all(
+            self._take_frame(frame, chain(run.behind(taken), behind))
+            for taken, frame in enumerate(run.frames(), 1)
+        )
 
     def readConnectionLost(self) -> None:
         """Hand on a half-close, behind the frames that are held."""

@@ -12,10 +12,18 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from twisted_msg.log.commits import Commits
+from twisted_msg.log.store import StoreFull
 from twisted_msg.server import Server
 
 PATIENCE: Final = 5.0
 """Seconds that the store may take to answer: a disk that needs more serves nobody."""
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of the largest message that there has to be room for: the default of `--max-payload`; where
+more is allowed, a disk that has only this left is still worth being used."""
+
+BESIDE: Final = 64 * 1024
+"""Bytes that a message takes beside its payload, at the most: pages of indexes, twice."""
 
 KEY: Final = bytes(16)
 """What the store knows the question's mark by: no client's, for those are digests."""
@@ -67,13 +75,30 @@ class Readiness:
         return await answer
 
     def _ask(self, commits: Commits) -> None:
-        """Have a mark written."""
+        """Have a mark written, and what the largest message takes set aside."""
         self._asked += 1
         question = _Question()
         commits.owe(question, self._asked, 0)
+        question.answer.addCallback(lambda reason: reason or self._room(commits))
         question.answer.addTimeout(PATIENCE, self._server.clock)
         question.answer.addErrback(self._late)
         question.answer.addCallback(self._answered)
+
+    def _room(self, commits: Commits) -> Deferred[str]:
+        """Return why there is no room for a message, or nothing: a mark is smaller than one."""
+        size = min(self._server.max_payload, LARGEST)
+        answer: Deferred[str] = Deferred()
+
+        def then(error: BaseException | None) -> None:
+            if answer.called:
+                return  # too late
+            if isinstance(error, StoreFull):
+                answer.callback(f"the disk is too full for a message of {size} bytes: make room")
+            else:
+                answer.callback("" if error is None else str(error))
+
+        commits.archive.set_aside(size + BESIDE, then)
+        return answer
 
     def _late(self, failure: object) -> str:
         failure.trap(defer.TimeoutError)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""The server: its connections, the sweep that serves their deadlines, and the end of it all.
+"""The server: its connections, what becomes of each that comes, and the end of it all.
 
-Law of this file: it knows every connection and none of their insides; one sweep a
-second serves all deadlines, and a stop is over in five seconds.
+Law of this file: it knows every connection and none of their insides, and a stop is over in
+five seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from twisted_msg.connection import Connection
@@ -21,11 +20,13 @@ from twisted_msg.guests import Guests
 from twisted_msg.host import Guest, Web
 from twisted_msg.journal import Journal
 from twisted_msg.lag import Lag
+from twisted_msg.latecomer import Latecomer
 from twisted_msg.log.views import PlainView
 from twisted_msg.opening import Speech, opening
 from twisted_msg.pace import Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
+from twisted_msg.sweeping import Sweeper
 from twisted_msg.transports import drop, hand_over, relayed
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
@@ -35,14 +36,6 @@ STOP_SECONDS: Final = 5.0
 
 STORE_SECONDS: Final = 1.0
 """How long it waits beyond that for a store that does not answer."""
-
-SLICE: Final = 200
-"""Connections that are seen to at once: ten thousand, many of which are asked whether they are
-there, would keep all others waiting for a tenth of a second."""
-
-SLICE_SECONDS: Final = 0.01
-"""How long the others have for themselves in between: what those who are asked answer comes
-spread out as well."""
 
 STALL_LIMIT: Final = 3600.0
 """How long a peer may take nothing of what waits for it, in seconds, unless configured: a
@@ -98,10 +91,7 @@ class Server(FrameFactory):
             view = PlainView(HEADER_SIZE, rules.view.disconnect)
             self._carried_rules = replace(rules, view=view)
         self.guests = Guests(self.door, journal, self.counts)
-        self._unswept: list[Guest] = []
-        self._slice: Any = None
-        self._sweeper = LoopingCall(self._sweep)
-        self._sweeper.clock = clock
+        self._sweeper = Sweeper(clock, self.guests, self.failed, self._sweep_rest)
         self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
 
@@ -117,10 +107,7 @@ class Server(FrameFactory):
         else:
             error = self.guests.enter(connection, transport)
             if error is not None:
-                if self.door.crowded:
-                    drop(transport)
-                else:
-                    connection.refused(error)
+                self._turn_away(connection, error)
                 return
         rates = self.rates_of(transport)
         if rates is not None:
@@ -138,16 +125,42 @@ class Server(FrameFactory):
             connection.stop_receiving()
             connection.refused(ProtocolError(ErrorCode.BAD_HEADER, NO_TLS))
             return False
-        if speech is Speech.HTTP and self.web is not None:
-            channel = self.web.receive(connection.number)
-            if hand_over(connection.transport, connection, channel):
-                self.house.rooms.dismiss(connection)
-                self.guests.take_over(channel)
-                channel.makeConnection(connection.surrender())
+        if speech is Speech.HTTP:
+            channel = self._visit(connection, connection)
+            if channel is not None:
                 channel.dataReceived(data)
                 return False
         self.journal.joined(connection.number, peer)
         return True
+
+    def _turn_away(self, connection: Connection, error: ProtocolError) -> None:
+        """Tell a newcomer that there is no place, unless too many are being told."""
+        if self.door.crowded:
+            drop(connection.transport)
+            return
+        if self.web is not None:
+            latecomer = Latecomer(connection, error, self._visit)
+            if hand_over(connection.transport, connection, latecomer):
+                self.guests.take_over(latecomer)
+                return
+        connection.refused(error)
+
+    def _visit(self, connection: Connection, holder: object) -> Any:
+        """Make a visit over HTTP of a connection; return it, or None if that cannot be.
+
+        `holder` is the protocol of its transport.
+        """
+        channel = None if self.web is None else self.web.receive(connection.number)
+        if channel is None or not hand_over(connection.transport, holder, channel):
+            return None
+        self.house.rooms.dismiss(connection)
+        self.guests.take_over(channel)
+        channel.makeConnection(connection.surrender())
+        return channel
+
+    def took_back(self, connection: Connection) -> None:
+        """Know a connection again whose place another guest had."""
+        self.guests.take_over(connection)
 
     def converse(self, connection: Connection) -> Session:
         """Return the session for a connection whose first frame is there."""
@@ -224,7 +237,7 @@ class Server(FrameFactory):
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
-        self._sweeper.start(1.0, now=False).addErrback(self.journal.failed)
+        self._sweeper.start()
         self._lag.start()
 
     async def drain(self) -> bool:
@@ -247,11 +260,8 @@ class Server(FrameFactory):
         stored = await self._stored(until + STORE_SECONDS - self.clock.seconds())
         if self.house.commits is not None:
             self.house.commits.end()
-        if self._sweeper.running:
-            self._sweeper.stop()
+        self._sweeper.stop()
         self._lag.stop()
-        if self._slice is not None and self._slice.active():
-            self._slice.cancel()
         self.journal.close()
         return stored
 
@@ -272,29 +282,9 @@ class Server(FrameFactory):
         for guest in self.guests.all():
             guest.abort()
 
-    def _sweep(self) -> None:
-        """See to everything that time does."""
-        if not self._unswept:  # else the last time is not over yet
-            self._unswept = self.guests.all()
-            self._sweep_some()
+    def _sweep_rest(self) -> None:
+        """See to what time does beside the connections."""
         try:
             self.house.sweep()
-        except Exception:
-            self.journal.failed(Failure())
-        self.journal.sweep()
-
-    def _sweep_some(self) -> None:
-        """See to some connections, then let all have their turn before the next ones."""
-        now = self.clock.seconds()
-        some = self._unswept[-SLICE:]
-        del self._unswept[-SLICE:]
-        if self._unswept:  # whatever becomes of these
-            self._slice = self.clock.callLater(SLICE_SECONDS, self._sweep_some)
-        for guest in some:
-            if guest not in self.guests:
-                continue  # gone meanwhile
-            try:
-                guest.sweep(now)
-            except Exception:  # time must go on for all the others
-                self.journal.failed(Failure())
-                guest.abort()
+        finally:
+            self.journal.sweep()

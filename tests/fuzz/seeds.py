@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import grammar, script
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import MASKED, TARGETS
 
 VECTORS = Path(__file__).parents[2] / "conformance"
 
@@ -37,10 +37,45 @@ def main() -> None:
         _dialogue(row)
     for row in _rows("client"):
         _visit(row)
+    _requests()
+    _sockets()
     keep("plain_client", b"-: hi\n?read\n-: ho\n-: !DISCONNECT!\n+5\n-: back")
     keep("plain_client", b"|5\n-: hi\n-: !ERROR! missed 3\n+2\n-: !ERROR! busy later\n+40")
     keep("plain_client", b"*2000\n-: xxxxxxxxxxxxxxxxxxxxxxxx\n?read\n(\n*50\n?send\n)\n<\n+3\n#")
     keep("plain_client", b"PING x\n+1\n> Msg received\n+1\n5 5\n+1\n> 5\n<")
+
+
+def _requests() -> None:
+    """Keep requests to the door: good ones, and some that leave in doubt where they end."""
+    messages, host = b"/v1/rooms/lobby/messages", b"Host: localhost"
+    post = b"POST " + messages + b"?name=al"
+    for cut, lines, body in (
+        (0, (b"GET /", host), b""),
+        (7, (b"GET " + messages, host), b""),
+        (1, (post, host, b"Content-Length: 5"), b"hello"),
+        (9, (post, host, b"Content-Length: 5", b"Idempotency-Key: k"), b"helloGET /r HTTP/1.1\r\n"),
+        (5, (post, host, b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"),
+        (5, (post, host, b"Transfer-Encoding: chunked"), b"5;x=y\r\nhel"),
+        (50, (post, host, b"Content-Length: 3", b"Transfer-Encoding: chunked"), b"0\r\n\r\n"),
+        (3, (b"POST /v1/rooms/@witness/messages", host, b"Content-Length: 4"), b"psst"),
+        (0, (b"GET /v1/rooms/lobby/events?last=2", host, b"Last-Event-ID: 1"), b""),
+        (2, (b"HEAD /v1/rooms", host, b"Connection: close"), b""),
+        (2, (b"GET /ws", host, b"Upgrade: websocket", b"Connection: Upgrade"), b""),
+        (4, (b"OPTIONS /metrics", host), b"GET\r\n\r\n"),
+        (1, (b"PUT /%ff", b"Host: x", b"Origin: http://y", b"Expect: 100-continue"), b""),
+        (1, (b"get /", host), b""),
+    ):  # fmt: skip
+        head = b"\r\n".join((lines[0] + b" HTTP/1.1", *lines[1:], b"", b""))
+        keep("web", bytes([cut]) + head + body)
+        keep("web", bytes([cut]) + (head + body) * 2)
+
+
+def _sockets() -> None:
+    """Keep what may follow a handshake."""
+    for cut, each in enumerate(MASKED):
+        keep("websocket", bytes([cut]) + each)
+        keep("websocket", bytes([cut + 1]) + each + MASKED[0] + MASKED[-2])
+    keep("websocket", b"\x07" + b"".join(MASKED[4:9]))
 
 
 def keep(name: str, data: bytes) -> None:

@@ -32,11 +32,14 @@ class Peer:
     """One hostile connection, and what it has sent."""
 
     def __init__(self, world: World) -> None:
-        self.pipe = world.peer()
+        self.pipe = self.connect(world)
         self.sent = bytearray()
         self.waiting = bytearray()  # in the network, while the server does not read
         self.cut = 0
         self.closes = False
+
+    def connect(self, world: World) -> Pipe:
+        return world.peer()
 
     def send(self, data: bytes) -> None:
         self.waiting += data
@@ -69,9 +72,10 @@ class Peer:
 
 
 class Scene:
-    """A server, two witnesses, and three hostile peers."""
+    """A server, two witnesses, and three hostile peers of a kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Peer] = Peer) -> None:
+        self.kind = kind
         self.world = World(
             store=FakeStore(), memory_room=("m*",), max_payload=str(MAX_PAYLOAD),
             stall_limit=str(STALL),
@@ -81,7 +85,7 @@ class Scene:
         )
         self.plain = self.world.member()
         self.world.work()
-        self.peers = [Peer(self.world)]
+        self.peers = [kind(self.world)]
         self.at = self.peers[0]
         self.most = 0
 
@@ -94,7 +98,7 @@ class Scene:
             self.wait(step.number % 100)
         elif step.act == "%":
             while len(self.peers) <= step.number % 3:
-                self.peers.append(Peer(self.world))
+                self.peers.append(self.kind(self.world))
             self.at = self.peers[step.number % 3]
         elif step.act == "|":
             peer.cut = step.number
@@ -144,7 +148,7 @@ def server(data: bytes) -> None:
         _ends(scene)
         for peer in scene.peers:
             _spoken_to(peer)
-        _witnessed(scene)
+        witnessed(scene)
         hold(not scene.world.broken, scene.world.broken)
 
 
@@ -163,7 +167,7 @@ def stream(data: bytes) -> None:
         scene.wait(GONE)
         hold(peer.pipe.closed, "not ended", data)
         _spoken_to(peer, code=True)
-        _witnessed(scene)
+        witnessed(scene)
 
 
 def _ends(scene: Scene) -> None:
@@ -220,7 +224,7 @@ def _may_end_before(frames: list[tuple[tuple[str, ...], bytes]]) -> bool:
     return any(w[:1] == ("HELLO",) or (w[:1] == ("PUB",) and len(w) > 2) for w, _ in frames)
 
 
-def _witnessed(scene: Scene) -> None:
+def witnessed(scene: Scene) -> None:
     """Check that two who behave were told everything, nothing of the server's own, and go on."""
     world, typed, plain = scene.world, scene.typed, scene.plain
     publisher = world.typed(frame("PUB lobby 1: still here"), frame("WHO lobby"))

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.fuzz import parsing, serving, visiting
+from tests.fuzz import browsing, parsing, serving, visiting
 from tests.fuzz.mutation import EDGES, IN_BAND, SIGNS
+from tests.websockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, masked
 
 CORPUS: Final = Path(__file__).with_name("corpus")
 
@@ -44,6 +45,38 @@ FIELDS: Final = (
 )  # fmt: skip
 
 
+HTTP: Final = (
+    b"GET ", b"POST ", b"HEAD ", b"OPTIONS ", b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", b"\r\n\r\n",
+    b"\r\n", b"Host: localhost\r\n", b"Content-Length: 5\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n",
+    b"Connection: close\r\n", b"Expect: 100-continue\r\n",
+    b"Idempotency-Key: k\r\n", b"Last-Event-ID: 1\r\n", b"Origin: http://x\r\n",
+    b"Upgrade: websocket\r\n", b"/v1/rooms/lobby/messages", b"/v1/rooms/lobby/events",
+    b"/v1/rooms/@witness/messages", b"/v1/rooms", b"/members", b"?last=2", b"?from=0", b"?name=al",
+    b"&limit=1", b"/readyz", b"/healthz", b"/metrics", b"/v1/openapi.json", b"/ws", b"%ff",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+)  # fmt: skip
+
+MASKED: Final = tuple(
+    masked(payload, code, fin=fin, mask=bytes(4))
+    for payload, code, fin in (
+        (b"0 PING".ljust(128), BINARY, True),
+        (b"5 PUB lobby 1".ljust(128) + b"hello", BINARY, True),
+        (b"0 SUB lobby last=3".ljust(128), BINARY, True),
+        (b"0 BYE".ljust(128), BINARY, True),
+        (b"", BINARY, False),
+        (b"x", CONTINUATION, True),
+        (b"", PING, True),
+        (b"?" * 125, PING, True),
+        (b"", PONG, True),
+        (b"hello", TEXT, True),
+        (b"\x03\xe8bye", CLOSE, True),
+        (b"", CLOSE, True),
+    )
+)
+"""Frames of a WebSocket whose masks change nothing, so that what is in them can be mutated."""
+
+
 class Target(NamedTuple):
     """One target: its function, the words that it knows, and how long an input may be."""
 
@@ -74,6 +107,8 @@ TARGETS: Final = {
         Target("hello", parsing.hello, _COMMON + FIELDS, 1024),
         Target("stream", serving.stream, _COMMON + REQUESTS),
         Target("server", serving.server, _COMMON + REQUESTS + ACTS, 2048),
+        Target("web", browsing.web, _COMMON + HTTP, 3000),
+        Target("websocket", browsing.websocket, _COMMON + REQUESTS + MASKED, browsing.SHORT),
         Target("client", visiting.client, _COMMON + REPLIES + ACTS + PROGRAM, 2048),
         Target("plain_client", visiting.plain_client, _COMMON + ACTS + PROGRAM, 2048),
     )

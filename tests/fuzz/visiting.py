@@ -226,7 +226,8 @@ class Visit:
         hold(not left, "somebody waits for ever", left)
         for end in self.ends:
             if isinstance(end, Failure):
-                hold(end.check(ClientError, StopAsyncIteration), end.getTraceback())
+                expected = end.check(ClientError, StopAsyncIteration)
+                hold(expected, "" if expected else end.getTraceback())
         hold(not self.reactor.getDelayedCalls(), self.reactor.getDelayedCalls())
         hold(all(wire.closed for wire in self.wires), "a connection was left open")
         self.understood()

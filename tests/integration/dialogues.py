@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tests.connecting import connected
 from tests.integration.conftest import PATIENCE
 
 TOKEN = re.compile(
@@ -190,7 +191,7 @@ Connect = Callable[[str, tuple[str, int]], Any]
 
 def over_tcp(who: str, address: tuple[str, int]) -> socket.socket:
     """Connect as the page means it, if it says nothing else."""
-    return socket.create_connection(address, PATIENCE)
+    return connected(address, PATIENCE)
 
 
 @dataclass

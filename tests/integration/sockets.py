@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests.connecting import at_once
 from tests.integration.conftest import PATIENCE, ServerProcess
 
 
@@ -28,6 +29,7 @@ class Peer:
             if window:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
             self.socket.connect((host, port))
+            at_once(self.socket)
         self.width = width
         self._buffer = b""
 

@@ -16,6 +16,7 @@ from typing import IO
 
 import pytest
 
+from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
 
 EXAMPLES = ROOT / "examples"
@@ -61,7 +62,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    return connected(("127.0.0.1", port), PATIENCE)
 
 
 def receive(connection: socket.socket, count: int) -> bytes:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ServerProcess
 
 Start = Callable[..., ServerProcess]
@@ -25,7 +26,7 @@ JOIN = b"0".ljust(128)
 
 def connect(server: ServerProcess) -> socket.socket:
     """Connect; reads fail, rather than hang, when nothing comes."""
-    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+    return connected(("127.0.0.1", server.port), PATIENCE)
 
 
 def settle(server: ServerProcess) -> None:
@@ -223,7 +224,6 @@ def test_200_clients_at_once(server: ServerProcess) -> None:
 def test_one_byte_at_a_time(server: ServerProcess) -> None:
     with connect(server) as sender, connect(server) as reader:
         join(server, reader)
-        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for payload in (b"hello", b"", b"5".ljust(128)):
             for byte in frame(payload):
                 sender.send(bytes([byte]))

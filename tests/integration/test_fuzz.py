@@ -15,18 +15,19 @@ from tests.fuzz.__main__ import run
 from tests.fuzz.agreement import agree
 from tests.fuzz.faults import Finding
 from tests.fuzz.script import MAX_STEPS, read
-from tests.fuzz.targets import CORPUS, TARGETS
+from tests.fuzz.targets import CORPUS, MASKED, TARGETS
 from twisted_msg import delivery
 from twisted_msg.client import typed
 from twisted_msg.client.subscription import Message, Subscription
 from twisted_msg.deadlines import Deadlines
 from twisted_msg.log.views import PlainView
+from twisted_msg.web import channel, websocket
 from twisted_msg.wire import decoder, header, hello, replies
 
 HEADERS = 100_000
 COUNTS = {
     "header": 5000, "decoder": 2500, "requests": 5000, "replies": 5000, "hello": 5000,
-    "stream": 700, "server": 500, "client": 700, "plain_client": 700,
+    "stream": 700, "server": 500, "web": 120, "websocket": 100, "client": 700, "plain_client": 700,
 }  # fmt: skip
 """Inputs for each target: two seconds' worth of each."""
 
@@ -112,6 +113,24 @@ def test_a_planted_fault_in_each_layer_is_found(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as planted:  # a fault of the server's own
         planted.setattr(replies.Pong, "encode", lambda self: b"" + None)
         found("server", b"PING")
+    get = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with monkeypatch.context() as planted:  # what begins behind another request is not seen
+        planted.setattr(channel.Channel, "lineReceived", channel.FlowChannel.lineReceived)
+        found("web", b"\x01" + get + get[:16])
+    with monkeypatch.context() as planted:  # a visit may take for ever, and read nothing
+        planted.setattr(channel.Channel, "sweep", lambda *_: None)
+        found("web", b"\x00" + get)
+    with monkeypatch.context() as planted:  # a fault while a header is looked at
+        planted.setattr(channel, "is_clear", lambda *_: 1 // 0)
+        found("web", b"\x00" + get)
+    with monkeypatch.context() as planted:  # a ping is answered by text
+        planted.setattr(
+            websocket.WebSocket, "_pong", lambda self, payload: self.carrier.write(b"\x81\x01x")
+        )
+        found("websocket", b"\x00" + MASKED[6])
+    with monkeypatch.context() as planted:  # a message's head tells another size
+        planted.setattr(websocket, "head_of", lambda size: bytes((0x82, 1)))
+        found("websocket", b"\x00" + MASKED[0])
     with monkeypatch.context() as planted:  # a name in quotes is taken as it is
         planted.setattr(hello, "read_name", lambda *_: None)
         found("hello", b'{"name":"\\u001b"}')

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
 from tests.integration.test_family import to_the_end
@@ -60,7 +61,7 @@ def web_socket(connection: socket.socket, before: bytes = b"") -> None:
 
 
 def connect(server: ServerProcess) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+    return connected(("127.0.0.1", server.port), PATIENCE)
 
 
 # -- what carries it ---------------------------------------------------------------------------
@@ -189,6 +190,24 @@ def test_tls_where_none_is_spoken(server: ServerProcess) -> None:
 
 
 # -- how it ends ---------------------------------------------------------------------------------
+
+
+def test_who_finds_no_place_is_told_so(start: Start) -> None:
+    """Each in the language that it speaks, and who says nothing in a frame."""
+    server = start("--connections", "1")
+    with Peer(server) as inside:
+        inside.say(b"")
+        with connect(server) as peer:
+            peer.sendall(GET)
+            answer = http.client.HTTPResponse(peer)
+            answer.begin()
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert json.loads(answer.read())["error"]["code"] == "busy"
+        for said in (PING, b""):
+            with connect(server) as peer:
+                peer.sendall(said)
+                told = to_the_end(peer)
+                assert told[128:].startswith(b"!ERROR! busy all 1 places for connections are taken")
 
 
 def test_a_stop(server: ServerProcess) -> None:

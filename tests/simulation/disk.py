@@ -193,6 +193,10 @@ class SimulatedStore:
                 return unpack(room, row.first, row.millis, row.body)
         return None
 
+    def set_aside(self, size: int) -> None:
+        if self.disk.full:
+            raise StoreFull("no space is left")
+
     def since(self, room: str, millis: int) -> int:
         for row in self.rooms.get(room, ()):
             if row.millis >= millis:

@@ -90,7 +90,9 @@ class Publisher(Person):
             self.world.note("could not leave", self.name, failure.value)
             self.kill()
 
-        Deferred.fromCoroutine(self.client.close()).addCallbacks(left, failed)
+        ending = Deferred.fromCoroutine(self.client.close())
+        self.world.endings.append(ending)
+        ending.addCallbacks(left, failed)
 
     def settled(self, number: int, seq: int | None) -> None:
         """A message is known to be stored."""

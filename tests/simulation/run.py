@@ -74,10 +74,13 @@ class Run:
         for key, value in world.machine.disk.counts.items():
             world.counts[key] += value
         found = judge(world.history) if complete else []
-        return Outcome(  # copies: what is collected as garbage later is not of this run
+        outcome = Outcome(  # copies: what is collected as garbage later is not of this run
             world.seed, world.digest, found, list(world.troubles), list(world.faults),
             list(world.trace), Counter(world.counts),
         )  # fmt: skip
+        for ending in world.endings:  # of a run that broke off: dropped, it could not clean up
+            ending.cancel()
+        return outcome
 
 
 def run(seed: int, fault: str = "", *, full_trace: bool = False) -> Outcome:

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet import error
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tests.history import History, Outcome, Reading, Said
@@ -48,6 +49,8 @@ class World:
         self.links: list[Link] = []
         self.attempts: list[Attempt] = []
         self.kept: list[Any] = []
+        self.endings: list[Deferred[None]] = []
+        """What programs that are about to end well still do."""
         self.plain_readings: dict[str, list[Said]] = {}
         """What was heard on each connection of a plain peer."""
         self.in_memory: dict[int, list[tuple[int, bytes]]] = {}

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from tests.unit.conversing import StoredCase, TypedCase
-from tests.unit.world import Pipe
+from tests.unit.world import Pipe, World
 from twisted_msg.log.store import KEEP_ALL, Retention
 from twisted_msg.web.site import make_site
 
@@ -33,6 +33,15 @@ class WebPipe(Pipe):
     @property
     def disconnecting(self) -> bool:
         return self.closing is not None
+
+
+def visitor(world: World, *, stuck: bool = False, host: str = "127.0.0.1") -> WebPipe:
+    """Connect a peer that has said nothing yet, at the same door as everybody."""
+    pipe = WebPipe(len(world.peers), stuck=stuck, host=host)
+    pipe.protocol = world.server.buildProtocol(pipe.address)
+    pipe.protocol.makeConnection(pipe)
+    world.peers.append(pipe)
+    return pipe
 
 
 class _Socket:
@@ -109,11 +118,7 @@ class WebCase(TypedCase):
 
     def open(self, *, stuck: bool = False, host: str = "192.0.2.1") -> WebPipe:
         """Connect, at the same door as everybody."""
-        pipe = WebPipe(len(self.world.peers), stuck=stuck, host=host)
-        pipe.protocol = self.world.server.buildProtocol(pipe.address)
-        pipe.protocol.makeConnection(pipe)
-        self.world.peers.append(pipe)
-        return pipe
+        return visitor(self.world, stuck=stuck, host=host)
 
     def request(
         self,

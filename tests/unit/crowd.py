@@ -226,6 +226,9 @@ class FakeStore:
         self._job("mark")
         return self.marks.get(key)
 
+    def set_aside(self, size: int) -> None:
+        self._job(f"set aside {size}")
+
     def prune(self, now: int) -> list[Kept]:
         self._job("prune")
         if not self.drops:

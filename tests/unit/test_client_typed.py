@@ -745,6 +745,61 @@ class AskingTests(Case):
         self.lose()
         self.assertIn("silent", self.told[-1])
 
+    def upload(self, size: int = 1_000_000) -> bytearray:
+        """Send a message over a slow line; return what of it waits."""
+        waiting = bytearray(size)
+        self.transport.dataBuffer, self.transport.offset = waiting, 0
+        self.transport._tempDataLen = 0
+        self.client.send("lobby", bytes(size))
+        self.hear()
+        return waiting
+
+    def test_an_upload_that_goes_on_is_life(self) -> None:
+        """A question would stand behind it: a line of 4 KB a second is busy for four minutes."""
+        self.start()
+        waiting = self.upload()
+        for _ in range(8):
+            self.assertEqual(self.hear(), [])
+            del waiting[:122_880]
+            self.reactor.advance(HEARTBEAT_SECONDS)
+        self.assertTrue(self.client.connected)
+        waiting.clear()  # the system has it all, and the server gets the rest of it
+        self.reactor.advance(HEARTBEAT_SECONDS)
+        self.reactor.advance(HEARTBEAT_SECONDS)
+        self.assertEqual(self.hear(), [Ping(), Ping()])
+        self.say(Ack(1, 1))
+        self.assertTrue(self.client.connected)
+
+    def test_an_upload_that_stands_still_is_given_up(self) -> None:
+        self.start()
+        waiting = self.upload()
+        for _ in range(10):
+            del waiting[:1]
+            self.reactor.advance(HEARTBEAT_SECONDS)
+        for _ in range(2):
+            self.reactor.advance(HEARTBEAT_SECONDS)
+            waiting.extend(bytes(128))  # the question stands behind it
+            self.assertFalse(self.transport.disconnecting)
+        self.reactor.advance(HEARTBEAT_SECONDS)
+        self.assertTrue(self.transport.disconnecting)
+        self.lose()
+        self.assertEqual(
+            self.told[-1],
+            "the server took nothing of what was sent to it for 90 s, and 999990 bytes wait: see "
+            "to the network, and to the server's machine",
+        )
+
+    def test_a_server_that_takes_only_questions_is_silent(self) -> None:
+        """Its system takes them, and it is a process that hangs."""
+        self.start()
+        waiting = self.upload(0)
+        for _ in range(3):
+            self.reactor.advance(HEARTBEAT_SECONDS)
+            self.assertEqual(len(waiting), 0)
+        self.reactor.advance(HEARTBEAT_SECONDS)
+        self.lose()
+        self.assertIn("silent for 90 s", self.told[-1])
+
     def test_a_server_that_goes_is_listened_to(self) -> None:
         self.start()
         sent = self.client.send("lobby", "x")

@@ -1,6 +1,8 @@
 """The gate and the inbox: order, bounds, and waits that are cancelled."""
 
-from twisted.internet.defer import CancelledError
+import traceback
+
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_msg.client.waiting import MESSAGE_COST, Gate, Inbox
@@ -48,6 +50,20 @@ class GateTests(SynchronousTestCase):
         self.failureResultOf(waiting, KeyError)
         gate.open()
         self.failureResultOf(gate.wait(), KeyError)
+
+    def test_who_asks_again_and_again_does_not_make_the_error_grow(self) -> None:
+        gate = Gate()
+        gate.fail(ValueError("over"))
+
+        async def asked() -> int:
+            try:
+                await gate.wait()
+            except ValueError as error:
+                return len(list(traceback.walk_tb(error.__traceback__)))
+            return 0
+
+        depths = [self.successResultOf(Deferred.fromCoroutine(asked())) for _ in range(5)]
+        self.assertEqual(len(set(depths)), 1, depths)
 
     def test_a_cancelled_wait_is_forgotten(self) -> None:
         gate = Gate()

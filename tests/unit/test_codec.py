@@ -53,6 +53,12 @@ class CodecTests(SynchronousTestCase):
             + b"onethree",
         )
 
+    def test_the_bytes_of_a_message_alone_are_these(self) -> None:
+        self.assertEqual(
+            self.round_trip(piece_of([(BOB, b"one")])),
+            struct.pack("<IIQ", 1, 1, 2**40) + b"\3bob" + struct.pack("<I", 3) + b"one",
+        )
+
     def test_one_author_is_not_repeated(self) -> None:
         body = self.round_trip(piece_of([(ALICE, b"x")] * 100))
         self.assertEqual(len(body), 8 + 8 + 1 + 5 + 100 * 5)

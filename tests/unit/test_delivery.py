@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.world import EPOCH, Pipe
 from twisted_msg import transports
 from twisted_msg.counts import Counts
-from twisted_msg.delivery import ANSWERS_LIMIT, Outlet
+from twisted_msg.delivery import ANSWERS_LIMIT, JOINED, Outlet
 from twisted_msg.log.piece import Author
 from twisted_msg.log.views import PlainView
 from twisted_msg.rooms.cursor import Cursor
@@ -306,6 +308,39 @@ class Turns(OutletCase):
         self.assertEqual(
             [chr(run[-1]) for run in text.split(b"60000")[1:]], ["a", "b", "a", "b", "a", "b"]
         )
+
+    def test_small_pieces_that_wait_go_in_one_call_in_turns(self) -> None:
+        other = room("b", self.clock)
+        self.member.join(other)
+        before = self.publish(b"-" * 100_000)  # the transport has enough
+        ours = [self.publish(b"%d" % number) for number in range(50)]
+        theirs = [self.publish(b"%d" % number, other) for number in range(50)]
+        sent = self.sent()
+        self.pipe.read_on()
+        turns = b"".join(chain.from_iterable(zip(ours, theirs, strict=True)))
+        self.assertEqual(self.pipe.received, before + turns)
+        self.assertEqual(sent[-1], len(turns))
+
+    def test_what_is_joined_is_little(self) -> None:
+        size = JOINED // 3
+        owed = b"".join([self.publish(b"x" * size) for _ in range(30)])
+        sent = self.sent()
+        self.pipe.read_on()
+        self.assertEqual(self.pipe.received, owed)
+        self.assertGreater(max(sent), 2 * size)
+        self.assertLess(max(sent), JOINED + size + 128)
+
+    def sent(self) -> list[int]:
+        """Return a list of the sizes of what is sent from now on."""
+        sizes: list[int] = []
+        send = transports.Way.send
+
+        def note(way: transports.Way, data: bytes, start: int = 0) -> int:
+            sizes.append(len(data) - start)
+            return send(way, data, start)
+
+        self.patch(transports.Way, "send", note)
+        return sizes
 
     def test_large_frame_of_a_room_that_was_left_is_finished(self) -> None:
         other = room("b", self.clock)

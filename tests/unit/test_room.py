@@ -300,6 +300,29 @@ class RoomBehaviour:
             self.assertEqual(peer.seqs, [] if number == 5 else self.seqs(1, 2))
             self.assertTrue(number == 5 or peer.cursor.idle)
 
+    def test_nobody_comes_before_those_who_wait_for_their_turn(self) -> None:
+        """Who had their turn get what was said since behind those who had none yet."""
+        self.patch(rooms, "TURN_BYTES", 2 * 60_000)
+        peers = [Peer(number) for number in range(7)]
+        for peer in peers:
+            peer.join(self.room)
+        later: deque[Callable[[], None]] = deque()
+        self.room._soon = later.append
+        self.speaker.say(self.room, b"x" * 60_000)
+        self.house.work()
+        while not any(peer.seqs for peer in peers):
+            later.popleft()()
+        served = [peer for peer in peers if peer.seqs]
+        self.assertLess(len(served), len(peers) - 2)
+        self.speaker.say(self.room, b"y")
+        self.house.work()
+        while later:
+            later.popleft()()
+            self.house.work()
+            if not all(peer.seqs for peer in peers):
+                self.assertEqual([peer.seqs for peer in served], [self.seqs(1)] * len(served))
+        self.assertEqual([peer.seqs for peer in peers], [self.seqs(1, 2)] * len(peers))
+
     def test_who_leaves_because_another_was_woken_is_not_woken(self) -> None:
         first, second = Peer(1), Peer(2)
         first.join(self.room)

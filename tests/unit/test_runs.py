@@ -51,6 +51,14 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual([each.payload for each in flat(events)], payloads)
         self.assertLess(len(events), 3 * RUN_AFTER)
 
+    def test_what_is_behind_some_of_a_run_is_one(self) -> None:
+        payloads = numbered(10)
+        for run in (Run(payloads, ("PUB", "lobby")), Run(payloads, ("PUB", "lobby", "95"), 95)):
+            for count in range(len(payloads)):
+                (left,) = run.behind(count)
+                self.assertEqual([*left.frames()], [*run.frames()][count:])
+            self.assertEqual([*run.behind(len(payloads))], [])
+
     def test_a_few_are_none(self) -> None:
         events = runs(b"".join(encode_frame(b"same") for _ in range(RUN_AFTER)))
         self.assertEqual(events, [Frame(b"same")] * RUN_AFTER)
@@ -235,6 +243,23 @@ class ProtocolTests(PairTestCase):
         self.assertEqual(self.payloads(), self.all[:300])
         self.protocol.release_frames()
         self.assertEqual(self.payloads(), self.all)
+
+    def test_what_is_left_of_a_run_is_a_run(self) -> None:
+        self.protocol.takes = False
+        self.protocol.stops = 300
+        self.receive(*self.all)
+        self.protocol.takes = True
+        singly: list[Frame] = []
+        receive = self.protocol.frame_received
+
+        def note(frame: Frame) -> None:
+            singly.append(frame)
+            receive(frame)
+
+        self.patch(self.protocol, "frame_received", note)
+        self.protocol.release_frames()
+        self.assertEqual(self.payloads(), self.all)
+        self.assertLess(len(singly), 2 * RUN_FIRST)
 
     def test_one_that_is_offered_again(self) -> None:
         self.protocol.takes = False

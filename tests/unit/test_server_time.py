@@ -13,7 +13,8 @@ from twisted_msg.deadlines import (
     PAYLOAD_RATE,
     PAYLOAD_SECONDS,
 )
-from twisted_msg.server import SLICE, SLICE_SECONDS, STOP_SECONDS
+from twisted_msg.server import STOP_SECONDS
+from twisted_msg.sweeping import SLICE, SLICE_SECONDS
 
 
 class Deadlines(SynchronousTestCase):
@@ -121,7 +122,7 @@ class Sweeps(SynchronousTestCase):
         self.assertEqual(sorted(self.swept), list(range(1, 2 * SLICE + 51)))
 
     def test_who_is_gone_meanwhile_is_not_asked(self) -> None:
-        self.world.server._sweep()
+        self.world.server._sweeper.sweep()
         self.assertEqual(len(self.swept), SLICE)
         gone = [peer for peer in self.peers if peer.protocol.number not in self.swept][:5]
         for peer in gone:
@@ -133,15 +134,15 @@ class Sweeps(SynchronousTestCase):
     def test_one_whose_sweep_and_end_fail_stops_no_other(self) -> None:
         for call in ("sweep", "abort"):
             self.patch(self.peers[0].protocol, call, lambda *_: 1 // 0)
-        self.world.server._unswept = [peer.protocol for peer in self.peers[::-1]]
-        self.assertRaises(ZeroDivisionError, self.world.server._sweep_some)
+        guests = [peer.protocol for peer in self.peers[::-1]]
+        self.assertRaises(ZeroDivisionError, self.world.server._sweeper.sweep_these, guests)
         for _ in range(3):
             self.world.clock.advance(SLICE_SECONDS)
         self.flushLoggedErrors(ZeroDivisionError)
         self.assertGreaterEqual(len(self.swept), len(self.peers) - SLICE)
 
     def test_nothing_is_left_to_do_behind_a_stop(self) -> None:
-        self.world.server._sweep()
+        self.world.server._sweeper.sweep()
         self.assertTrue(self.world.clock.getDelayedCalls())
         stopped = ensureDeferred(self.world.server.drain())
         for peer in self.peers:
@@ -150,8 +151,8 @@ class Sweeps(SynchronousTestCase):
         self.assertEqual(self.world.clock.getDelayedCalls(), [])
 
     def test_a_time_that_is_not_over_is_not_begun_again(self) -> None:
-        self.world.server._sweep()
-        self.world.server._sweep()
+        self.world.server._sweeper.sweep()
+        self.world.server._sweeper.sweep()
         self.assertEqual(len(self.swept), SLICE)
         for _ in range(3):
             self.world.clock.advance(SLICE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -55,6 +56,29 @@ class RefusalTests(StoreCase):
         self.opened().close()
         self.edit("PRAGMA user_version = 99")
         self.assertIn("version 99", self.refused(self.store()))
+
+    def test_room_is_set_aside_and_given_back(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1)], [])
+        before = sorted(os.listdir(self.folder))
+        store.set_aside(1 << 20)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_there_is_no_room_to_set_aside(self) -> None:
+        store = self.opened()
+        before = sorted(os.listdir(self.folder))
+        for number, error, text in (
+            (errno.ENOSPC, StoreFull, "no space is left"),
+            (errno.EDQUOT, StoreFull, "no space is left"),
+            (errno.EIO, StoreError, "nothing can be written to "),
+        ):
+            with patch("os.posix_fallocate", side_effect=OSError(number, os.strerror(number))):
+                with self.assertRaises(error) as caught:
+                    store.set_aside(1 << 20)
+                self.assertIs(type(caught.exception), error)
+                self.assertIn(text, str(caught.exception))
+            self.assertEqual(sorted(os.listdir(self.folder)), before)
+        store.commit([said("lobby", 1)], [])  # as if nothing had been asked
 
     def test_no_folder_can_be_made(self) -> None:
         Path(self.folder).write_bytes(b"")

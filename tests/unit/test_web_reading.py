@@ -109,7 +109,22 @@ class HistoryTests(StoredWebCase):
             answer = self.ask(path, method="HEAD")
             self.assertEqual((answer.status, answer.body), (200, b""))
             self.assertEqual(answer.headers["Content-Type"], content)
-        self.assertEqual(self.ask(LOBBY + "?from=x", method="HEAD").status, 400)
+        self.assertEqual(self.inside(), 0)
+
+    def test_the_head_is_that_of_the_whole_answer(self) -> None:
+        self.publish("one")
+        for path in (LOBBY, EVENTS):
+            for query in ("?from=x", "?from=3", "?from=99&last=1", "?last=1&limit=0"):
+                with self.subTest(path=path, query=query):
+                    whole, head = (self.ask(path + query, method=each) for each in ("GET", "HEAD"))
+                    self.assertEqual((head.status, head.body), (400, b""))
+                    for name in ("Content-Type", "Content-Length", "Cache-Control"):
+                        self.assertEqual(head.headers[name], whole.headers[name])
+        for room in ("a%20b", "@bob"):
+            path = f"/v1/rooms/{room}/messages"
+            whole, head = (self.ask(path, method=each) for each in ("GET", "HEAD"))
+            self.assertEqual(head.status, whole.status)
+        self.assertEqual(self.inside(), 0)
 
     def test_one_connection_asks_again(self) -> None:
         self.publish("one")
@@ -378,6 +393,20 @@ class FollowTests(StoredWebCase):
         self.assertEqual(self.inside(), 1)
         self.world.wait(62)
         self.assertEqual(self.inside(), 0)
+
+    def test_one_that_takes_nothing_is_given_up_whatever_it_is_sent(self) -> None:
+        """Comments on a quiet stream are written, and nobody takes them: that is no progress."""
+        self.close_store()
+        self.world = self.begin(stall_limit="60s")
+        deaf, reader = self.follow(stuck=True), self.follow()
+        self.world.wait(59)
+        self.assertGreater(len(deaf.dataBuffer), 100)
+        self.assertFalse(deaf.closed)
+        self.world.wait(3)
+        self.assertTrue(deaf.aborted)
+        self.world.wait(200)
+        self.assertFalse(reader.closed)
+        self.assertGreater(reader.received.count(b"\n:\n"), 10)
 
     def test_refusals(self) -> None:
         self.assertEqual(self.ask("/v1/rooms/@bob/events").error[:2], (403, "forbidden"))

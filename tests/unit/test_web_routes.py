@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
 from tests.unit.world import EPOCH
-from twisted_msg.log.store import StoreFull
-from twisted_msg.readiness import PATIENCE
+from twisted_msg.log.store import StoreError, StoreFull
+from twisted_msg.readiness import BESIDE, LARGEST, PATIENCE
 from twisted_msg.web.api.tree import DESCRIPTION, TOP, api_resource
 
 LOBBY = "/v1/rooms/lobby/messages"
@@ -211,6 +211,53 @@ class HealthTests(StoredWebCase):
         self.assertEqual(answer.headers["Retry-After"], "1")
         self.assertEqual(self.ask("/healthz").status, 200)
         self.mended.restore()
+        self.assertEqual(self.ask("/readyz").status, 200)
+
+    def test_only_small_things_fit_on_the_disk(self) -> None:
+        """A mark is stored, and a message would not be."""
+        store = self.world.server.house.commits._store
+        asked: list[int] = []
+
+        def set_aside(size: int) -> None:
+            asked.append(size)
+            raise StoreFull("full")
+
+        mended = self.patch(store, "set_aside", set_aside)
+        answer = self.ask("/readyz")
+        self.assertEqual(answer.error[:2], (503, "busy"))
+        self.assertIn("disk is too full for a message of 1048576 bytes: make room", answer.error[2])
+        self.assertEqual(asked, [LARGEST + BESIDE])
+        mended.restore()
+        self.assertEqual(self.ask("/readyz").status, 200)
+
+    def test_room_for_what_may_be_said_here(self) -> None:
+        for limit, size in (("1000", 1000), ("64MiB", LARGEST)):
+            self.close_store()
+            self.world = self.begin(max_payload=limit)
+            asked: list[int] = []
+            self.patch(self.world.server.house.commits._store, "set_aside", asked.append)
+            self.assertEqual(self.ask("/readyz").status, 200)
+            self.assertEqual(asked, [size + BESIDE])
+
+    def test_nothing_can_be_written_beside_the_store(self) -> None:
+        def set_aside(size: int) -> None:
+            raise StoreError("nothing can be written to x: see that its disk is sound")
+
+        self.patch(self.world.server.house.commits._store, "set_aside", set_aside)
+        self.assertEqual(
+            self.ask("/readyz").error,
+            (503, "busy", "nothing can be written to x: see that its disk is sound"),
+        )
+
+    def test_the_room_is_late(self) -> None:
+        pipe = self.request("/readyz")
+        self.world.turn()
+        self.world.worker.pump()  # the mark
+        self.world.turn()
+        self.assertEqual(pipe.received, b"")
+        self.world.wait(PATIENCE + 1)
+        self.assertIn("has not answered for 5 s", Answer(pipe.received).error[2])
+        self.settle()
         self.assertEqual(self.ask("/readyz").status, 200)
 
     def test_the_store_does_not_answer(self) -> None:

@@ -161,6 +161,26 @@ class AskingTests(SiteCase):
         self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 2)
         self.assertEqual(len(self.slow.requests), 1)
 
+    def test_one_that_began_behind_another_is_late_as_any(self) -> None:
+        """In one read with what came before it, whether that ends with a line or within one."""
+        for rest in (b"GET / HTTP", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: lo", b"\n"):
+            for before in (GET, request("/", "POST", body=b"x"), GET * 2):
+                with self.subTest(rest=rest, before=before):
+                    late, cut = self.visit(before + rest), self.visit(before + rest)
+                    cut.close_input()
+                    self.assertIn(b"the input ended inside a request", cut.received)
+                    self.world.wait(REQUEST_SECONDS + 1)
+                    self.assertIn(b"HTTP/1.1 408 ", late.received)
+
+    def test_an_empty_line_behind_a_request_begins_none(self) -> None:
+        for data in ((GET + b"\r\n",), (GET, b"\r\n")):
+            pipe = self.visit(*data)
+            self.world.wait(REQUEST_SECONDS + 1)
+            self.assertFalse(pipe.closed or pipe.half_closed)
+            pipe.close_input()
+            self.assertTrue(pipe.closed)
+            self.assertEqual(pipe.received.count(b"HTTP/1.1 "), 1)
+
     def test_a_form_is_a_body(self) -> None:
         kind = "Content-Type: multipart/form-data; boundary=x"
         self.assertEqual(self.answer(request("/slow", "POST", kind, body=b"no form")).body, b"7")

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
 from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, refusal
 from twisted_msg.client.sendable import sendable
-from twisted_msg.client.waiting import Gate, Inbox
+from twisted_msg.client.waiting import Gate, Inbox, anew
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage, encode_frame
 from twisted_msg.wire.header import excerpt
@@ -83,7 +83,7 @@ class PlainConnection(ClientConnection):
             encode_frame(sendable(message, self._word, width), (), width) for message in messages
         )
         if self._error is not None:
-            return fail(self._error)
+            return fail(anew(self._error))
         if self._saying_goodbye:
             return fail(Disconnected("this side has said goodbye"))
         self._write(data)

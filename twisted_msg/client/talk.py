@@ -19,7 +19,7 @@ from twisted_msg.client.readings import Readings
 from twisted_msg.client.service import Lifeline
 from twisted_msg.client.subscription import Subscription
 from twisted_msg.client.typed import TypedConnection
-from twisted_msg.client.waiting import Gate
+from twisted_msg.client.waiting import Gate, anew
 from twisted_msg.wire import ErrorCode
 from twisted_msg.wire.limits import LENGTH_BOUND
 from twisted_msg.wire.names import DIRECT, number
@@ -95,7 +95,7 @@ class Talk:
     def send(self, room: str, payloads: list[bytes]) -> Waiter:
         """Send messages; the Deferred fires when all are stored."""
         if self._error is not None or self.closing:
-            return fail(self._error or Disconnected("this client was closed"))
+            return fail(self._ended())
         waiter: Waiter = Deferred()
         self.outbox.add(room, payloads, waiter)
         self.settled.shut()
@@ -107,7 +107,7 @@ class Talk:
     def ask(self, request: Asked) -> Deferred[Any]:
         """Ask something; the Deferred fires with the reply."""
         if self._error is not None or self.closing:
-            return fail(self._error or Disconnected("this client was closed"))
+            return fail(self._ended())
         waiter: Deferred[Any] = Deferred(self._questions.forget)
         self._questions.add(request, waiter)
         self._write(request.encode())
@@ -172,9 +172,9 @@ class Talk:
         closed = self.closing or isinstance(error, Disconnected)
         self.readings.end(None if closed else error)
         for batch in self.outbox.clear():
-            batch.waiter.errback(error)
+            batch.waiter.errback(anew(error))
         for waiter in self._questions.clear():
-            waiter.errback(error)
+            waiter.errback(anew(error))
         self.room.fail(error)
         self.settled.fail(error)
 
@@ -207,6 +207,10 @@ class Talk:
             waiter = self._questions.answered(verb, subject)
             if waiter is not None:
                 waiter.errback(error)
+
+    def _ended(self) -> Exception:
+        """Return why nothing more is sent or asked."""
+        return anew(self._error) if self._error else Disconnected("this client was closed")
 
     def _refused(self, reply: Err, error: ClientError) -> None:
         """A message is not taken: give it up, and send the others again."""

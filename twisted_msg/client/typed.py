@@ -1,8 +1,8 @@
 """The client side of one typed connection: introduction, heartbeat, end.
 
 Law of this file: nothing is sent before `WELCOME` but `HELLO`; whatever the server says
-after it goes to the owner, as a value.  A server that is silent for too long is gone, and
-one that does not read fills no memory.
+after it goes to the owner, as a value.  A server that neither says nor takes anything for too
+long is gone, and one that does not read fills no memory.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from twisted_msg.client.errors import (
     answered,
     refusal,
 )
-from twisted_msg.transports import keep_alive
+from twisted_msg.transports import keep_alive, unsent
 from twisted_msg.wire import Frame
 from twisted_msg.wire.errors import ENDING
-from twisted_msg.wire.limits import ERROR_PREFIX
+from twisted_msg.wire.limits import ERROR_PREFIX, HEADER_SIZE
 from twisted_msg.wire.replies import Bye, Err, Ping, Pong, Reply, Welcome, parse_reply
 from twisted_msg.wire.requests import Bye as Goodbye
 from twisted_msg.wire.requests import Hello
 
 HEARTBEAT_SECONDS: Final = 30.0
 """How long a server may be silent before it is asked whether it is there: as often as
-servers ask by default."""
+servers ask by default.  While it takes what is sent to it, it need not say anything: the question
+would stand behind a large message that goes over a slow line for minutes."""
 
 UNANSWERED: Final = 2
 """Questions in a row without any byte in answer, until the connection is given up."""
@@ -76,12 +77,14 @@ class TypedConnection(ClientConnection):
         self._told = told
         self._heard = True
         self._asked = 0
+        self._written = self._taken = 0
         self._beat = LoopingCall(self._ask)
         self._beat.clock = told.clock
         self._late: Any = None
 
     def write(self, data: bytes) -> None:
         """Send frames, encoded before."""
+        self._written += len(data)
         self.transport.write(data)
 
     # -- for Twisted and the decoder -----------------------------------------
@@ -206,18 +209,29 @@ class TypedConnection(ClientConnection):
 
     def _ask(self) -> None:
         """Ask a silent server whether it is there; give one up that does not answer."""
-        if self._heard:
+        waiting = unsent(self.transport)
+        taken = self._written - waiting
+        if self._heard or (waiting and taken > self._taken):
             self._asked = 0
         elif self._asked == UNANSWERED:
-            self.end(
-                TimedOut(f"the server was silent for {HEARTBEAT_SECONDS * (UNANSWERED + 1):g} s")
-            )
+            self.end(TimedOut(self._silence(waiting)))
             self.abort()
             return
-        if not self._heard:
+        else:
             self._asked += 1
             self.write(Ping().encode())
-        self._heard = False
+        self._heard, self._taken = False, taken
+
+    def _silence(self, waiting: int) -> str:
+        """Return what is wrong with a server that does not answer."""
+        span = f"for {HEARTBEAT_SECONDS * (UNANSWERED + 1):g} s"
+        waiting -= UNANSWERED * HEADER_SIZE  # the questions
+        if waiting <= 0:
+            return f"the server was silent {span}"
+        return (
+            f"the server took nothing of what was sent to it {span}, and {waiting} bytes wait: see "
+            "to the network, and to the server's machine"
+        )
 
 
 class TypedFactory(Factory):

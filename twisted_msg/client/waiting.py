@@ -21,6 +21,11 @@ MESSAGE_COST: Final = 64
 bounded as well: about what an object and its place in the queue take."""
 
 
+def anew(error: Exception) -> Exception:
+    """Return an error without the traceback of those who had it before: it would grow for ever."""
+    return error.with_traceback(None)
+
+
 class Gate:
     """Open or shut; whoever waits goes on when it is open, or gets the error once it has failed."""
 
@@ -34,7 +39,7 @@ class Gate:
     def wait(self) -> Deferred[None]:
         """Return a Deferred that fires as soon as the gate is open and all before have passed."""
         if self._error is not None:
-            return fail(self._error)
+            return fail(anew(self._error))
         if self._open and not self._waiting:
             return succeed(None)
         waiting: Deferred[None] = Deferred(self._waiting.remove)
@@ -56,7 +61,7 @@ class Gate:
         if self._error is None:
             self._error = error
         while self._waiting:
-            self._waiting.popleft().errback(self._error)
+            self._waiting.popleft().errback(anew(self._error))
 
 
 class Source(Protocol):
@@ -117,7 +122,7 @@ class Inbox:
                     self._source.release()
             return succeed(message)
         if self._error is not None:
-            return fail(self._error)
+            return fail(anew(self._error))
         waiting: Deferred[bytes] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
@@ -127,4 +132,4 @@ class Inbox:
         if self._error is None:
             self._error = error
         while self._waiting:
-            self._waiting.popleft().errback(self._error)
+            self._waiting.popleft().errback(anew(self._error))

@@ -93,6 +93,10 @@ class Archive:
         """Ask from where on a room's messages were said at this Unix time or later."""
         self._ask(lambda: self._store.since(room, millis), then, _always)
 
+    def set_aside(self, size: int, then: Callable[[BaseException | None], None]) -> None:
+        """Ask whether there is room for so many bytes more; None if so."""
+        self._ask(lambda: self._store.set_aside(size), then, _always)
+
     @property
     def size(self) -> int:
         """Bytes that the store takes on disk."""

@@ -6,6 +6,7 @@ tables mean, it does not know; every error leaves as a `StoreError`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -115,16 +116,17 @@ class Database:
         except sqlite3.Error as error:
             raise self._refusal(error, StoreBroken) from error
 
-    def write_all(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def write_all(self, rows: Sequence[tuple[object, ...]], size: int = 0) -> None:
         """Insert rows of `FIELDS` values into the view `writes`, `WRITES` in a statement.
 
-        More than those need a `transaction` round them.
+        More than those need a `transaction` round them.  `size` is what the bodies among
+        them take, in bytes.
         """
+        self._logged += size // PAGE
         for begin in range(0, len(rows), WRITES):
             part = rows[begin : begin + WRITES]
             count = 1 << (len(part) - 1).bit_length()
             values = [value for row in part for value in row]
-            self._logged += sum(len(each) for each in values if isinstance(each, bytes)) // PAGE
             values += (None,) * (FIELDS * (count - len(part)))
             self.write(_insert(count), *values)
 
@@ -142,6 +144,16 @@ class Database:
             refusal = self._refusal(error, StoreBroken)
             if not isinstance(refusal, StoreFull):
                 raise refusal from error
+
+    def set_aside(self, size: int) -> None:
+        """See whether there is room for so many bytes more; raises `StoreFull` if not."""
+        try:
+            self._place.set_aside(size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._full() from error
+            reason = f"nothing can be written to {self.folder}: {error.strerror}; see to its disk"
+            raise StoreError(reason) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -264,10 +276,13 @@ class Database:
             "or move the folder away to begin with an empty one"
         )
 
+    def _full(self) -> StoreFull:
+        return StoreFull(f"no space is left for the store in {self.folder}; make some")
+
     def _refusal(self, error: sqlite3.Error, otherwise: type[StoreError]) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            return StoreFull(f"no space is left for the store in {self.folder}; make some")
+            return self._full()
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return self.damaged(error)
         if code == sqlite3.SQLITE_BUSY:

@@ -47,6 +47,20 @@ class Folder:
         if lock is not None:
             os.close(lock)
 
+    def set_aside(self, size: int) -> None:
+        """Have the system set so many bytes aside, and give them back.
+
+        Nothing is written where the file system can do it without.  Raises `OSError` if there
+        is no room, or if nothing can be written.
+        """
+        path = os.path.join(self.path, "room")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.unlink(path)
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+
     @property
     def begun(self) -> bool:
         """Whether a store was begun here before."""

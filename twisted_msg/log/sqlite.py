@@ -105,13 +105,13 @@ class SqliteStore:
         crowded = [room for room in changed.values() if self._pruning.crowded(room)]
         if crowded or len(rows) > WRITES:
             with self._database.transaction():
-                self._database.write_all(rows)
+                self._database.write_all(rows, came)
                 for room in crowded:
                     begin = next(piece.first for piece in pieces if piece.room == room.name)
                     trimmed = self._pruning.make_room(room, begin, len(pieces), came)
                     changed[room.name] = trimmed
         else:
-            self._database.write_all(rows)
+            self._database.write_all(rows, came)
         self._database.checkpoint()
         for room in changed.values():
             self._ledger.put(room)
@@ -159,6 +159,10 @@ class SqliteStore:
         """Return a client's mark, None if there is none."""
         found = self._database.read("SELECT id, seq FROM marks WHERE client = ?", key)
         return Mark._make(found[0]) if found else None
+
+    def set_aside(self, size: int) -> None:
+        """Raise `StoreFull` if there is no room for so many bytes more."""
+        self._database.set_aside(size)
 
     def prune(self, now: int) -> list[Kept]:
         """Do one step: what is too old, then rooms and at last a store that are too large.

@@ -122,6 +122,13 @@ class Store(Protocol):
         """Return a client's mark, None if there is none."""
         ...
 
+    def set_aside(self, size: int) -> None:
+        """See whether there is room for so many bytes more.  Raises `StoreFull` if not.
+
+        Nothing is changed by it, whatever is raised.
+        """
+        ...
+
     def prune(self, now: int) -> list[Kept]:
         """Do one small step of retention and return the rooms that it changed.
 

@@ -233,12 +233,18 @@ class Room(ABC):
     def _wake_idle(self) -> None:
         """Wake who waits for what is in the log now; wait for those who do not take it all.
 
-        They are as many as one turn of the reactor is for; the others come in the next ones.
+        They are as many as one turn of the reactor is for; the others come in the next ones, and
+        while some of those still wait, nobody comes before them.
         """
         waiting = list(self._idle)
         if not waiting:
             return
-        portion = self._portion(waiting[0]) if len(waiting) > 1 else 1
+        if self._later:
+            portion = 0
+        elif len(waiting) == 1:
+            portion = 1
+        else:
+            portion = self._portion(waiting[0])
         later = waiting[portion:]
         for cursor in later:
             self._not_idle(cursor)

@@ -17,6 +17,9 @@ from twisted_msg.wire import ErrorCode
 
 JSON: Final = b"application/json"
 
+RETRY_SECONDS: Final = 1
+"""When a request that was refused for now may come again: a restart takes about as long."""
+
 
 def phrase(status: int) -> bytes:
     """Return what an HTTP status is called."""
@@ -33,6 +36,20 @@ def refuse(request: Request, status: int, code: ErrorCode, text: str) -> bytes:
     request.setResponseCode(status, phrase(status))
     request.setHeader(b"Content-Type", JSON)
     return error_body(code, text)
+
+
+def last_answer(status: int, code: ErrorCode, text: str) -> bytes:
+    """Return a whole refusal as it is sent, behind which the connection ends."""
+    body = error_body(code, text)
+    lines = [
+        b"HTTP/1.1 %d %b" % (status, phrase(status)),
+        b"Content-Type: " + JSON,
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+    ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        lines.append(b"Retry-After: %d" % RETRY_SECONDS)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 class Nothing(Resource):

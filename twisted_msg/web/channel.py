@@ -19,11 +19,11 @@ from zope.interface import implementer
 from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
-from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, unsent
-from twisted_msg.web.answers import JSON, error_body, phrase
+from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece
+from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest, is_clear
-from twisted_msg.wire import ErrorCode
+from twisted_msg.wire import ErrorCode, ProtocolError
 
 HEAD_SIZE: Final = 16 * 1024
 """Bytes of a request's line and headers: twice what common servers take by default."""
@@ -39,11 +39,7 @@ REQUEST_SECONDS: Final = 30.0
 """How long a request may take from its first byte to its last, beside what its body's size
 allows at `PAYLOAD_RATE`."""
 
-
-CUT: Final = (
-    "the input ended inside a request: the lines of its head end with CR LF, and the last one is "
-    "empty"
-)
+CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
 """What is told who closes before a request is whole, or ends its lines with LF alone."""
 
 
@@ -68,7 +64,6 @@ class Channel(FlowChannel):
         self._complaint = ""
         self._end = End.CLOSED
         self._since = self._allowed = 0.0
-        self._unsent = -1
 
     # -- the way in ----------------------------------------------------------
 
@@ -88,21 +83,30 @@ class Channel(FlowChannel):
             if self.server.door.crowded:
                 drop(self.transport)
             else:
-                self.refuse(503, error.code, error.reason)
+                self.turn_away(error)
 
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
-        if self._ending or not self.take(data):
-            return
-        if not self._begun:
-            self._begun = True
-            self._wait(REQUEST_SECONDS)
-        self.guard(lambda: super(Channel, self).dataReceived(data))
+        if not self._ending and self.take(data):
+            self.guard(lambda: self._read(data))
+
+    def _read(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if self._buffer and not (self.busy or self._ending):  # of a line
+            self._begin()
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
         if not self._ending:
+            if line:
+                self._begin()
             super().lineReceived(line)
+
+    def _begin(self) -> None:
+        """A request has begun, on its own or behind another one."""
+        if not self._begun:
+            self._begun = True
+            self._wait(REQUEST_SECONDS)
 
     def headerReceived(self, line: bytes) -> bool:
         """Take a header; return whether others may follow."""
@@ -128,7 +132,6 @@ class Channel(FlowChannel):
         if size > self.site.body_limit:
             self.refuse_body()
             return
-        self._begun = True  # also if it came behind another one
         self._allowed += size / PAYLOAD_RATE
         super().allHeadersReceived()
 
@@ -196,12 +199,12 @@ class Channel(FlowChannel):
         if self._ending:
             return
         self._end, self._complaint = end_of(code), f"refused over HTTP, {status} {text}"
-        body = error_body(code, text)
-        head = (
-            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        )
-        self.transport.write(head % (status, phrase(status), JSON, len(body)) + body)
+        self.write(last_answer(status, code, text))
         self.loseConnection()
+
+    def turn_away(self, error: ProtocolError) -> None:
+        """Answer that there is no place, whatever was to be asked, and end."""
+        self.refuse(503, error.code, error.reason)
 
     def refuse_body(self) -> None:
         """Answer a body that is too large."""
@@ -284,9 +287,8 @@ class Channel(FlowChannel):
 
     def _see_it_taken(self, now: float, limit: float) -> None:
         """Give up a peer that takes nothing of what waits for it."""
-        waiting = unsent(self.transport)
-        if waiting != self._unsent or (self.busy and not waiting):
-            self._unsent, self._since = waiting, now
+        if self.progressed():
+            self._since = now
         elif now - self._since >= limit:
             self._end = End.TIMEOUT
             self.abort()

@@ -6,11 +6,14 @@ Twisted's own channel answers whatever one read holds, to a peer that takes noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.web.http import HTTPChannel, Request
+from twisted.web.http_headers import Headers
 
 from twisted_msg.pace import Pace, Rates
+from twisted_msg.transports import unsent
 
 BEHIND_SIZE: Final = 16 * 1024
 """Bytes that are read behind a request that is not answered yet: some, so that the end of a peer
@@ -32,6 +35,7 @@ class FlowChannel(HTTPChannel):
         """What was answered, behind which the next one waits."""
         self._full = False
         self._behind = 0
+        self._written = self._taken = 0
 
     def limit(self, rates: Rates, clock: Any) -> None:
         """Read no faster than these rates allow; `clock` is an `IReactorTime`."""
@@ -78,6 +82,32 @@ class FlowChannel(HTTPChannel):
 
     def crowded(self) -> None:
         """Called when no more is read behind a request, until that is answered."""
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """Send the head of an answer."""
+        lines = [b" ".join((version, code, reason))]
+        for name, values in headers.getAllRawHeaders():
+            lines += [b"%b: %b" % (name, value) for value in values]
+        self.write(b"\r\n".join((*lines, b"", b"")))
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of an answer."""
+        self._written += len(data)
+        super().write(data)
+
+    def writeSequence(self, iovec: Sequence[bytes]) -> None:
+        """Send pieces of an answer."""
+        self.write(b"".join(iovec))
+
+    def progressed(self) -> bool:
+        """Return whether the peer has taken something since this was last asked.
+
+        What is written meanwhile is no progress: a quiet stream of events is sent comments.
+        """
+        waiting = unsent(self.transport)
+        before = self._taken
+        self._taken = max(before, self._written - waiting)
+        return self._taken > before or (self.busy and not waiting)
 
     def hold(self) -> None:
         """Read nothing, until `release`."""

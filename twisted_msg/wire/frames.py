@@ -5,7 +5,7 @@ absence of words is what makes a frame plain.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from twisted_msg.wire.header import encode_header
 from twisted_msg.wire.limits import HEADER_SIZE
@@ -38,6 +38,19 @@ class Run(NamedTuple):
             Frame(payload, (*stem, str(number)))
             for number, payload in enumerate(self.payloads, self.first)
         )
+
+    def behind(self, count: int) -> Iterator[Self]:
+        """Return what is left of it behind so many frames, as a run, if anything is."""
+        if count >= len(self.payloads):
+            return
+        payloads = self.payloads[count:]
+        if self.first is None:
+            yield self._replace(payloads=payloads)
+        else:
+            first = self.first + count
+            yield self._replace(
+                payloads=payloads, words=(*self.words[:-1], str(first)), first=first
+            )
 
 
 def encode_frame(

@@ -1,8 +1,8 @@
 /**
  * Whether the server is still there.
  *
- * Law of this file: any byte is a sign of life; a server that gives none is asked, and given up when it
- * does not answer.
+ * Law of this file: any byte is a sign of life, and so is that some of what waits for the server is taken; one
+ * that gives none is asked, and given up when it does not answer.
  */
 
 import { TimedOut } from "./errors.js";
@@ -24,16 +24,25 @@ export class Heartbeat {
   #asked = 0;
   #beat: unknown = null;
   #probe: unknown = null;
+  #handed = 0;
+  #taken = 0;
 
-  /** `ask` asks the server whether it is there, `giveUp` is called if it does not answer. */
+  /** `ask` asks the server whether it is there, `giveUp` is called if it does not answer; `unsent` tells how
+   * many bytes wait to be sent: a question would stand behind them, for minutes on a slow line. */
   constructor(
     private readonly clock: Clock,
+    private readonly unsent: () => number,
     private readonly ask: () => void,
     private readonly giveUp: (error: TimedOut) => void,
   ) {}
 
   begin(): void {
     this.#beat = this.clock.setTimeout(() => this.#tick(), HEARTBEAT);
+  }
+
+  /** So many bytes were handed over to be sent. */
+  handed(bytes: number): void {
+    this.#handed += bytes;
   }
 
   /** Something has come. */
@@ -46,11 +55,13 @@ export class Heartbeat {
   /** Find out soon: somebody has a reason to doubt it. */
   probe(): void {
     if (this.#probe === null) {
-      this.#probe = this.clock.setTimeout(
-        () =>
-          this.giveUp(new TimedOut(`the server did not answer within ${PROBE_WITHIN / 1000} s`)),
-        PROBE_WITHIN,
-      );
+      const taken = this.#handed - this.unsent();
+      this.#probe = this.clock.setTimeout(() => {
+        this.#probe = null;
+        if (!this.#moved(taken)) {
+          this.giveUp(new TimedOut(this.#silence(PROBE_WITHIN, "did not answer within")));
+        }
+      }, PROBE_WITHIN);
       this.ask();
     }
   }
@@ -61,11 +72,12 @@ export class Heartbeat {
   }
 
   #tick(): void {
-    if (this.#heard) {
+    const moved = this.#moved(this.#taken);
+    this.#taken = this.#handed - this.unsent();
+    if (this.#heard || moved) {
       this.#asked = 0;
     } else if (this.#asked === UNANSWERED) {
-      const seconds = (HEARTBEAT * (UNANSWERED + 1)) / 1000;
-      this.giveUp(new TimedOut(`the server was silent for ${seconds} s`));
+      this.giveUp(new TimedOut(this.#silence(HEARTBEAT * (UNANSWERED + 1), "was silent for")));
       return;
     } else {
       this.#asked += 1;
@@ -73,5 +85,21 @@ export class Heartbeat {
     }
     this.#heard = false;
     this.begin();
+  }
+
+  /** Whether some of what waits was taken since so much was. */
+  #moved(since: number): boolean {
+    const waiting = this.unsent();
+    return waiting > 0 && this.#handed - waiting > since;
+  }
+
+  /** Return what is wrong with a server that does not answer. */
+  #silence(milliseconds: number, otherwise: string): string {
+    const waiting = this.unsent();
+    const seconds = milliseconds / 1000;
+    return waiting === 0
+      ? `the server ${otherwise} ${seconds} s`
+      : `the server took nothing of what was sent to it for ${seconds} s, and ${waiting} bytes wait: ` +
+          "see to the network, and to the server's machine";
   }
 }

@@ -85,6 +85,7 @@ export class Link {
     this.#decoder = new FrameDecoder(HEADER_SIZE, maxPayload);
     this.#heartbeat = new Heartbeat(
       clock,
+      () => this.#connection.unsent?.() ?? 0,
       () => this.write(ping()),
       (error) => this.#giveUp(error),
     );
@@ -97,8 +98,9 @@ export class Link {
 
   /** Send frames, encoded before; what an ended connection would lose is not sent. */
   write(bytes: Uint8Array): void {
-    if (this.error === null && !this.#leaving && !this.#connection.send(bytes)) {
-      this.full = true;
+    if (this.error === null && !this.#leaving) {
+      this.#heartbeat.handed(bytes.length);
+      this.full = !this.#connection.send(bytes) || this.full;
     }
   }
 

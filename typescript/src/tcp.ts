@@ -75,6 +75,10 @@ class TcpConnection implements Connection {
     return this.#socket.destroyed || this.#socket.write(bytes);
   }
 
+  unsent(): number {
+    return this.#socket.writableLength;
+  }
+
   close(): void {
     this.#socket.end();
   }

@@ -18,6 +18,9 @@ export interface ConnectionEvents {
 export interface Connection {
   /** Hand over bytes, once it is opened. False: they are taken, but wait for `drained` before the next. */
   send(bytes: Uint8Array): boolean;
+  /** Bytes that were handed over and wait here: while they get fewer, the line is alive. Where it cannot be
+   * told, leave it out. */
+  unsent?(): number;
   /** Close in order; what was handed over is sent before. */
   close(): void;
   /** Close at once. */

@@ -127,6 +127,10 @@ class WebSocketConnection implements Connection {
     return false;
   }
 
+  unsent(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   close(): void {
     this.#socket.close();
   }

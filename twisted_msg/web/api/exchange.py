@@ -13,7 +13,7 @@ from twisted.web import http
 
 from twisted_msg.rows import json_row
 from twisted_msg.transports import unsent
-from twisted_msg.web.answers import error_body
+from twisted_msg.web.answers import RETRY_SECONDS, error_body
 from twisted_msg.web.inside import Asker
 from twisted_msg.web.request import WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
@@ -31,9 +31,6 @@ STATUS: Final[dict[str, int]] = {
     ErrorCode.LIMIT: http.SERVICE_UNAVAILABLE,
 }
 """The status of each code; all others say that the request was wrong: 400."""
-
-RETRY_SECONDS: Final = 1
-"""When a request that was refused for now may come again: a restart takes about as long."""
 
 
 class Exchange:

@@ -15,7 +15,7 @@ from twisted_msg.rows import json_row, message_row, missed_row
 from twisted_msg.server import Server
 from twisted_msg.web.answers import error_body
 from twisted_msg.web.api.exchange import Exchange, wrong
-from twisted_msg.web.api.reading import PLACES, Feed, read_place, read_target
+from twisted_msg.web.api.reading import PLACES, Feed, Head, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
 from twisted_msg.wire.replies import Err, Live, Missed, Msg
 from twisted_msg.wire.requests import Bye, Sub
@@ -81,8 +81,7 @@ class Followers:
                 )
             place = Sub(place.room, last + 1)
         if exchange.head:
-            exchange.begin(CONTENT)
-            exchange.finish()
+            Head(self._server, exchange, place, CONTENT)
             return
         following = Following(self._server, exchange, place, self._events)
         exchange.request.leave = following.leave

@@ -59,6 +59,9 @@ class Feed(ABC):
     greeting = b""
     """What the response begins with, at once."""
 
+    body = True
+    """Whether there is more to the response than its head."""
+
     def __init__(self, server: Server, exchange: Exchange, place: Sub) -> None:
         """Join the room, and answer when the server has."""
         self.exchange = exchange
@@ -104,6 +107,9 @@ class Feed(ABC):
                 pieces.append(self.live(reply))
             elif isinstance(reply, Subbed):
                 self.exchange.begin(self.content, self.greeting)
+                if not self.body:
+                    self.close()
+                    self.conversation.abort()
             elif isinstance(reply, Err):
                 refusal = reply
                 self.close()
@@ -185,6 +191,33 @@ class History(Feed):
         return error_body(reply.code, reply.reason)
 
 
+class Head(Feed):
+    """The head of a response alone, which the server decides as it does that of a whole one."""
+
+    body = False
+
+    def __init__(self, server: Server, exchange: Exchange, place: Sub, content: str) -> None:
+        """Take the content type."""
+        self.content = content
+        super().__init__(server, exchange, place)
+
+    def message(self, reply: Msg) -> bytes:
+        """Return nothing, as for all that a body would have."""
+        return b""
+
+    def missed(self, reply: Missed) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def live(self, reply: Live) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def refused(self, reply: Err) -> bytes:
+        """Return nothing."""
+        return b""
+
+
 class Readings:
     """Answers who wants to read."""
 
@@ -201,7 +234,6 @@ class Readings:
         if limit == 0:
             raise wrong("limit= is at least 1: leave it out for no limit")
         if exchange.head:
-            exchange.begin(History.content)
-            exchange.finish()
+            Head(self._server, exchange, place, History.content)
         else:
             History(self._server, exchange, place, limit)

@@ -259,6 +259,46 @@ describe("staying alive", () => {
     expect(world.peers[0]?.gone).toBe(true);
   });
 
+  it("takes an upload that goes on for life, however slow the line is", async () => {
+    const world = new World();
+    void world.client.connect();
+    await world.peer.welcome(0, { max_payload: 2_000_000 });
+    void world.client.send("lobby", new Uint8Array(1_000_000)).catch(() => {});
+    await turn();
+    expect(world.peer.said.length).toBe(1);
+    world.peer.waiting = 1_000_000;
+    for (let seconds = 0; seconds < 240; seconds += 1) {
+      if (seconds % 35 === 0) {
+        world.client.nudge(); // somebody looks at the page
+      }
+      world.peer.waiting -= 4096;
+      await world.clock.advance(1000);
+    }
+    expect(world.peer.said.every((each) => each === "PING")).toBe(true);
+    world.peer.waiting = 0;
+    await world.clock.advance(60_000);
+    expect(world.client.state.phase).toBe("online");
+    await world.peer.says("ACK 1 1");
+    expect(world.peers.length).toBe(1);
+  });
+
+  it("gives up an upload that stands still, and says so", async () => {
+    const world = new World();
+    void world.client.connect();
+    await world.peer.welcome(0, { max_payload: 2_000_000 });
+    void world.client.send("lobby", new Uint8Array(1_000_000)).catch(() => {});
+    await turn();
+    world.peer.waiting = 900_000;
+    await world.clock.advance(119_999);
+    expect(world.client.state.phase).toBe("online");
+    await world.clock.advance(1);
+    expect(reason(world)).toBeInstanceOf(TimedOut);
+    expect(reason(world)?.message).toBe(
+      "the server took nothing of what was sent to it for 90 s, and 900256 bytes wait: see to the " +
+        "network, and to the server's machine",
+    );
+  });
+
   it("keeps no more than 512 answers for a server that does not read", async () => {
     const world = await World.connected();
     world.peer.full = true;

@@ -88,6 +88,8 @@ export class FakeClock implements Clock {
 export class Peer implements Connection {
   /** Whether the client's transport says that it is full. */
   full = false;
+  /** Bytes of what the client has said that wait on its side. */
+  waiting = 0;
   closing = false;
   gone = false;
   readonly #decoder = new FrameDecoder(128, 64 * 1024 * 1024);
@@ -99,7 +101,12 @@ export class Peer implements Connection {
 
   send(bytes: Uint8Array): boolean {
     this.#frames.push(...this.#decoder.feed(bytes.slice()));
+    this.waiting += this.waiting > 0 ? bytes.length : 0; // behind what waits
     return !this.full;
+  }
+
+  unsent(): number {
+    return this.waiting;
   }
 
   close(): void {
