@@ -50,7 +50,7 @@ def test_two_windows_of_one_browser_are_two_people(
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_text("alice is taken, so you are alice-2 here.").first).to_be_visible()
     page.reload()
-    expect(page.locator(".me").get_by_text("alice")).to_be_visible()
+    expect(page.locator(".me").get_by_text("alice-2", exact=True)).to_be_visible()  # she is back
     first.page.reload()
     expect(first.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
 
