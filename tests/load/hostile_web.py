@@ -13,26 +13,17 @@ from __future__ import annotations
 
 import argparse
 import random
-import selectors
-import socket
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests import websockets
+from tests import hostile, websockets
 from tests.integration.conftest import PATIENCE, ServerProcess
-
-AT_ONCE: Final = 50
-"""Connections at the same time."""
 
 GROWTH: Final = 16 * 2**20
 """Bytes that the server may grow by, once it is warm: many streams publish, so rooms and the
 store's cache fill up as well."""
-
-WARM: Final = 1000
-"""Streams until it is."""
 
 METHODS = (
     "GET",
@@ -137,20 +128,8 @@ def bent(stream: bytes, random_: random.Random) -> bytes:
     return bytes(changed)
 
 
-class Attack:
-    """One hostile connection: sends its stream, closes its side, reads to the end."""
-
-    def __init__(self, port: int, number: int, stream: bytes) -> None:
-        self.stream = stream
-        self.heard = b""
-        self.socket = socket.socket()
-        # many addresses, so that their ports last; all are this machine's own
-        self.socket.bind((f"127.0.{number % 50}.{1 + number // 50 % 200}", 0))
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setblocking(False)
-        with suppress(OSError):  # the server may have answered and closed already
-            self.socket.sendall(stream)
-            self.socket.shutdown(socket.SHUT_WR)
+class WebAttack(hostile.Attack):
+    """One that must be answered as HTTP is, if it is answered."""
 
     def read(self) -> bool:
         """Read what is there; return whether that was the end."""
@@ -164,7 +143,6 @@ class Attack:
 
     def judge(self) -> bool:
         """Return whether something was answered; it must be HTTP, whatever was asked."""
-        self.socket.close()
         assert not self.heard or self.heard.startswith(b"HTTP/1."), (self.stream, self.heard)
         assert b"Traceback" not in self.heard, (self.stream, self.heard)
         return bool(self.heard)
@@ -173,25 +151,9 @@ class Attack:
 def run(server: ServerProcess, count: int, seed: int = 6) -> Outcome:
     """Send so many streams.  Raises `AssertionError` for one that is not ended, or wrongly."""
     random_ = random.Random(seed)
-    numbers = iter(range(count))
-    before = done = answers = 0
-    with selectors.DefaultSelector() as selector:
-        while done < count:
-            while len(selector.get_map()) < AT_ONCE and (number := next(numbers, None)) is not None:
-                make = http_stream if number % 2 else web_socket_stream
-                attack = Attack(server.port, number, make(random_))
-                selector.register(attack.socket, selectors.EVENT_READ, attack)
-            ready = selector.select(PATIENCE)
-            assert ready, [key.data.stream for key in selector.get_map().values()]
-            for key, _ in ready:
-                attack = key.data
-                if attack.read():
-                    selector.unregister(attack.socket)
-                    answers += attack.judge()
-                    done += 1
-            if done >= WARM and not before:
-                before = server.resident()
-    return Outcome(done, answers, server.resident() - before)
+    kinds = (web_socket_stream, http_stream)
+    attacks = (WebAttack(server.port, each, kinds[each % 2](random_)) for each in range(count))
+    return Outcome(count, *hostile.run(attacks, server.resident, PATIENCE))
 
 
 def main() -> int:
