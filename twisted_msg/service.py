@@ -122,6 +122,7 @@ def make_server(
             "max_payload": settings.max_payload,
             "heartbeat": HEARTBEAT_SECONDS,
             "features": FEATURES,
+            "room": settings.room,
         },
     )
     rules = PlainRules(

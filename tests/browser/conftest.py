@@ -31,8 +31,10 @@ CHROMIUM = "/usr/bin/chromium"
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP chat.example 127.0.0.1",
 )  # fmt: skip
-"""What lets it run as root and without a screen, and look for nothing beyond this machine."""
+"""What lets it run as root and without a screen, look for nothing beyond this machine, and find a
+name there that is not `localhost`."""
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
@@ -40,8 +42,22 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 
-_EXPECTED = re.compile(r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)")
-"""What a browser's console says of a server that is away, which is no fault of the page's."""
+_EXPECTED = re.compile(
+    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)"
+    r"|Cross-Origin-Opener-Policy header has been ignored, because .* origin was untrustworthy"
+)
+"""What a browser's console says of a server that is away, and of HTTP without TLS: no fault of the
+page's."""
+
+DRAWN = """async (log) => {
+    for (let frame = 0; frame < 600; frame += 1) {
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        const top = log.getBoundingClientRect().top + 1;
+        const rows = [...log.querySelectorAll('[data-item-index]')];
+        if (rows.length && rows[0].getBoundingClientRect().top <= top) return;
+    }
+}"""
+"""Waits until a list that was scrolled up is drawn there, and what is older has come if it must."""
 
 expect.set_options(timeout=PATIENCE / 3 * 1000)
 
@@ -52,11 +68,13 @@ class Person:
     `wrong` is what must not happen there: dialogs, errors, what a policy stopped, other hosts.
     """
 
-    def __init__(self, context: BrowserContext, server: ServerProcess) -> None:
-        """Take the profile and the server whose page it is."""
+    def __init__(
+        self, context: BrowserContext, server: ServerProcess, host: str = "127.0.0.1"
+    ) -> None:
+        """Take the profile, the server whose page it is, and the name that it is called by."""
         self.context = context
         self.wrong: list[str] = []
-        self.address = f"http://{server.address}/"
+        self.address = f"http://{host}:{server.port}/"
         self.page = self.open()
 
     def open(self) -> Page:
@@ -133,13 +151,16 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def person(browser: Browser, server: ServerProcess) -> Iterator[Callable[..., Person]]:
-    """Have people come to the server's page; nothing may have gone wrong at any of them."""
+def person(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Person]]:
+    """Have people come to a server's page, that of `server` unless told; nothing may have gone
+    wrong at any of them.
+    """
     people: list[Person] = []
 
-    def arrive(**profile: Any) -> Person:
+    def arrive(at: ServerProcess | None = None, host: str = "127.0.0.1", **profile: Any) -> Person:
+        there = at or request.getfixturevalue("server")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **profile})
-        people.append(Person(context, server))
+        people.append(Person(context, there, host))
         return people[-1]
 
     yield arrive

@@ -95,6 +95,13 @@ def opening(page: Page, address: str) -> tuple[float, float, float]:
     return page.evaluate(FIRST), usable, shown
 
 
+def place(page: Page) -> str:
+    """Return where one is, and how much is loaded."""
+    at = page.locator("article .text").first.inner_text()
+    tall = page.evaluate("document.querySelector('[role=log]').scrollHeight")
+    return f"at {' '.join(at.split()[:2])}, with {tall:,} pixels loaded"
+
+
 def measure(count: int, seconds: float) -> None:
     """Fill a server, time a browser, and print the figures."""
     static = files("twisted_msg.web") / "static"
@@ -137,11 +144,15 @@ def measure(count: int, seconds: float) -> None:
         for step, name in ((120, "fast wheel"), (600, "dragged scroll bar")):
             up = page.evaluate(SCROLL, [-step, seconds])
             print(f"scroll up, {step} pixels a frame ({name}): {frames(up)}")
-        at = page.locator("article .text").first.inner_text()
-        tall = page.evaluate("document.querySelector('[role=log]').scrollHeight")
-        print(f"now at {' '.join(at.split()[:2])}, with {tall:,} pixels loaded")
+        print(f"now {place(page)}")
         down = page.evaluate(SCROLL, [120, seconds / 2])
         print(f"scroll down, 120 pixels a frame: {frames(down)}")
+        rest = page.evaluate(SCROLL, [-3000, 20 * seconds])
+        print(f"scroll up to the beginning, 3,000 pixels a frame: {frames(rest)}")
+        print(f"now {place(page)}")
+        for step, name in ((120, "fast wheel"), (600, "dragged scroll bar")):
+            all_there = page.evaluate(SCROLL, [step, seconds])
+            print(f"scroll down, all loaded, {step} pixels a frame ({name}): {frames(all_there)}")
         page.keyboard.press("Escape")
         page.locator("textarea").focus()
         print(f"a key, quiet room: {spread(page.evaluate(TYPE, 100))}")

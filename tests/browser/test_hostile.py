@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Person
+from tests.browser.conftest import DRAWN, Person
 from tests.browser.hostile import STRINGS
 from tests.integration.conftest import ServerProcess
 from tests.integration.sockets import Peer
@@ -68,10 +68,10 @@ def test_as_messages(server: ServerProcess, person: Callable[..., Person]) -> No
                         row.focus({ preventScroll: true });
                     }
                     log.dispatchEvent(new WheelEvent('wheel'));
-                    log.scrollTop -= 700;
-                    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+                    log.scrollTop -= log.clientHeight - 50;
+                    await (DRAWN)(log);
                     return [rows, log.scrollTop];
-                }""",
+                }""".replace("DRAWN", DRAWN),
                 ELEMENTS,
             )
             shown.update(dict(rows))
@@ -97,13 +97,23 @@ def test_as_names(person: Callable[..., Person]) -> None:
             const drafts = strings.map((text) => ['lobby', text]);
             const failures = strings.map((text, key) =>
                 ({ key: '0:' + key, room: 'lobby', time: 1, text, reason: text }));
-            const said = strings.map((text) => ({ sender: text, time: 1, text }));
-            const directs = [...strings.map((text) => [text, said.slice(0, 1)]), ['@bob', said]];
             const [name, open] = strings;
             const secret = 'sixteen-or-more-letters';
             const profile = { secret, name, open, places, drafts, failures };
             localStorage.setItem('tcpmsg.0.profile', JSON.stringify(profile));
-            localStorage.setItem('tcpmsg.0.directs', JSON.stringify(directs));
+            return new Promise((done) => {
+                indexedDB.open('tcpmsg', 1).onsuccess = ({ target }) => {
+                    const act = target.result.transaction('directs', 'readwrite');
+                    const store = act.objectStore('directs');
+                    strings.forEach((text, number) => {
+                        const peer = number % 2 ? text : '@bob';
+                        const message = { peer, sender: text, time: 1, content: text };
+                        store.put(message, ['tcpmsg.0.', number]);
+                        store.put(text, ['tcpmsg.0.', 1000 + number]);
+                    });
+                    act.oncomplete = done;
+                };
+            });
         }""",
         list(STRINGS),
     )
@@ -111,6 +121,8 @@ def test_as_names(person: Callable[..., Person]) -> None:
     alice.page.get_by_label("What shall others call you?").fill("alice")
     alice.page.keyboard.press("Enter")
     expect(alice.box).to_be_visible()
+    alice.page.evaluate("location.hash = '@bob'")
+    expect(alice.page.get_by_role("log", name="Messages in @bob")).to_be_visible()
     unharmed(alice)
 
 

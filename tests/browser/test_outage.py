@@ -31,7 +31,7 @@ def test_the_server_is_killed_while_people_write(
         alice.say(f"alice waits {round_}")
         expect(alice.log.get_by_text("Waiting for a connection").first).to_be_visible()
         server.start()
-        alice.page.get_by_role("button", name="Try now").click()
+        alice.page.evaluate("dispatchEvent(new Event('online'))")  # it tries again at once
         expect(alice.log.get_by_text("Waiting for a connection")).to_have_count(0)
         bob.sees(f"alice waits {round_}")
     for each in (alice, bob):
@@ -99,6 +99,33 @@ def test_the_outbox_survives_a_reload(server: ServerProcess, person: Callable[..
     expect(alice.box).to_have_value("half a sent")
     assert everything(server) == ["stored before", "kept 0", "kept 1", "kept 2"]
     assert alice.said() == everything(server)
+
+
+def test_the_outbox_survives_a_tab_of_a_page_that_is_not_secure(
+    start: Callable[..., ServerProcess], person: Callable[..., Person]
+) -> None:
+    server = start("--web-host", "chat.example")
+    alice = person(at=server, host="chat.example").come("alice")
+    assert alice.page.evaluate("[isSecureContext, navigator.locks]") == [False, None]
+    beside = alice.open()
+    beside.goto(alice.address)
+    expect(beside.get_by_text("Another window of this browser is open")).to_be_visible()
+    beside.close()
+    server.kill()
+    expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
+    alice.say("kept")
+    expect(alice.page.get_by_text("1 message waits and is sent then.")).to_be_visible()
+    page, alice.page = alice.page, alice.open()
+    page.close()
+    server.start()
+    alice.page.goto(alice.address)
+    alice.sees("kept")
+    expect(alice.page.locator(".row-own")).to_have_count(0)
+    expect(alice.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
+    assert everything(server) == ["kept"]
+    alice.page.reload()
+    alice.sees("kept")
+    expect(alice.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
 
 
 def test_another_page_takes_over_and_gives_back(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PHONE, Person
+from tests.browser.conftest import DRAWN, PHONE, Person
 from tests.integration.commands import run
 from tests.integration.conftest import ServerProcess
 from tests.integration.sockets import Peer
@@ -50,7 +50,7 @@ def test_two_windows_of_one_browser_are_two_people(
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_text("alice is taken, so you are alice-2 here.").first).to_be_visible()
     page.reload()
-    expect(page.locator(".me").get_by_text("alice")).to_be_visible()
+    expect(page.locator(".me").get_by_text("alice-2", exact=True)).to_be_visible()  # she is back
     first.page.reload()
     expect(first.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
 
@@ -90,6 +90,99 @@ def test_rooms_unread_mentions_and_direct_messages(
     expect(alice.log.get_by_text("Not sent: nobody called nobody")).to_be_visible()
 
 
+def test_direct_messages_are_kept_whatever_they_are(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice")
+    long = "a long story\n" + "and so on " * 40_000
+    for content in (b"\x89PNG\r\n\x1a\n\x00", long.encode(), b"short"):
+        told = run(server, "send", "@alice", "--whole", "--name", "bob", given=content)
+        assert told.returncode == 0, told.stderr
+    alice.page.get_by_role("button", name=re.compile(r"^bob ?, 3 unread")).click()
+    alice.sees("short")
+    for _ in range(2):
+        alice.sees("PNG image, 9 bytes")
+        alice.sees("a long story")
+        expect(alice.log.get_by_role("button", name="Download the whole text")).to_be_visible()
+        alice.page.reload()
+
+
+def test_a_room_is_opened_where_one_stopped_reading(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice")
+    run(server, "send", "lobby", "read this")
+    alice.sees("read this")
+    page, alice.page = alice.page, alice.open()
+    page.close()
+    lines = "".join(f"step {number}\n" for number in range(1, 801))
+    assert run(server, "send", "lobby", given=lines.encode()).returncode == 0
+    alice.page.goto(alice.address)
+    mark = alice.log.get_by_role("separator", name="New messages")
+    expect(mark).to_be_in_viewport()
+    expect(alice.log.get_by_text("read this")).to_be_in_viewport()
+    expect(alice.log.get_by_text("step 1", exact=True)).to_be_in_viewport()
+    newest = alice.page.get_by_role("button", name="99+ new")
+    newest.click()
+    expect(alice.log.get_by_text("step 800", exact=True)).to_be_in_viewport()
+    expect(newest).to_have_count(0)
+    alice.page.reload()
+    expect(alice.log.get_by_text("step 800", exact=True)).to_be_in_viewport()
+    expect(mark).to_have_count(0)
+
+
+def test_the_first_room_is_that_of_plain_clients(
+    start: Callable[..., ServerProcess], person: Callable[..., Person]
+) -> None:
+    server = start("--room", "hall")
+    alice = person(at=server).come("alice")
+    with Peer(server) as peer:
+        peer.say(b"from a socket")
+        alice.sees("from a socket")
+    assert alice.page.url.endswith("#hall")
+
+
+SHOWN = """() => {
+    const shown = window.shown = [];
+    window.Notification = class extends Notification {
+        constructor(title, options) {
+            super(title, options);
+            this.addEventListener('show', () => shown.push(`${title}: ${options.body}`));
+            this.addEventListener('error', () => shown.push(`error ${title}`));
+        }
+    };
+}"""
+"""Tells of each notification of the browser's own that it has shown."""
+
+
+def test_a_notification_comes_for_who_is_called_and_does_not_look(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person(permissions=["notifications"])
+    alice.page.add_init_script(f"({SHOWN})()")
+    alice.come("alice")
+    alice.page.get_by_role("button", name="Settings").click()
+    mentions = alice.page.get_by_role("radio", name=re.compile("Mentions"))
+    mentions.click()
+    expect(mentions).to_be_checked()
+    alice.page.keyboard.press("Escape")
+    run(server, "send", "lobby", "@alice while she looks", "--name", "bob")
+    alice.sees("while she looks")
+    devtools = alice.context.new_cdp_session(alice.page)
+    devtools.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+    other = alice.context.new_page()
+    other.bring_to_front()
+    alice.page.wait_for_function("!document.hasFocus()")
+    run(server, "send", "lobby", "nothing of hers", "--name", "bob")
+    run(server, "send", "lobby", "@alice come back", "--name", "bob")
+    run(server, "send", "@alice", "and this", "--name", "bob")
+    alice.page.wait_for_function("window.shown.length === 2")
+    assert alice.page.evaluate("window.shown") == [
+        "bob in lobby: @alice come back",
+        "bob: and this",
+    ]
+
+
 def test_what_is_unread_stays_unread_until_it_is_seen(
     server: ServerProcess, person: Callable[..., Person]
 ) -> None:
@@ -119,14 +212,14 @@ def test_a_long_history_is_there_as_one_scrolls_up(
     seen = {int(row.split()[1]) for row in alice.said()}
     for _ in range(400):
         rows = alice.page.evaluate(
-            """async () => {
+            f"""async () => {{
                 const log = document.querySelector('[role=log]');
                 log.dispatchEvent(new WheelEvent('wheel'));
-                log.scrollTop -= 1500;
-                await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+                log.scrollTop -= log.clientHeight - 50;
+                await ({DRAWN})(log);
                 return [...log.querySelectorAll('article .text')]
                     .map((row) => row.innerText.trim());
-            }"""
+            }}"""
         )
         numbers = [int(row.split()[1]) for row in rows]
         assert numbers == sorted(numbers)
@@ -172,6 +265,12 @@ def test_a_phone(server: ServerProcess, person: Callable[..., Person]) -> None:
     expect(alice.page.get_by_role("heading", name="builds is quiet")).to_be_visible()
     alice.page.get_by_role("button", name="Who is here").tap()
     expect(alice.page.get_by_role("dialog").get_by_text("alice", exact=True)).to_be_visible()
+    alice.page.keyboard.press("Escape")
+    for room in ("builds", "lobby"):
+        alice.page.get_by_role("button", name=f"Leave {room}").tap()
+    expect(alice.page.get_by_role("heading", name="No conversation is open")).to_be_visible()
+    alice.page.get_by_role("button", name="Conversations").tap()
+    expect(alice.page.get_by_role("button", name="Settings")).to_be_visible()
     for button in alice.page.get_by_role("button").all():
         shape = button.bounding_box()
         if shape and button.is_visible():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ VECTORS = Path(__file__).parents[2] / "conformance"
 SMALL = 600
 """Bytes of the largest seed: a small one is mutated where it matters."""
 
+Keep = Callable[[str, bytes], None]
+"""Puts an input into the corpus of the target that has this name."""
+
 
 def main() -> None:
     """Write all of them anew."""
@@ -27,6 +31,19 @@ def main() -> None:
         target.folder.mkdir(parents=True, exist_ok=True)
         for path in target.folder.glob("vector-*"):
             path.unlink()
+    for path, data in made().items():
+        path.write_bytes(data)
+
+
+def made() -> dict[Path, bytes]:
+    """Return all of them, by where they stand."""
+    seeds: dict[Path, bytes] = {}
+
+    def keep(name: str, data: bytes) -> None:
+        """Put in one file of a target's corpus, if it is small."""
+        if len(data) <= SMALL:
+            seeds[TARGETS[name].folder / f"vector-{sha1(data).hexdigest()[:10]}"] = data
+
     for row in _rows("frames"):
         stream = bytes.fromhex(row["in"])
         if len(stream) <= SMALL:
@@ -34,18 +51,19 @@ def main() -> None:
             keep("decoder", bytes([(128, 128, 128, 64, 4).index(row["header_size"])]) + stream)
         keep("header", stream[:128].strip(b" "))
     for row in _rows("server"):
-        _dialogue(row)
+        _dialogue(row, keep)
     for row in _rows("client"):
-        _visit(row)
-    _requests()
-    _sockets()
+        _visit(row, keep)
+    _requests(keep)
+    _sockets(keep)
     keep("plain_client", b"-: hi\n?read\n-: ho\n-: !DISCONNECT!\n+5\n-: back")
     keep("plain_client", b"|5\n-: hi\n-: !ERROR! missed 3\n+2\n-: !ERROR! busy later\n+40")
     keep("plain_client", b"*2000\n-: xxxxxxxxxxxxxxxxxxxxxxxx\n?read\n(\n*50\n?send\n)\n<\n+3\n#")
     keep("plain_client", b"PING x\n+1\n> Msg received\n+1\n5 5\n+1\n> 5\n<")
+    return seeds
 
 
-def _requests() -> None:
+def _requests(keep: Keep) -> None:
     """Keep requests to the door: good ones, and some that leave in doubt where they end."""
     messages, host = b"/v1/rooms/lobby/messages", b"Host: localhost"
     post = b"POST " + messages + b"?name=al"
@@ -70,7 +88,7 @@ def _requests() -> None:
         keep("web", bytes([cut]) + (head + body) * 2)
 
 
-def _sockets() -> None:
+def _sockets(keep: Keep) -> None:
     """Keep what may follow a handshake."""
     for cut, each in enumerate(MASKED):
         keep("websocket", bytes([cut]) + each)
@@ -78,17 +96,11 @@ def _sockets() -> None:
     keep("websocket", b"\x07" + b"".join(MASKED[4:9]))
 
 
-def keep(name: str, data: bytes) -> None:
-    """Write one file of a target's corpus, if it is small."""
-    if len(data) <= SMALL:
-        (TARGETS[name].folder / f"vector-{sha1(data).hexdigest()[:10]}").write_bytes(data)
-
-
 def _rows(name: str) -> list[Any]:
     return [json.loads(line) for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()]
 
 
-def _dialogue(row: Any) -> None:
+def _dialogue(row: Any, keep: Keep) -> None:
     """Keep a dialogue with a server as a script, and its frames as requests and replies."""
     lines: list[bytes] = []
     who = "A"
@@ -112,7 +124,7 @@ def _dialogue(row: Any) -> None:
                 keep("hello", script._bytes(line.partition(b": ")[2]))
 
 
-def _visit(row: Any) -> None:
+def _visit(row: Any, keep: Keep) -> None:
     """Keep a script for a client."""
     lines: list[bytes] = []
     for step in row["steps"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz import seeds
 from tests.fuzz.__main__ import run
 from tests.fuzz.agreement import agree
 from tests.fuzz.faults import Finding
@@ -53,6 +54,12 @@ def test_a_finding_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert kept.name.startswith("hello-")
     with pytest.raises(Finding):
         TARGETS["hello"].check(kept.read_bytes())
+
+
+def test_the_corpus_has_the_conformance_vectors_of_today() -> None:
+    """`python -m tests.fuzz.seeds` makes them anew."""
+    there = {path: path.read_bytes() for path in CORPUS.glob("*/vector-*")}
+    assert there == seeds.made()
 
 
 def test_every_target_says_what_holds_and_has_a_small_corpus() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from contextlib import suppress
 import pytest
 
 from tests.fuzz import grammar
+from tests.hostile import Attack, run
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
 from tests.load import slow_member
@@ -147,36 +147,17 @@ def hostile(random_: random.Random) -> bytes:
     return stream
 
 
-class Attack:
-    """One hostile connection: sends its stream, closes its side, reads to the end."""
+class FrameAttack(Attack):
+    """One that must be answered as the specification wants."""
 
-    def __init__(self, port: int, number: int, stream: bytes) -> None:
-        self.code = grammar.ends_with(stream)  # by the letter of docs/protocol.md
-        if stream.startswith(b"\x16"):
-            self.code = "bad-header"  # at once: TLS, where none is spoken
-        self.stream = stream
-        self.heard = b""
-        self.socket = socket.socket()
-        # many addresses, so that their ports last; all are this machine's own
-        self.socket.bind((f"127.0.{number % 50}.{1 + number // 50 % 200}", 0))
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setblocking(False)
-        with suppress(OSError):  # the server may have answered and closed already
-            self.socket.sendall(stream)
-            self.socket.shutdown(socket.SHUT_WR)
-
-    def read(self) -> bool:
-        """Read what is there; return whether that was the end."""
-        data = self.socket.recv(1 << 16)
-        self.heard += data
-        return not data
-
-    def judge(self) -> None:
+    def judge(self) -> bool:
         """Check that the answer is the one that the specification wants, and the last one."""
-        self.socket.close()
+        code = grammar.ends_with(self.stream)  # by the letter of docs/protocol.md
+        if self.stream.startswith(b"\x16"):
+            code = "bad-header"  # at once: TLS, where none is spoken
         if self.stream[:1] and self.stream[:1] in b"GHPDOTC":  # taken for HTTP, of which it is none
             assert not self.heard or self.heard.startswith(b"HTTP/1.1 400 "), self.stream
-            return
+            return bool(self.heard)
         frames = []
         rest = self.heard
         while rest:
@@ -191,34 +172,17 @@ class Attack:
             if words[:1] == [b"ERR"] or (not words and payload.startswith(b"!ERROR! "))
         ]
         ending = [code for code in codes if code not in ("bad-verb", "bad-args", "bad-room")]
-        assert ending == ([self.code] if self.code else []), (self.stream, self.heard)
-        assert not ending or codes[-1] == self.code
+        assert ending == ([code] if code else []), (self.stream, self.heard)
+        assert not ending or codes[-1] == code
+        return bool(self.heard)
 
 
 def test_a_hundred_thousand_hostile_streams(server: ServerProcess) -> None:
     random_ = random.Random(5050)
-    streams = (hostile(random_) for _ in range(STREAMS))
-    numbers = iter(range(STREAMS))
-    with selectors.DefaultSelector() as selector:
-        before = 0
-        done = 0
-        while done < STREAMS:
-            while len(selector.get_map()) < 50 and (number := next(numbers, None)) is not None:
-                attack = Attack(server.port, number, next(streams))
-                selector.register(attack.socket, selectors.EVENT_READ, attack)
-            ready = selector.select(PATIENCE)
-            assert ready, "a hostile stream was neither answered nor closed"
-            for key, _ in ready:
-                attack = key.data
-                if attack.read():
-                    selector.unregister(attack.socket)
-                    attack.judge()
-                    done += 1
-            if done >= 1000 and not before:
-                before = server.resident()
-        grown = server.resident() - before
-        print(f"memory grown over {STREAMS} hostile streams: {grown / 2**20:.1f} MiB")
-        assert grown < 10 * 2**20
+    attacks = (FrameAttack(server.port, each, hostile(random_)) for each in range(STREAMS))
+    _, grown = run(attacks, server.resident, PATIENCE)
+    print(f"memory grown over {STREAMS} hostile streams: {grown / 2**20:.1f} MiB")
+    assert grown < 10 * 2**20
     with Peer(server) as alice, Peer(server) as bob:
         alice.join_with(bob)  # it serves as before
 

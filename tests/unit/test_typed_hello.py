@@ -29,6 +29,7 @@ class Introductions(TypedCase):
         self.assertEqual(
             told.details["features"], ["ack", "direct", "history", "presence", "rooms"]
         )
+        self.assertEqual(told.details["room"], "lobby")
 
     def test_words_and_json(self) -> None:
         self.assertEqual(welcome(self.peer('HELLO: {"v": 1, "name": "bob"}')).name, "bob")

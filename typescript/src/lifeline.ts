@@ -28,6 +28,8 @@ export interface ServerDetails {
   readonly max_payload: number;
   readonly heartbeat: number;
   readonly features: readonly string[];
+  /** The room of those who speak plain frames, where the server says it. */
+  readonly room?: string;
   readonly [more: string]: unknown;
 }
 

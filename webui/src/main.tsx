@@ -7,6 +7,7 @@
 import { Client, WebStorageOutbox, webSocket } from "tcpmsg";
 import { createRoot } from "react-dom/client";
 import { takeIdentity } from "./model/identity";
+import { Directs } from "./model/directs";
 import { Notices } from "./model/notices";
 import { Preferences } from "./model/preferences";
 import { Profile } from "./model/profile";
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   const outbox = new WebStorageOutbox(identity.storage, `${identity.prefix}outbox`);
   const session = new Session({
     profile,
+    directs: identity.lasting ? await Directs.open(identity.prefix) : new Directs(),
     preferences,
     notices: new Notices(),
     makeWire: (name, secret) => {
@@ -50,7 +52,7 @@ async function main(): Promise<void> {
   });
   window.addEventListener("pagehide", () => profile.save());
   window.addEventListener("beforeunload", (event) => {
-    if (session.pending > 0 && (session.forgetful || !identity.lasting)) event.preventDefault();
+    if (session.pending > 0 && (session.unkept.length > 0 || !identity.lasting)) event.preventDefault();
   });
 
   const element = document.getElementById("page");

@@ -4,8 +4,9 @@
  * Law of this file: what the real client promises (an outbox, events in order) holds here, too.
  */
 
-import type { ClientError, ClientEvents, HistoryOptions, HistoryPage, Listing, Message, Pending, Receipt, RoomEvent, RoomInfo, State, SubscribeOptions, Subscription } from "tcpmsg";
+import type { ClientError, ClientEvents, HistoryOptions, HistoryPage, Listing, Message, Pending, Receipt, RoomEvent, RoomInfo, ServerDetails, State, SubscribeOptions, Subscription } from "tcpmsg";
 import { Profile } from "../src/model/profile";
+import { Directs } from "../src/model/directs";
 import { Notices } from "../src/model/notices";
 import { Preferences } from "../src/model/preferences";
 import { tell } from "../src/model/observable";
@@ -96,9 +97,9 @@ export class FakeWire implements Wire {
     this.state = state;
     this.#emit("state");
   }
-  welcome(name = this.name): void {
+  welcome(name = this.name, details: Partial<ServerDetails> = {}): void {
     this.name = name;
-    this.become({ phase: "online", name, server: SERVER });
+    this.become({ phase: "online", name, server: { ...SERVER, ...details } });
   }
   lose(reason = failure("disconnected", "the server is gone")): void {
     this.outbox = this.outbox.map((each) => ({ ...each }));
@@ -147,17 +148,19 @@ export interface World {
   readonly preferences: Preferences;
   readonly storage: Storage;
   readonly profile: Profile;
+  readonly directs: Directs;
   /** The client that is in use now. */
   wire(): FakeWire;
 }
 
 /** A session with a fake client; with a storage, one that begins where another was. */
-export function world(storage: Storage = new PageStorage(), outbox: readonly Pending[] = []): World {
+export function world(storage: Storage = new PageStorage(), outbox: readonly Pending[] = [], directs = new Directs()): World {
   const made: FakeWire[] = [];
   const profile = new Profile({ prefix: "test.", storage, lasting: true, second: false }, () => "sixteen-or-more-letters");
   const preferences = new Preferences(storage);
   const session = new Session({
     profile,
+    directs,
     preferences,
     notices: new Notices(),
     makeWire: (name, secret) => {
@@ -173,7 +176,7 @@ export function world(storage: Storage = new PageStorage(), outbox: readonly Pen
     if (last === undefined) throw new Error("no client yet");
     return last;
   };
-  return { session, preferences, storage, profile, wire };
+  return { session, preferences, storage, profile, directs, wire };
 }
 
 /** A session of alice's in the lobby, welcome and live, with what was said. */

@@ -179,6 +179,67 @@ describe("writing", () => {
   });
 });
 
+describe("a browser with no room left", () => {
+  it("is told of, and what it does not keep, until it has room again", () => {
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    const full = vi.spyOn(made.storage, "setItem").mockImplementation(() => {
+      throw new Error("no room");
+    });
+    does(() => made.profile.save());
+    expect(document.querySelector(".banner")?.textContent).toContain("A reload would lose drafts and what you have read; what was kept before stays.");
+    does(() => made.wire().direct("bob", "psst"));
+    expect(document.querySelector(".banner")?.textContent).toContain("drafts, what you have read and direct messages;");
+    full.mockRestore();
+    does(() => made.profile.save());
+    expect(document.querySelector(".banner")?.textContent).toContain("A reload would lose direct messages;");
+  });
+});
+
+describe("a text that comes back", () => {
+  it("stands below what is being written", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    await user.type(box(), "no{Enter}");
+    does(() => made.wire().refuse(failure("limit", "the room is full")));
+    await user.type(box(), "a new thought");
+    await user.click(screen.getByRole("button", { name: "Edit" }));
+    does(() => {});
+    expect((box() as HTMLTextAreaElement).value).toBe("a new thought\nno");
+  });
+});
+
+describe("a room that one is in no longer", () => {
+  it("says so, and why, and can be joined again", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    does(() => made.wire().tell("lobby", { kind: "ended", room: "lobby", error: failure("limit", "too many rooms") }));
+    made.wire().subscriptions.delete("lobby");
+    expect(screen.getByRole("alert").textContent).toMatch(/You are no longer in lobby.*Too many rooms\./);
+    expect(log().textContent).toContain("x");
+    await user.click(screen.getByRole("button", { name: "Join again" }));
+    does(() => made.wire().join("lobby", 1));
+    expect(screen.queryByRole("alert")).toBeNull();
+  });
+
+  it("or never was, can be tried again", async () => {
+    const user = userEvent.setup();
+    const made = world();
+    made.session.enter("lobby");
+    made.session.start("alice");
+    made.wire().welcome();
+    render(page(made));
+    does(() => made.wire().tell("lobby", { kind: "ended", room: "lobby", error: failure("limit", "too many rooms") }));
+    made.wire().subscriptions.delete("lobby");
+    expect(screen.getByRole("heading", { name: "lobby cannot be opened" })).toBeTruthy();
+    await user.click(screen.getByRole("button", { name: "Try again" }));
+    does(() => made.wire().join("lobby", 0));
+    expect(screen.getByRole("heading", { name: "lobby is quiet" })).toBeTruthy();
+  });
+});
+
 describe("the connection", () => {
   it("that is lost is told, with what becomes of messages", async () => {
     const user = userEvent.setup();
@@ -211,7 +272,7 @@ describe("the connection", () => {
     const made = inLobby();
     render(page(made));
     does(() => made.wire().become({ phase: "ended", reason: failure("version", "this server speaks version 2") }));
-    expect(screen.getByRole("alert").textContent).toContain("this server speaks version 2");
+    expect(screen.getByRole("alert").textContent).toContain("This server speaks version 2");
   });
 });
 

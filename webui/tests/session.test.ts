@@ -1,12 +1,15 @@
 /** A session: what comes, what goes, and what is kept, with a client that does as it is told. */
 
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ANSWER_TIME, type Channel, Claims } from "../src/model/claims";
 import { Conversation, FIRST_INDEX, KEPT_ENTRIES, MOST_ENTRIES } from "../src/model/conversation";
+import { type Kept, KEPT_BYTES, KEPT_EACH, withinBounds } from "../src/model/directs";
 import type { Entry, Said } from "../src/model/entry";
 import { type Locks, takeIdentity } from "../src/model/identity";
-import { KEPT_DIRECT, KEPT_DRAFT, Profile } from "../src/model/profile";
+import { KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
 import { NoStorage, PageStorage } from "../src/model/storage";
+import { SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
@@ -204,7 +207,7 @@ describe("direct messages", () => {
     made.wire().store();
     expect(bob && texts(bob)).toEqual(["psst", "yes?"]);
     made.profile.save();
-    const again = world(made.storage);
+    const again = world(made.storage, [], made.directs);
     const kept = again.session.find("@bob");
     expect(kept && texts(kept)).toEqual(["psst", "yes?"]);
     expect([kept?.unread, kept?.divider]).toEqual([0, null]);
@@ -292,9 +295,9 @@ describe("places in the browser", () => {
     expect((await takeIdentity(locks, new PageStorage(), tab)).prefix).toBe("tcpmsg.1.");
   });
 
-  it("last as long as the tab where there are no locks", async () => {
+  it("last as long as the tab where tabs can have no locks", async () => {
     const tab = new PageStorage();
-    const found = await takeIdentity(undefined, new PageStorage(), tab);
+    const found = await takeIdentity(null, new PageStorage(), tab);
     expect([found.lasting, found.storage]).toEqual([false, tab]);
   });
 
@@ -302,7 +305,6 @@ describe("places in the browser", () => {
     const identity = { prefix: "p.", storage: new PageStorage(), lasting: true, second: false };
     for (const junk of ["", "null", "[]", "{", '{"secret":5,"name":"<b>","places":[["../x",1],[1],"@"],"drafts":{},"failures":[{"room":"lobby"}],"open":"x"}']) {
       identity.storage.setItem("p.profile", junk);
-      identity.storage.setItem("p.directs", junk);
       const profile = new Profile(identity, () => "s".repeat(20));
       expect([profile.secret, profile.name, profile.places.size, profile.drafts.size, profile.failures.length, profile.open]).toEqual(["s".repeat(20), null, 0, 0, 0, null]);
       new Preferences(identity.storage);
@@ -325,11 +327,183 @@ describe("places in the browser", () => {
     expect(new Profile(identity).keeps).toBe(false);
   });
 
-  it("hold so many direct messages and no more", () => {
-    const identity = { prefix: "p.", storage: new PageStorage(), lasting: true, second: false };
-    const profile = new Profile(identity);
-    for (let time = 0; time < KEPT_DIRECT + 5; time += 1) profile.keepDirect("@bob", { sender: "bob", time, text: "x" });
-    profile.save();
-    expect(new Profile(identity).directs.get("@bob")?.map(({ time }) => time)).toEqual(Array.from({ length: KEPT_DIRECT }, (_, index) => index + 5));
+  it("leave what is kept to another tab that has become this person", () => {
+    const made = inLobby();
+    made.session.profile.save();
+    made.wire().become({ phase: "ended", reason: failure("superseded", "elsewhere") });
+    made.session.profile.keepDraft("lobby", "from before");
+    made.session.profile.save();
+    expect(made.storage.getItem("test.profile")).not.toContain("from before");
+    made.session.start("alice");
+    made.wire().welcome();
+    made.session.profile.save();
+    expect(made.storage.getItem("test.profile")).toContain("from before");
+  });
+
+  it("hold so many direct messages and no more, the newest", () => {
+    const kept = (number: number, peer: string, content: Kept["content"] = "x"): Kept => ({ number, peer, sender: "bob", time: number, content });
+    const many = Array.from({ length: KEPT_EACH + 5 }, (_, number) => kept(number, "@bob"));
+    const [stay, go] = withinBounds([kept(-1, "@ann"), ...many]);
+    expect(go.map(({ number }) => number)).toEqual([0, 1, 2, 3, 4]);
+    expect(stay.map(({ number }) => number)).toEqual([-1, ...Array.from({ length: KEPT_EACH }, (_, number) => number + 5)]);
+    const large = new Uint8Array(KEPT_BYTES / 4);
+    expect(withinBounds([1, 2, 3].map((number) => kept(number, `@p${number}`, large)))[1].map(({ number }) => number)).toEqual([1]);
+    expect(withinBounds([kept(1, "@bob", new Uint8Array(KEPT_BYTES))])[0]).toEqual([]);
+  });
+
+  it("say when direct messages are not kept", () => {
+    const made = inLobby();
+    expect(made.session.unkept).toEqual([]);
+    made.wire().direct("bob", "psst");
+    expect(made.session.unkept).toEqual(["direct messages"]);
+  });
+});
+
+describe("locks that tabs ask each other for", () => {
+  /** Tabs of one browser: each hears what the others say, some time later. */
+  const browser = (): (() => Channel) => {
+    const tabs: Channel[] = [];
+    return () => {
+      const tab: Channel = {
+        onmessage: null,
+        postMessage: (data: unknown) =>
+          queueMicrotask(() => {
+            for (const each of tabs) if (each !== tab) each.onmessage?.call(each as BroadcastChannel, { data } as MessageEvent);
+          }),
+      };
+      tabs.push(tab);
+      return tab;
+    };
+  };
+  const taken = async (locks: Locks, options = {}): Promise<boolean> => {
+    let result = false;
+    await locks.request("tcpmsg.0", options, (lock) => {
+      result = lock !== null;
+      return undefined;
+    });
+    return result;
+  };
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("go to the first who asks, and not to a second", async () => {
+    const tab = browser();
+    const [one, two] = [new Claims(tab(), "one"), new Claims(tab(), "two")];
+    const first = taken(one);
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    expect(await first).toBe(true);
+    const second = taken(two);
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    expect(await second).toBe(false);
+  });
+
+  it("go to one of several that ask at the same time", async () => {
+    const tab = browser();
+    const all = ["c", "a", "b"].map((id) => taken(new Claims(tab(), id, () => 7)));
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    expect(await Promise.all(all)).toEqual([false, true, false]);
+  });
+
+  it("go to who began earlier, though both wait", async () => {
+    const tab = browser();
+    const early = taken(new Claims(tab(), "z"));
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME - 1);
+    const late = taken(new Claims(tab(), "a"));
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    expect(await Promise.all([early, late])).toEqual([true, false]);
+  });
+
+  it("are waited for until a signal by who had them before", async () => {
+    const tab = browser();
+    const holder = tab();
+    const [one, two] = [new Claims(holder, "one"), new Claims(tab(), "two")];
+    const first = taken(one);
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    expect(await first).toBe(true);
+    const patience = new AbortController();
+    const second = taken(two, { signal: patience.signal });
+    await vi.advanceTimersByTimeAsync(3 * ANSWER_TIME);
+    holder.onmessage = null; // its tab is closed
+    await vi.advanceTimersByTimeAsync(2 * ANSWER_TIME);
+    expect(await second).toBe(true);
+    const third = taken(new Claims(tab(), "three"), { signal: patience.signal });
+    const refused = expect(third).rejects.toThrow("not in time");
+    patience.abort();
+    await vi.advanceTimersByTimeAsync(ANSWER_TIME);
+    await refused;
+  });
+});
+
+describe("a room that is opened", () => {
+  it("is read on from where one was, and older pages are loaded until that is found", async () => {
+    const storage = new PageStorage();
+    const before = world(storage);
+    before.session.enter("lobby");
+    before.session.start("alice");
+    before.wire().welcome();
+    before.wire().join("lobby", 10, said(10, "bob", "read"));
+    lobby(before).attend(true);
+    before.profile.save();
+    const made = world(storage);
+    made.session.enterFirst();
+    made.session.start("alice");
+    made.wire().welcome();
+    const room = lobby(made);
+    made.wire().join("lobby", 900, said(899, "bob", "x"), said(900, "bob", "y"));
+    expect([room.settled, room.divider, made.wire().asked.map(({ options }) => options.before)]).toEqual([false, 10, [899]]);
+    made.wire().asked[0]?.answer({ messages: [message(400, "bob", "a"), message(401, "bob", "b")], more: true, head: 900, missed: null });
+    await vi.waitFor(() => expect(made.wire().asked.length).toBe(2));
+    made.wire().asked[1]?.answer({ messages: [message(10, "bob", "read"), message(11, "bob", "first")], more: true, head: 900, missed: null });
+    await vi.waitFor(() => expect(room.settled).toBe(true));
+    expect([room.unread, room.entries.length]).toEqual([5, 6]);
+  });
+
+  it("is not kept from who waits too long for that", async () => {
+    vi.useFakeTimers();
+    const before = world();
+    before.profile.places.set("lobby", 10);
+    before.profile.save();
+    const late = world(before.storage);
+    late.session.enter("lobby");
+    late.session.start("alice");
+    late.wire().welcome();
+    late.wire().join("lobby", 900, said(900, "bob", "y"));
+    expect(lobby(late).settled).toBe(false);
+    await vi.advanceTimersByTimeAsync(SOUGHT_TIME);
+    expect(lobby(late).settled).toBe(true);
+    vi.useRealTimers();
+  });
+
+  it("is the server's room for who was nowhere yet", () => {
+    const made = world();
+    made.session.enterFirst();
+    made.session.start("alice");
+    expect([made.session.open, made.session.homeless]).toEqual([null, true]);
+    made.wire().welcome("alice", { room: "hall" });
+    expect([made.session.open?.name, made.session.homeless]).toEqual(["hall", false]);
+    expect([...made.wire().subscriptions.keys()]).toEqual(["hall"]);
+  });
+
+  it("is the lobby where the server says nothing, or no room", () => {
+    for (const details of [{}, { room: "<b>" }]) {
+      const made = world();
+      made.session.enterFirst();
+      made.session.start("alice");
+      made.wire().welcome("alice", details);
+      expect(made.session.open?.name).toBe("lobby");
+    }
+  });
+
+  it("is joined again when asked, after its subscription ended with an error", () => {
+    const made = inLobby(said(5, "bob", "x"));
+    made.wire().subscriptions.get("lobby")?.onEvents?.([{ kind: "ended", room: "lobby", error: failure("limit", "too many rooms") }]);
+    made.wire().subscriptions.delete("lobby");
+    const room = lobby(made);
+    expect([room.ended?.message.includes("too many rooms"), room.people, room.error]).toEqual([true, null, null]);
+    made.session.rejoin(room);
+    expect(made.wire().subscriptions.get("lobby")?.from).toBe(6);
+    made.wire().join("lobby", 6, said(6, "bob", "y"));
+    expect([room.ended, texts(room)]).toEqual([null, ["x", "y"]]);
   });
 });

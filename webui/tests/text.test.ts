@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { isPlace, mentions } from "../src/model/grammar";
 import { beginning, kindOf, size } from "../src/text/kinds";
 import { MOST_CHARACTERS, shorten } from "../src/text/length";
-import { parse, safeHref, visible } from "../src/text/parse";
-import { dayName, dayOf } from "../src/text/times";
+import { MOST_PIECES, parse, safeHref, visible } from "../src/text/parse";
+import { dayName, dayOf, shortTime, timeOfDay } from "../src/text/times";
 import { tint, TINTS } from "../src/ui/names";
 
 const inlines = (text: string): unknown[] => {
@@ -43,6 +43,8 @@ describe("parse", () => {
   it("ends a mention where the sentence ends", () => {
     expect(inlines("ask @bob.")).toEqual([["text", "ask "], ["mention", "@bob"], ["text", "."]]);
     expect(inlines("ask @b.ob-1")).toContainEqual(["mention", "@b.ob-1"]);
+    const [block] = parse("@J.R.: and @bob.", "j.r.");
+    expect(block?.kind === "prose" && block.inlines.map(({ text }) => text)).toEqual(["@J.R.", ": and ", "@bob", "."]);
   });
   it("cuts out fenced code, with its language", () => {
     expect(parse("before\n```python\nprint(1)\n\nprint(2)\n```\nafter")).toEqual([
@@ -52,6 +54,14 @@ describe("parse", () => {
     ]);
     expect(parse("```x = `1`; @bob```")).toEqual([{ kind: "code", language: "", text: "x = `1`; @bob" }]);
     expect(parse("```\nnever closed")).toEqual([{ kind: "prose", inlines: [{ kind: "text", text: "```\nnever closed" }] }]);
+  });
+  it("makes no more than so many pieces, and loses no text", () => {
+    const text = "https://a.example/ @b ".repeat(2 * MOST_PIECES);
+    const [block] = parse(text);
+    if (block?.kind !== "prose") throw new Error("no prose");
+    expect(block.inlines.filter(({ kind }) => kind !== "text").length).toBeLessThanOrEqual(MOST_PIECES + 1);
+    expect(block.inlines.map((each) => each.text).join("")).toBe(text);
+    expect(parse("```\na\n```\n".repeat(3 * MOST_PIECES)).length).toBeLessThan(2 * MOST_PIECES);
   });
   it("takes time in proportion to the text", { timeout: 20_000 }, () => {
     const hostile = ["`", "```\n", "https://", "@", "(((", "```a\n```", "@a.-", "mailto:x "];
@@ -79,6 +89,8 @@ describe("mentions", () => {
     expect(mentions("hey @Alice!", "alice")).toBe(true);
     expect(mentions("@alice.", "alice")).toBe(true);
     for (const text of ["alice", "x@alice", "@alice2", "@alicex", "@al"]) expect(mentions(text, "alice")).toBe(false);
+    for (const text of ["@j.r. is it", "(@J.R.)", "for @j.r.."]) expect(mentions(text, "J.R.")).toBe(true);
+    expect([mentions("@j.r is it", "J.R."), mentions("@", "")]).toEqual([false, false]);
   });
   it("knows places", () => {
     for (const place of ["lobby", "a.b-c_d", "@bob", "x".repeat(32)]) expect(isPlace(place)).toBe(true);
@@ -128,6 +140,14 @@ describe("days", () => {
     expect(dayName(noon, noon)).toBe("Today");
     expect(dayName(new Date(2026, 2, 28, 23).getTime(), noon)).toBe("Yesterday");
     expect(dayName(new Date(2020, 0, 1).getTime(), noon)).toMatch(/2020/);
+  });
+});
+
+describe("times", () => {
+  it("are short in the gutter, whatever the language", () => {
+    const time = new Date(2026, 0, 2, 15, 4).getTime();
+    expect(timeOfDay(time)).toMatch(/04/);
+    expect(shortTime(time)).toMatch(/^\d\d?:04$/);
   });
 });
 

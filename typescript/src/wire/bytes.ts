@@ -34,7 +34,11 @@ export function sentenceOf(bytes: Uint8Array): string {
 
 /** Return bytes as text, one character for each. For headers: a few bytes, as a rule ASCII. */
 export function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  let text = ""; // spreading the bytes, or iterating over them, takes five times as long
+  for (let at = 0; at < bytes.length; at += 1) {
+    text += String.fromCharCode(bytes[at] as number);
+  }
+  return text;
 }
 
 /** Return bytes of one's own. (`slice` would not do: a Buffer's returns the same bytes.) */

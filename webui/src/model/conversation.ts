@@ -42,8 +42,12 @@ export class Conversation extends Observable {
   /** Whether nothing older is kept by the server. */
   complete: boolean;
   loading = false;
-  /** Why older messages could not be loaded, or why one could not join. */
+  /** Whether it is known where one reads on: all that is unread has come, or as much of it as is loaded at once. */
+  settled: boolean;
+  /** Why older messages could not be loaded. */
   error: ClientError | null = null;
+  /** Why one is in the room no longer, or could not join. */
+  ended: ClientError | null = null;
   /** The number up to which all is read. */
   readTo: number;
   unread = 0;
@@ -64,6 +68,7 @@ export class Conversation extends Observable {
     this.direct = isDirect(name);
     this.live = this.direct;
     this.complete = this.direct;
+    this.settled = this.direct;
     this.readTo = readTo ?? -1;
   }
 
@@ -110,11 +115,19 @@ export class Conversation extends Observable {
   prepend(entries: readonly Entry[], complete: boolean): void {
     const oldest = this.oldest ?? Infinity;
     const older = entries.filter((entry) => entry.kind !== "said" || entry.seq < oldest);
+    for (const entry of older) {
+      if (entry.kind === "said" && !entry.mine && entry.seq > this.readTo) this.#count(entry);
+    }
     this.entries.unshift(...older);
     this.firstIndex -= older.length;
     this.complete = complete;
     this.loading = false;
     this.changed();
+  }
+
+  /** Whether something unread is older than what is here. */
+  get behind(): boolean {
+    return this.unread > 0 && !this.complete && (this.oldest ?? 0) > this.readTo + 1;
   }
 
   /** Say something in a conversation whose numbers nobody else gives. */
@@ -166,7 +179,7 @@ export class Conversation extends Observable {
 
   /** Set whatever else is known, in one change. */
   set(
-    news: Partial<Pick<Conversation, "people" | "peopleCut" | "live" | "complete" | "loading" | "error">>,
+    news: Partial<Pick<Conversation, "people" | "peopleCut" | "live" | "complete" | "settled" | "loading" | "error" | "ended">>,
   ): void {
     Object.assign(this, news);
     this.changed();

@@ -28,16 +28,21 @@ export function isPlace(text: string): boolean {
   return isDirect(text) ? isName(text.slice(1)) : isRoom(text);
 }
 
-/** The name in what follows an `@` in a text, where a full stop ends the sentence, not the name. */
-export function mentioned(word: string): string {
-  return word.replace(/[.-]+$/, "");
+/** The name in what follows an `@` in a text, where a full stop ends the sentence, not the name; but for the reader's
+ * own name, which may end in one. */
+export function mentioned(word: string, me: string): string {
+  return me !== "" && isMention(word, me) ? word.slice(0, me.length) : word.replace(/[.-]+$/, "");
+}
+
+/** Whether what follows an `@` calls for somebody: it is the name, or the name and what ends a sentence. */
+function isMention(word: string, name: string): boolean {
+  return word.slice(0, name.length).toLowerCase() === name.toLowerCase() && /^[.-]*$/.test(word.slice(name.length));
 }
 
 /** Whether a text calls for somebody. */
 export function mentions(text: string, name: string): boolean {
-  const wanted = name.toLowerCase();
   for (const found of text.matchAll(MENTION)) {
-    if (mentioned(found[1] ?? "").toLowerCase() === wanted) return true;
+    if (isMention(found[1] ?? "", name)) return true;
   }
   return false;
 }

@@ -4,13 +4,13 @@
  * A place holds a client's secret, its outbox, a name and what was read. Two tabs must not use one
  * (the server would let the newer one take over), and a place whose tab was closed must be found again,
  * for its outbox may hold messages. So the first tab takes the first place, a second tab the second, and
- * the next tab after both are closed the first one again. A lock says which are taken; browsers offer
- * locks to secure pages only (HTTPS or localhost), so elsewhere each tab has a place of its own for
- * as long as it is open, which a reload does not end.
+ * the next tab after both are closed the first one again. A lock says which are taken: the browser's, or
+ * where it offers none (to pages that are neither HTTPS nor of this machine) one that the tabs ask each other for.
  *
  * Law of this file: a place is given once at a time.
  */
 
+import { tabLocks } from "./claims";
 import { read, usable, write } from "./storage";
 
 export interface Identity {
@@ -42,11 +42,11 @@ export interface Locks {
 
 /** Take a place, for as long as this page lives. */
 export async function takeIdentity(
-  locks: Locks | undefined = (navigator as { locks?: Locks }).locks,
+  locks: Locks | null = (navigator as { locks?: Locks }).locks ?? tabLocks(),
   local: Storage = usable("localStorage"),
   session: Storage = usable("sessionStorage"),
 ): Promise<Identity> {
-  if (locks !== undefined) {
+  if (locks !== null) {
     const before = read(session, REMEMBERED);
     const first = typeof before === "number" && before >= 0 && before < PLACES ? before : null;
     if (first !== null && (await hold(locks, first, PATIENCE))) return place(first, local);

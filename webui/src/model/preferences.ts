@@ -32,6 +32,6 @@ export class Preferences extends Observable {
   set(news: Partial<Pick<Preferences, "theme" | "notify" | "people">>): void {
     Object.assign(this, news);
     write(this.#storage, KEY, { theme: this.theme, notify: this.notify, people: this.people });
-    this.changed();
+    this.changedNow(); // a choice is seen as chosen at once
   }
 }

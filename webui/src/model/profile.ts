@@ -1,6 +1,5 @@
 /**
- * What a place in the browser keeps of a person: name, rooms, what was read, drafts, and direct
- * messages, which the server does not keep.
+ * What a place in the browser keeps of a person: name, rooms, what was read, drafts, and what was refused.
  *
  * Law of this file: whatever the browser gives back may be wrong, old or another program's; what does not
  * fit is as if it were not there. Writing waits a moment, so that typing and floods cost one write.
@@ -8,26 +7,14 @@
 
 import { drawSecret } from "tcpmsg";
 import type { Identity } from "./identity";
-import { isDirect, isName, isPlace } from "./grammar";
+import { isName, isPlace } from "./grammar";
 import { isRecord, NoStorage, read, write } from "./storage";
-
-/** Direct messages that are kept with each person. */
-export const KEPT_DIRECT = 200;
-
-/** Characters of the longest direct message that is kept. */
-export const KEPT_LENGTH = 8192;
 
 /** Characters of a draft that a reload leaves: a long log that was pasted, and still little of what a browser keeps. */
 export const KEPT_DRAFT = 100_000;
 
 /** How long, in milliseconds, a change may wait to be written. */
 const DELAY = 400;
-
-export interface KeptMessage {
-  readonly sender: string;
-  readonly time: number;
-  readonly text: string;
-}
 
 /** A message that was refused, and that its writer may want to send again. */
 export interface KeptFailure {
@@ -47,14 +34,16 @@ export class Profile {
   /** The rooms and people in the list, in its order, each with the number up to which all is read. */
   readonly places = new Map<string, number | null>();
   readonly drafts = new Map<string, string>();
-  readonly directs = new Map<string, KeptMessage[]>();
   failures: KeptFailure[] = [];
   /** Which one was open last. */
   open: string | null = null;
   /** Whether the browser keeps what it is told. */
   keeps = true;
+  /** Called when that has changed. */
+  onKeeps: () => void = () => {};
+  /** Whether what is kept is ours to write: not while another tab is this person. */
+  ours = true;
   readonly #identity: Identity;
-  readonly #due = new Set<"profile" | "directs">();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(identity: Identity, secret: () => string = drawSecret) {
@@ -78,58 +67,48 @@ export class Profile {
     this.failures = list(record["failures"]).filter(isFailure).slice(-KEPT_FAILURES);
     const open = record["open"];
     this.open = typeof open === "string" && this.places.has(open) ? open : null;
-    for (const pair of list(read(identity.storage, `${identity.prefix}directs`))) {
-      const [peer, messages] = list(pair);
-      if (typeof peer === "string" && isDirect(peer) && isPlace(peer)) {
-        this.directs.set(peer, list(messages).filter(isMessage).slice(-KEPT_DIRECT));
-      }
-    }
     if (known !== this.secret) this.save();
   }
 
-  /** Keep a direct message. */
-  keepDirect(peer: string, message: KeptMessage): void {
-    if (message.text.length > KEPT_LENGTH) return;
-    const kept = this.directs.get(peer) ?? [];
-    kept.push(message);
-    this.directs.set(peer, kept.slice(-KEPT_DIRECT));
-    this.later("directs");
+  /** Whether the browser gives this page no storage at all. */
+  get storeless(): boolean {
+    return this.#identity.storage instanceof NoStorage;
   }
 
   /** Keep what stands in a composer. */
   keepDraft(place: string, text: string): void {
     if (text === "" ? this.drafts.delete(place) : text !== this.drafts.get(place)) {
       if (text !== "") this.drafts.set(place, text);
-      this.later("profile");
+      this.later();
     }
   }
 
   keepFailure(failure: KeptFailure): void {
     this.failures = [...this.failures.filter((each) => each.key !== failure.key), failure].slice(-KEPT_FAILURES);
-    this.later("profile");
+    this.later();
   }
 
   dropFailure(key: string): void {
     this.failures = this.failures.filter((each) => each.key !== key);
-    this.later("profile");
+    this.later();
   }
 
   /** Forget what was refused in a room that is left: it would bring the room back. */
   dropFailures(room: string): void {
     this.failures = this.failures.filter((each) => each.room !== room);
-    this.later("profile");
+    this.later();
   }
 
   /** Write soon. */
-  later(what: "profile" | "directs" = "profile"): void {
-    this.#due.add(what);
+  later(): void {
     this.#timer ??= setTimeout(() => this.save(), DELAY);
   }
 
-  /** Write now what is due. */
+  /** Write now. */
   save(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    if (!this.ours) return;
     const { storage, prefix } = this.#identity;
     const profile = {
       secret: this.secret,
@@ -139,26 +118,14 @@ export class Profile {
       failures: this.failures,
       open: this.open,
     };
-    this.keeps = write(storage, `${prefix}profile`, profile);
-    if (this.#due.has("directs")) {
-      this.keeps = write(storage, `${prefix}directs`, [...this.directs]) && this.keeps;
-    }
-    if (storage instanceof NoStorage) this.keeps = false;
-    this.#due.clear();
+    const before = this.keeps;
+    this.keeps = write(storage, `${prefix}profile`, profile) && !this.storeless;
+    if (this.keeps !== before) this.onKeeps();
   }
 }
 
 function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isMessage(value: unknown): value is KeptMessage {
-  return (
-    isRecord(value) &&
-    typeof value["sender"] === "string" &&
-    typeof value["time"] === "number" &&
-    typeof value["text"] === "string"
-  );
 }
 
 function isFailure(value: unknown): value is KeptFailure {

@@ -17,8 +17,9 @@ import type {
   Subscription,
 } from "tcpmsg";
 import { afterOf, Conversation, keyAfter } from "./conversation";
+import type { Directs } from "./directs";
 import { type Content, contentOf, type Entry, type Said, said } from "./entry";
-import { isDirect, isPlace } from "./grammar";
+import { isDirect, isPlace, isRoom } from "./grammar";
 import { Notices, notify } from "./notices";
 import { Observable } from "./observable";
 import type { Preferences } from "./preferences";
@@ -47,14 +48,22 @@ export type Wire = Pick<
 /** Make a client that goes by this name. */
 export type MakeWire = (name: string, secret: string) => Wire;
 
-/** Where everybody is unless told otherwise: the room of those who speak plain frames. */
+/** The room of those who speak plain frames, where a server does not say which that is. */
 export const LOBBY = "lobby";
 
 /** Messages that are read when a room is joined: more than a screen holds. */
 export const FIRST_PAGE = 100;
 
-/** Messages that are read at once as one scrolls up. */
-export const PAGE = 500;
+/** Messages that are read at once as one scrolls up. Many, because the server sends on behind a page until it hears that
+ * it was read: at a fast server that is more than the page. */
+export const PAGE = 1000;
+
+/** Pages in which the first unread message is looked for when a room is opened. Who has more to read begins behind
+ * that, and finds the rest by scrolling up. */
+export const PAGES_SOUGHT = 4;
+
+/** How long, in milliseconds, that may keep somebody from what is there already. */
+export const SOUGHT_TIME = 1500;
 
 /** How long, in milliseconds, a stored message may be shown below the others until it is seen in its place. One that
  * went under another name, before a reload, is not recognised there. */
@@ -62,6 +71,7 @@ export const ECHO_TIME = 10_000;
 
 export interface Parts {
   readonly profile: Profile;
+  readonly directs: Directs;
   readonly preferences: Preferences;
   readonly notices: Notices;
   readonly makeWire: MakeWire;
@@ -75,22 +85,23 @@ export class Session extends Observable {
   readonly #parts: Parts;
   readonly #conversations = new Map<string, Conversation>();
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #settling = new Set<Conversation>();
   #wire: Wire | null = null;
   #stops: (() => void)[] = [];
   #open: Conversation | null = null;
   #told: string | null = null;
   /** Whether it was ever welcome. */
   #welcome = false;
+  /** Whether one goes to the room of plain clients as soon as the server says which that is. */
+  #homeless = false;
 
   constructor(parts: Parts) {
     super();
     this.#parts = parts;
     this.profile = parts.profile;
     this.notices = parts.notices;
-    const kept = parts.profile.places;
-    for (const [place, readTo] of kept.size ? kept : new Map([[LOBBY, null]])) {
-      this.#add(place, readTo);
-    }
+    this.profile.onKeeps = parts.directs.onKeeps = () => this.changed();
+    for (const [place, readTo] of [...parts.profile.places]) this.#add(place, readTo);
   }
 
   // -- what there is to see --------------------------------------------------------------------
@@ -115,9 +126,15 @@ export class Session extends Observable {
   get refusal(): ClientError | null {
     return this.#wire?.refusal ?? null;
   }
-  /** Whether what is not stored yet would not survive a reload. */
-  get forgetful(): boolean {
-    return (this.#wire?.storeError ?? null) !== null || !this.profile.keeps;
+  /** What would not survive a reload, in the words of people; empty if all would. */
+  get unkept(): readonly string[] {
+    const { profile, directs } = this.#parts;
+    const unsent = this.pending > 0 && (profile.storeless || (this.#wire?.storeError ?? null) !== null);
+    return [
+      ...(unsent ? ["messages that are not sent yet"] : []),
+      ...(profile.keeps ? [] : ["drafts", "what you have read"]),
+      ...(directs.keeps ? [] : ["direct messages"]),
+    ];
   }
   /** How many messages are not known to be stored. */
   get pending(): number {
@@ -185,9 +202,21 @@ export class Session extends Observable {
       if (this.#open?.unread === 0) this.#open.clearDivider();
       this.#open = conversation;
     }
+    if (conversation.live) this.#settle(conversation);
     this.#remember();
     this.changedNow(); // what is typed next is for this conversation
     return true;
+  }
+
+  /** Go where one was; who was nowhere, to the room where plain clients are. */
+  enterFirst(): void {
+    const place = this.profile.open ?? this.rooms[0]?.name ?? null;
+    if (place === null || !this.enter(place)) this.#homeless = true;
+  }
+
+  /** Whether it is not known yet where one is to go. */
+  get homeless(): boolean {
+    return this.#homeless;
   }
 
   /** Leave a room, or close a conversation. */
@@ -261,6 +290,32 @@ export class Session extends Observable {
     }
   }
 
+  /** Join a room again that one was thrown out of. */
+  rejoin(conversation: Conversation): void {
+    conversation.set({ ended: null, error: null });
+    this.#subscribe(conversation);
+  }
+
+  /** Load back to where unread begins, so that one reads on there and does not begin at the end. */
+  #settle(conversation: Conversation): void {
+    if (conversation.settled || this.#settling.has(conversation)) return;
+    if (!conversation.behind) {
+      conversation.set({ settled: true });
+      return;
+    }
+    const seek = async (): Promise<void> => {
+      for (let page = 0; page < PAGES_SOUGHT && conversation.behind && conversation.error === null; page += 1) {
+        await this.older(conversation);
+      }
+    };
+    const late = new Promise<void>((resolve) => setTimeout(resolve, SOUGHT_TIME));
+    this.#settling.add(conversation);
+    void Promise.race([seek(), late]).then(() => {
+      this.#settling.delete(conversation);
+      conversation.set({ settled: true });
+    });
+  }
+
   /** Which rooms the server has. */
   async listRooms(): Promise<Listing<RoomInfo>> {
     return this.#wire === null ? { items: [], cut: 0 } : this.#wire.rooms();
@@ -270,8 +325,14 @@ export class Session extends Observable {
 
   #stateChanged(): void {
     const state = this.state;
+    this.profile.ours = !(state?.phase === "ended" && state.reason?.code === "superseded");
     if (state?.phase === "online") {
       this.#welcome = true;
+      if (this.#homeless) {
+        this.#homeless = false;
+        const { room } = state.server;
+        if (this.#open === null) this.enter(typeof room === "string" && isRoom(room) ? room : LOBBY);
+      }
       const wanted = this.profile.name;
       if (wanted !== null && state.name !== wanted && this.#told !== state.name) {
         this.#told = state.name;
@@ -308,11 +369,12 @@ export class Session extends Observable {
           flush();
           if (conversation.readTo < 0) conversation.readTo = event.head;
           if (event.head === 0) conversation.complete = true;
-          conversation.set({ error: null });
+          conversation.set({ error: null, ended: null });
           break;
         case "live":
           flush();
           conversation.set({ live: true });
+          if (conversation === this.#open) this.#settle(conversation);
           break;
         case "replaced":
           flush();
@@ -332,7 +394,7 @@ export class Session extends Observable {
         case "ended":
           flush();
           this.#subscriptions.delete(conversation.name);
-          if (event.error !== null) conversation.set({ error: event.error, people: null });
+          if (event.error !== null) conversation.set({ ended: event.error, people: null });
           break;
       }
     }
@@ -350,9 +412,7 @@ export class Session extends Observable {
       const conversation = this.#add(peer, null);
       const entry = { ...said(event.message, this.name), seq: conversation.nextLocal() };
       conversation.append([entry]);
-      if (typeof entry.content === "string") {
-        this.profile.keepDirect(peer, { sender, time, text: entry.content });
-      }
+      this.#parts.directs.keep(peer, { sender, time, content: entry.content });
       this.#fresh(conversation, [entry]);
     }
     this.#remember();
@@ -401,9 +461,7 @@ export class Session extends Observable {
     conversation.dropOwn(key);
     const { content, time } = own;
     conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false, key });
-    if (typeof content === "string") {
-      this.profile.keepDirect(room, { sender: this.name, time, text: content });
-    }
+    this.#parts.directs.keep(room, { sender: this.name, time, content });
   }
 
   #refused(key: string, room: string, content: Content, error: ClientError): void {
@@ -434,10 +492,9 @@ export class Session extends Observable {
     if (known !== undefined) return known;
     const conversation = new Conversation(place, readTo);
     this.#conversations.set(place, conversation);
-    const kept = this.profile.directs.get(place) ?? [];
-    for (const { sender, time, text } of kept) {
+    for (const { sender, time, content } of this.#parts.directs.of(place)) {
       const mine = `@${sender}` !== place;
-      conversation.appendLocal({ sender, time, content: text, mine, calls: false });
+      conversation.appendLocal({ sender, time, content, mine, calls: false });
     }
     conversation.markRead();
     conversation.clearDivider();

@@ -20,16 +20,24 @@ export type Block =
 
 const FENCE = "```";
 
-/** Split a text into prose and fenced code. A fence that nothing closes is text. */
-export function parse(text: string): Block[] {
+/** Pieces of one text that are more than text. What comes behind them is shown as it is: a browser lays out an
+ * element in the time of a hundred letters, and a key must not wait for ten thousand of them. */
+export const MOST_PIECES = 1000;
+
+/** Split a text into prose and fenced code, for a reader of this name. A fence that nothing closes is text. */
+export function parse(text: string, me = ""): Block[] {
   const blocks: Block[] = [];
   let prose = 0;
   let at = 0;
+  let most = MOST_PIECES;
   const take = (end: number): void => {
     const part = text.slice(prose, end).replace(/^\n|\n$/g, "");
-    if (part !== "") blocks.push({ kind: "prose", inlines: inlines(part) });
+    if (part === "") return;
+    const found = inlines(part, me, most);
+    most -= found.length >> 1;
+    blocks.push({ kind: "prose", inlines: found });
   };
-  for (;;) {
+  for (; most > 0; most -= 1) {
     const open = text.indexOf(FENCE, at);
     if (open < 0) break;
     if (open > 0 && text[open - 1] !== "\n") {
@@ -55,7 +63,7 @@ export function parse(text: string): Block[] {
 const PIECE =
   /`([^`\n]+)`|\b(?:https?:\/\/|mailto:)[^\s<>"`]+|(?<![A-Za-z0-9._@/-])@([A-Za-z0-9._-]{1,24})(?![A-Za-z0-9_])/gi;
 
-function inlines(text: string): Inline[] {
+function inlines(text: string, me: string, most: number): Inline[] {
   const found: Inline[] = [];
   let end = 0;
   const push = (at: number, piece: Inline): void => {
@@ -63,12 +71,13 @@ function inlines(text: string): Inline[] {
     found.push(piece);
   };
   for (const match of text.matchAll(PIECE)) {
+    if (found.length >= 2 * most) break;
     const [whole, code, name] = match;
     if (code !== undefined) {
       push(match.index, { kind: "code", text: visible(code) });
       end = match.index + whole.length;
     } else if (name !== undefined) {
-      const called = mentioned(name);
+      const called = mentioned(name, me);
       if (!isName(called)) continue;
       push(match.index, { kind: "mention", text: `@${called}`, name: called });
       end = match.index + 1 + called.length;

@@ -4,7 +4,7 @@
  * Law of this file: formatters are made once, because making one costs more than a row.
  */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -12,6 +12,12 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
 /** Return the hour and minute. */
 export function timeOfDay(time: number): string {
   return clock.format(time);
+}
+
+/** Return the hour and minute for a narrow place: without the half of the day, which the message above tells. */
+export function shortTime(time: number): string {
+  const parts = clock.formatToParts(time).filter(({ type }) => type !== "dayPeriod");
+  return parts.map(({ value }) => value).join("").trim();
 }
 
 /** Return the whole of a time. */

@@ -8,17 +8,18 @@
 import { type ReactElement, type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Identity } from "../model/identity";
 import type { Preferences } from "../model/preferences";
-import { LOBBY, type Session } from "../model/session";
+import type { Session } from "../model/session";
 import type { ComposerHandle } from "./Composer";
 import { Dialog } from "./Dialog";
 import { GoTo } from "./GoTo";
 import { type Dialogue, PageContext, useMedia, useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
-import { Room } from "./Room";
 import { People } from "./People";
+import { EmptyHead, Room } from "./Room";
 import { Keys, Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
-import { Ended } from "./Standing";
+import { Loading } from "./MessageList";
+import { Ended, Standing } from "./Standing";
 import { Welcome } from "./Welcome";
 
 interface Props {
@@ -36,7 +37,8 @@ export function App({ session, preferences, identity, suggested }: Props): React
   const [dialog, show] = useState<Dialogue | null>(null);
   const composer = useRef<ComposerHandle>(null);
   const write = useCallback((text: string) => composer.current?.insert(text), []);
-  const page = useMemo(() => ({ session, preferences, show, write }), [session, preferences, write]);
+  const restore = useCallback((text: string) => composer.current?.restore(text), []);
+  const page = useMemo(() => ({ session, preferences, show, write, restore }), [session, preferences, write, restore]);
 
   if (session.state === null) {
     return (
@@ -61,7 +63,7 @@ export function App({ session, preferences, identity, suggested }: Props): React
 export function enterFirst(session: Session): void {
   const wanted = placeInAddress();
   if (wanted !== null && session.enter(wanted)) return;
-  session.enter(session.profile.open ?? session.rooms[0]?.name ?? LOBBY);
+  session.enterFirst();
 }
 
 function placeInAddress(): string | null {
@@ -104,10 +106,19 @@ function Shell({ dialog, composer }: { dialog: Dialogue | null; composer: RefObj
       {!narrow && <Sidebar />}
       {ended ? (
         <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
           <Ended reason={state.reason} />
+        </main>
+      ) : open === null && session.homeless ? (
+        <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
+          <Standing />
+          <Loading what="the first room" />
         </main>
       ) : open === null ? (
         <main className="room">
+          <EmptyHead elsewhere={elsewhere} />
+          <Standing />
           <div className="messages messages-empty">
             <div className="state">
               <h2>No conversation is open</h2>

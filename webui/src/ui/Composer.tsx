@@ -23,6 +23,8 @@ export interface ComposerHandle {
   focus(): void;
   /** Put text at the cursor. */
   insert(text: string): void;
+  /** Put a text that was here before back, below what stands here now. */
+  restore(text: string): void;
 }
 
 interface Props {
@@ -81,7 +83,12 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
     area.current?.setSelectionRange(cursor, cursor);
   };
 
-  useImperativeHandle(handle, () => ({ focus: () => area.current?.focus(), insert }));
+  const restore = (words: string): void => {
+    const news = blank ? words : `${text.replace(/\s+$/, "")}\n${words}`;
+    put(news, news.length);
+  };
+
+  useImperativeHandle(handle, () => ({ focus: () => area.current?.focus(), insert, restore }));
 
   const send = (): void => {
     if (blank || tooLong) return;

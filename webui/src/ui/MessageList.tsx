@@ -13,6 +13,7 @@ import { dayOf } from "../text/times";
 import { useAttention, useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
 import { Row, type RowActions, TOGETHER } from "./Row";
+import { sentence } from "./Standing";
 
 /** Rows above the eye at which older messages are asked for: a fast wheel does not outrun them. */
 const AHEAD = 300;
@@ -47,11 +48,38 @@ function at(conversation: Conversation, index: number): Entry | Sending | undefi
   return index < entries.length ? entries[index] : sending[index - entries.length];
 }
 
-export function MessageList({ conversation, handle, onLeave }: Props): ReactElement {
-  const { session, write } = usePage();
+/** The messages, or what stands in their place while there are none. */
+export function MessageList(props: Props): ReactElement {
+  const conversation = useModel(props.conversation);
+  const { entries, sending, settled, ended } = conversation;
+  if (sending.length === 0) {
+    if (!settled && ended !== null) return <Shut conversation={conversation} />;
+    if (!settled) return <Loading what={conversation.name} />;
+    if (entries.length === 0) return <Empty conversation={conversation} />;
+  }
+  return <Rows key={String(settled)} {...props} />; // made anew when it is known where one reads on
+}
+
+/** Say that what comes is read, or not. */
+function useAttend(conversation: Conversation, atEnd: boolean): void {
+  const attention = useAttention();
+  useEffect(() => {
+    conversation.reading(!atEnd);
+    conversation.attend(attention && atEnd && conversation.live);
+  }, [conversation, attention, atEnd, conversation.live]);
+  useEffect(
+    () => () => {
+      conversation.attend(false);
+      conversation.reading(false);
+    },
+    [conversation],
+  );
+}
+
+function Rows({ conversation, handle, onLeave }: Props): ReactElement {
+  const { session, write, restore } = usePage();
   useModel(conversation);
   const me = session.name;
-  const attention = useAttention();
   const list = useRef<VirtuosoHandle>(null);
   const scroller = useRef<HTMLElement | null>(null);
   const first = useRef(Infinity);
@@ -69,17 +97,7 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
   }, [conversation, session]);
   useEffect(loadIfNear);
 
-  useEffect(() => {
-    conversation.reading(!atEnd);
-    conversation.attend(attention && atEnd && conversation.live);
-  }, [conversation, attention, atEnd, conversation.live]);
-  useEffect(
-    () => () => {
-      conversation.attend(false);
-      conversation.reading(false);
-    },
-    [conversation],
-  );
+  useAttend(conversation, atEnd);
 
   // Whether the end is to be followed: until somebody scrolls away from it, whatever grows above, below or around.
   const follows = useRef(conversation.divider === null);
@@ -172,11 +190,11 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
       retry: (key) => session.retry(conversation.name, key),
       takeBack: (key) => {
         const content = session.takeBack(conversation.name, key);
-        if (typeof content === "string") write(content);
+        if (typeof content === "string") restore(content);
         else if (content === null) session.notices.show("It was sent already");
       },
     }),
-    [session, conversation, write],
+    [session, conversation, write, restore],
   );
 
   const draw = (index: number): ReactElement => {
@@ -208,9 +226,6 @@ export function MessageList({ conversation, handle, onLeave }: Props): ReactElem
       </>
     );
   };
-
-  if (!conversation.live && count === 0) return <Waiting conversation={conversation} />;
-  if (count === 0) return <Empty conversation={conversation} />;
 
   const start = conversation.divider === null ? -1 : entries.findIndex((entry) => entry.kind === "said" && entry.seq > (conversation.divider ?? 0));
   return (
@@ -330,6 +345,7 @@ function Beginning({ conversation }: { conversation: Conversation }): ReactEleme
 }
 
 function Empty({ conversation }: { conversation: Conversation }): ReactElement {
+  useAttend(conversation, true);
   return (
     <div className="messages messages-empty">
       <div className="state">
@@ -349,19 +365,27 @@ function Empty({ conversation }: { conversation: Conversation }): ReactElement {
   );
 }
 
-function Waiting({ conversation }: { conversation: Conversation }): ReactElement {
-  if (conversation.error !== null) {
-    return (
-      <div className="messages messages-empty" role="alert">
-        <div className="state">
-          <h2>{conversation.name} cannot be opened</h2>
-          <p>{conversation.error.message}</p>
+/** A room that one could not join. */
+function Shut({ conversation }: { conversation: Conversation }): ReactElement {
+  const { session } = usePage();
+  return (
+    <div className="messages messages-empty" role="alert">
+      <div className="state">
+        <h2>{conversation.name} cannot be opened</h2>
+        <p>{conversation.ended === null ? "" : sentence(conversation.ended)}</p>
+        <div className="state-acts">
+          <button type="button" className="button button-main" onClick={() => session.rejoin(conversation)}>
+            Try again
+          </button>
         </div>
       </div>
-    );
-  }
+    </div>
+  );
+}
+
+export function Loading({ what }: { what: string }): ReactElement {
   return (
-    <div className="messages messages-waiting" role="status" aria-label={`Loading ${conversation.name}`}>
+    <div className="messages messages-waiting" role="status" aria-label={`Loading ${what}`}>
       <Skeleton rows={6} />
     </div>
   );

@@ -11,7 +11,7 @@ import { useMedia, useModel, usePage } from "./hooks";
 import { Icon } from "./icons";
 import { type ListHandle, MessageList } from "./MessageList";
 import { headcount } from "./People";
-import { Standing } from "./Standing";
+import { Outside, Standing } from "./Standing";
 
 interface Props {
   readonly conversation: Conversation;
@@ -38,6 +38,7 @@ export function Room({ conversation, composer, elsewhere }: Props): ReactElement
     <main className="room" aria-label={conversation.name}>
       <Head conversation={conversation} elsewhere={elsewhere} />
       <Standing />
+      <Outside conversation={conversation} />
       <MessageList key={conversation.name} conversation={conversation} handle={list} onLeave={() => composer.current?.focus()} />
       <Composer key={`to ${conversation.name}`} conversation={conversation} handle={composer} onUp={() => list.current?.focusLast()} onEscape={rest} />
     </main>
@@ -53,10 +54,7 @@ function Head({ conversation, elsewhere }: { conversation: Conversation; elsewhe
   const here = headcount(conversation);
   return (
     <header className="room-head">
-      <button type="button" className="button-icon only-narrow" aria-label={elsewhere > 0 ? `Conversations, ${elsewhere} unread` : "Conversations"} onClick={() => show("rooms")}>
-        <Icon name="menu" />
-        {elsewhere > 0 && <span className="menu-dot" aria-hidden="true" />}
-      </button>
+      <MenuButton elsewhere={elsewhere} />
       <h1>
         <span className="room-hash" aria-hidden="true">
           {direct ? "@" : "#"}
@@ -80,5 +78,24 @@ function Head({ conversation, elsewhere }: { conversation: Conversation; elsewhe
         <Icon name={direct ? "close" : "leave"} size={18} />
       </button>
     </header>
+  );
+}
+
+/** What stands above where no room is open: on a phone, the way to the others. */
+export function EmptyHead({ elsewhere }: { elsewhere: number }): ReactElement {
+  return (
+    <header className="room-head only-narrow">
+      <MenuButton elsewhere={elsewhere} />
+    </header>
+  );
+}
+
+function MenuButton({ elsewhere }: { elsewhere: number }): ReactElement {
+  const { show } = usePage();
+  return (
+    <button type="button" className="button-icon only-narrow" aria-label={elsewhere > 0 ? `Conversations, ${elsewhere} unread` : "Conversations"} onClick={() => show("rooms")}>
+      <Icon name="menu" />
+      {elsewhere > 0 && <span className="menu-dot" aria-hidden="true" />}
+    </button>
   );
 }

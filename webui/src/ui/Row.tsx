@@ -7,7 +7,7 @@
 
 import { memo, type ReactElement } from "react";
 import type { Entry, Said, Sending } from "../model/entry";
-import { dayName, timeOfDay, wholeTime } from "../text/times";
+import { dayName, shortTime, timeOfDay, wholeTime } from "../text/times";
 import { Icon } from "./icons";
 import { Monogram, tint } from "./names";
 import { Body } from "./Text";
@@ -117,7 +117,7 @@ function Gutter({ name, time, together }: { name: string; time: number; together
   return (
     <div className="row-gutter">
       {together ? (
-        <time className="row-time">{timeOfDay(time)}</time>
+        <time className="row-time">{shortTime(time)}</time>
       ) : (
         <Monogram name={name} />
       )}
@@ -137,8 +137,9 @@ function Mark({ entry, actions }: { entry: Sending; actions: RowActions }): Reac
   const mark = MARKS[entry.state];
   return (
     <div className="row-mark">
-      <Icon name={mark.icon} size={14} />
-      <span>{entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}</span>
+      <span>
+        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}
+      </span>
       {entry.state === "failed" && (
         <>
           <button type="button" className="button-link" onClick={() => actions.retry(entry.key)}>

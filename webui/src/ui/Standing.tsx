@@ -5,8 +5,9 @@
  * nothing while all is well.
  */
 
-import type { ClientError, State } from "tcpmsg";
+import type { ClientError, Refused, State } from "tcpmsg";
 import { type ReactElement, type ReactNode, useEffect, useState } from "react";
+import type { Conversation } from "../model/conversation";
 import { useCountdown, useModel, usePage } from "./hooks";
 import { Icon, type IconName } from "./icons";
 
@@ -27,14 +28,46 @@ export function Standing(): ReactElement | null {
       </Banner>
     );
   }
-  if (session.forgetful) {
+  if (session.profile.storeless) {
     return (
       <Banner icon="warning" tone="bad">
-        This browser keeps nothing for this page: what is not sent yet would not survive a reload.
+        This browser lets this page keep nothing: your name, rooms, drafts and what is not sent yet are gone when the page is closed or reloaded.
+      </Banner>
+    );
+  }
+  if (session.unkept.length > 0) {
+    return (
+      <Banner icon="warning" tone="bad">
+        This browser keeps no more for this page: its storage is full, or closed to it. A reload would lose {listed(session.unkept)}; what was kept before stays.
       </Banner>
     );
   }
   return null;
+}
+
+/** What happened to the room that is open, where one is in it no longer. */
+export function Outside({ conversation }: { conversation: Conversation }): ReactElement | null {
+  const { session } = usePage();
+  useModel(conversation);
+  const { ended, name } = conversation;
+  if (ended === null || session.state?.phase === "ended" || !conversation.settled) return null;
+  return (
+    <div className="banner banner-bad" role="alert">
+      <Icon name="warning" size={18} />
+      <span className="banner-text">
+        <span>
+          <strong>You are no longer in {name}</strong>, and what is said there is not shown. {sentence(ended)}
+        </span>
+        <button type="button" className="button" onClick={() => session.rejoin(conversation)}>
+          Join again
+        </button>
+      </span>
+    </div>
+  );
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1) ?? ""}`;
 }
 
 function Banner({ icon, tone, children }: { icon: IconName; tone: "plain" | "bad"; children: ReactNode }): ReactElement {
@@ -79,7 +112,7 @@ function Connecting({ again }: { again: boolean }): ReactElement | null {
   return (
     <Banner icon="offline" tone="plain">
       <span>
-        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {kept(session.pending)}
+        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.open !== null && kept(session.pending)}
       </span>
     </Banner>
   );
@@ -138,8 +171,10 @@ export function Ended({ reason }: { reason: ClientError | null }): ReactElement 
   );
 }
 
-function sentence(reason: ClientError | null): string {
+/** Return a reason as a sentence. */
+export function sentence(reason: ClientError | null): string {
   if (reason === null) return "The connection was closed.";
-  const text = reason.message.charAt(0).toUpperCase() + reason.message.slice(1);
+  const words = "reason" in reason ? (reason as Refused).reason : reason.message;
+  const text = words.charAt(0).toUpperCase() + words.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

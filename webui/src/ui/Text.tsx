@@ -33,7 +33,7 @@ function Text({ text, title, me }: { text: string; title: string; me: string }):
   const shown = expanded ? text.slice(0, MOST_EXPANDED) : short.text;
   return (
     <div className="text" dir="auto">
-      {parse(shown).map((block, index) =>
+      {parse(shown, me).map((block, index) =>
         block.kind === "code" ? (
           // a region that scrolls must be reachable by keyboard
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex

@@ -65,6 +65,8 @@ export interface Page {
   readonly show: (dialog: Dialogue | null) => void;
   /** Put a word into the composer. */
   readonly write: (text: string) => void;
+  /** Put a text back into the composer, below what stands there. */
+  readonly restore: (text: string) => void;
 }
 
 export type Dialogue = "go" | "settings" | "keys" | "rooms" | "people";
