@@ -23,7 +23,8 @@ neither costs more than messages do."""
 
 JOINED: Final = 32 * 1024
 """Bytes up to which what waits in small parts is joined and sent in one call: copying them takes
-a fraction of what a call does, and who stops reading keeps little that it shares with nobody."""
+a fraction of what a call does.  With a piece behind them that is 96 KiB at the most, which is
+what one who stops reading in that very moment shares with nobody."""
 
 
 @implementer(IPushProducer)
