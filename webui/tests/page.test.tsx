@@ -194,6 +194,22 @@ describe("a browser with no room left", () => {
     does(() => made.profile.save());
     expect(document.querySelector(".banner")?.textContent).toContain("A reload would lose direct messages;");
   });
+
+  it("is told of also while there is no connection, when it matters", () => {
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    does(() => made.wire().lose());
+    does(() => {
+      made.session.say("lobby", "not kept");
+      made.wire().storeError = new Error("no room");
+    });
+    does(() => made.session.nudge());
+    const banners = [...document.querySelectorAll(".banner")].map((each) => each.textContent);
+    expect(banners).toEqual([
+      expect.stringContaining("1 message waits and is sent then."),
+      expect.stringContaining("A reload would lose messages that are not sent yet;"),
+    ]);
+  });
 });
 
 describe("a text that comes back", () => {

@@ -90,6 +90,8 @@ export class Session extends Observable {
   #stops: (() => void)[] = [];
   #open: Conversation | null = null;
   #told: string | null = null;
+  /** What the outbox could not keep, of messages that are stored by now. */
+  #settled: Error | null = null;
   /** Whether it was ever welcome. */
   #welcome = false;
   /** Whether one goes to the room of plain clients as soon as the server says which that is. */
@@ -129,7 +131,8 @@ export class Session extends Observable {
   /** What would not survive a reload, in the words of people; empty if all would. */
   get unkept(): readonly string[] {
     const { profile, directs } = this.#parts;
-    const unsent = this.pending > 0 && (profile.storeless || (this.#wire?.storeError ?? null) !== null);
+    const failed = this.#wire?.storeError ?? null;
+    const unsent = this.pending > 0 && (profile.storeless || (failed !== null && failed !== this.#settled));
     return [
       ...(unsent ? ["messages that are not sent yet"] : []),
       ...(profile.keeps ? [] : ["drafts", "what you have read"]),
@@ -446,6 +449,7 @@ export class Session extends Observable {
         own?.after ?? afterOf(key),
       );
     }
+    if (this.pending === 0) this.#settled = this.#wire?.storeError ?? null;
     this.changed();
   }
 
