@@ -235,6 +235,7 @@ describe("a room that one is in no longer", () => {
     made.wire().subscriptions.delete("lobby");
     expect(screen.getByRole("alert").textContent).toMatch(/You are no longer in lobby.*Too many rooms\./);
     expect(log().textContent).toContain("x");
+    expect(screen.getByText("Who is here shows when you are in lobby.")).toBeTruthy();
     await user.click(screen.getByRole("button", { name: "Join again" }));
     does(() => made.wire().join("lobby", 1));
     expect(screen.queryByRole("alert")).toBeNull();

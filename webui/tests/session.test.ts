@@ -9,7 +9,7 @@ import { type Locks, takeIdentity } from "../src/model/identity";
 import { KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
 import { NoStorage, PageStorage, usable } from "../src/model/storage";
-import { SOUGHT_TIME } from "../src/model/session";
+import { ECHO_TIME, SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
@@ -552,6 +552,26 @@ describe("a room that is opened", () => {
       made.wire().welcome("alice", details);
       expect(made.session.open?.name).toBe("lobby");
     }
+  });
+
+  it("shows what one has said while one was in it no longer, until it is seen in its place", () => {
+    vi.useFakeTimers();
+    const made = inLobby(said(1, "bob", "x"));
+    const room = lobby(made);
+    made.wire().tell("lobby", { kind: "ended", room: "lobby", error: failure("limit", "too many rooms") });
+    made.wire().subscriptions.delete("lobby");
+    made.session.say("lobby", "am I heard?");
+    made.wire().store(0, 2);
+    vi.advanceTimersByTime(2 * ECHO_TIME);
+    expect(room.sending.map(({ content, state }) => [content, state])).toEqual([["am I heard?", "stored"]]);
+    made.session.rejoin(room);
+    made.wire().join("lobby", 2, said(2, "alice", "am I heard?"));
+    expect([texts(room), room.sending.length]).toEqual([["x", "am I heard?"], 0]);
+    made.session.say("lobby", "and now?");
+    made.wire().store(0, 3);
+    vi.advanceTimersByTime(ECHO_TIME);
+    expect(room.sending.length).toBe(0);
+    vi.useRealTimers();
   });
 
   it("is joined again when asked, after its subscription ended with an error", () => {

@@ -231,9 +231,9 @@ export class Conversation extends Observable {
   /** One's own message has come back: the one that was stored under this number, or of those whose number is not known
    * the first that is the same and was written before it. It keeps its key. */
   #echo(entry: Said): Said {
-    if (!entry.mine || this.direct || this.#own.length === 0) return entry;
+    if (this.direct || this.#own.length === 0) return entry;
     const like = (each: Own): boolean =>
-      each.seq === null && !each.echoed && each.state !== "failed" && entry.seq > each.after && same(each.content, entry.content);
+      entry.mine && each.seq === null && !each.echoed && each.state !== "failed" && entry.seq > each.after && same(each.content, entry.content);
     const own = this.#own.find((each) => each.seq === entry.seq) ?? this.#own.find(like);
     if (own === undefined) return entry;
     if (own.state === "stored") this.#own = this.#own.filter((each) => each !== own);

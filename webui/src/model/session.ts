@@ -459,7 +459,8 @@ export class Session extends Observable {
     if (conversation === undefined || own === undefined) return;
     if (!conversation.direct) {
       conversation.storedOwn(key, seq);
-      setTimeout(() => conversation.dropOwn(key), ECHO_TIME);
+      // in a room that one is in no longer nothing comes; there it stays until one is back
+      setTimeout(() => conversation.ended === null && conversation.dropOwn(key), ECHO_TIME);
       return;
     }
     conversation.dropOwn(key);
