@@ -90,6 +90,7 @@ export class Session extends Observable {
   #stops: (() => void)[] = [];
   #open: Conversation | null = null;
   #told: string | null = null;
+  #most = Infinity;
   /** What the outbox could not keep, of messages that are stored by now. */
   #settled: Error | null = null;
   /** Whether it was ever welcome. */
@@ -116,10 +117,9 @@ export class Session extends Observable {
   get name(): string {
     return this.#wire?.name ?? this.profile.name ?? "";
   }
-  /** The bytes of the longest message that the server takes. */
+  /** The bytes of the longest message that the server takes, by its last word. */
   get maxPayload(): number {
-    const state = this.state;
-    return state?.phase === "online" ? state.server.max_payload : Infinity;
+    return this.#most;
   }
   /** Whether there was a connection since the page was opened. */
   get wasWelcome(): boolean {
@@ -331,6 +331,7 @@ export class Session extends Observable {
     this.profile.ours = !(state?.phase === "ended" && state.reason?.code === "superseded");
     if (state?.phase === "online") {
       this.#welcome = true;
+      this.#most = state.server.max_payload;
       if (this.#homeless) {
         this.#homeless = false;
         const { room } = state.server;
