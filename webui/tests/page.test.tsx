@@ -145,6 +145,20 @@ describe("writing", () => {
     await user.paste("é".repeat(600));
     expect(screen.getByRole("alert").textContent).toContain("1,200 bytes; the server takes 1,000 at most");
     expect(screen.getByRole("button", { name: "Send" })).toHaveProperty("disabled", true);
+    does(() => made.wire().lose());
+    expect(screen.getByRole("alert").textContent).toContain("1,200 bytes; the server takes 1,000 at most");
+  });
+
+  it("sends a table with wide gaps at once", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "x"));
+    does(() => made.wire().welcome("alice", { max_payload: 1_000_000 }));
+    render(page(made));
+    const table = `one${" ".repeat(300_000)}two`;
+    await user.click(box());
+    await user.paste(`${table}\n\n`);
+    await user.keyboard("{Enter}"); // it would stand still for more than a minute, if each gap were gone through again from each of its spaces
+    expect(made.session.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
   });
 
   it("keeps what is begun, in each conversation", async () => {
@@ -194,6 +208,22 @@ describe("a browser with no room left", () => {
     does(() => made.profile.save());
     expect(document.querySelector(".banner")?.textContent).toContain("A reload would lose direct messages;");
   });
+
+  it("is told of also while there is no connection, when it matters", () => {
+    const made = inLobby(said(1, "bob", "x"));
+    render(page(made));
+    does(() => made.wire().lose());
+    does(() => {
+      made.session.say("lobby", "not kept");
+      made.wire().storeError = new Error("no room");
+    });
+    does(() => made.session.nudge());
+    const banners = [...document.querySelectorAll(".banner")].map((each) => each.textContent);
+    expect(banners).toEqual([
+      expect.stringContaining("1 message waits and is sent then."),
+      expect.stringContaining("A reload would lose messages that are not sent yet;"),
+    ]);
+  });
 });
 
 describe("a text that comes back", () => {
@@ -219,6 +249,7 @@ describe("a room that one is in no longer", () => {
     made.wire().subscriptions.delete("lobby");
     expect(screen.getByRole("alert").textContent).toMatch(/You are no longer in lobby.*Too many rooms\./);
     expect(log().textContent).toContain("x");
+    expect(screen.getByText("Who is here shows when you are in lobby.")).toBeTruthy();
     await user.click(screen.getByRole("button", { name: "Join again" }));
     does(() => made.wire().join("lobby", 1));
     expect(screen.queryByRole("alert")).toBeNull();
@@ -301,6 +332,9 @@ describe("the list of conversations", () => {
     await user.clear(field);
     await user.type(field, "no room");
     expect(screen.getByRole("alert").textContent).toContain("1 to 32 letters");
+    await user.clear(field);
+    await user.type(field, "@b o");
+    expect(screen.getByRole("alert").textContent).toContain("1 to 24 letters");
     await user.clear(field);
     await user.type(field, "@bo{Enter}");
     does(() => {});

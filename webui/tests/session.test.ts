@@ -3,13 +3,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ANSWER_TIME, type Channel, Claims } from "../src/model/claims";
 import { Conversation, FIRST_INDEX, KEPT_ENTRIES, MOST_ENTRIES } from "../src/model/conversation";
-import { type Kept, KEPT_BYTES, KEPT_EACH, withinBounds } from "../src/model/directs";
+import { Directs, type Kept, KEPT_BYTES, KEPT_EACH, withinBounds } from "../src/model/directs";
 import type { Entry, Said } from "../src/model/entry";
 import { type Locks, takeIdentity } from "../src/model/identity";
 import { KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
-import { NoStorage, PageStorage } from "../src/model/storage";
-import { SOUGHT_TIME } from "../src/model/session";
+import { NoStorage, PageStorage, usable } from "../src/model/storage";
+import { ECHO_TIME, SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
@@ -138,6 +138,28 @@ describe("sending", () => {
     made.wire().store();
     made.wire().store();
     expect([texts(room).length, room.sending.length]).toEqual([2, 0]);
+  });
+
+  it("is seen in its place, once, also where the server has another history", () => {
+    const made = inLobby(said(7, "bob", "hi"));
+    const room = lobby(made);
+    for (const text of ["one", "two"]) made.session.say("lobby", text);
+    made.wire().tell("lobby", { kind: "replaced" } as never);
+    made.wire().store(0, 1);
+    made.wire().tell("lobby", said(1, "alice", "one"));
+    expect([texts(room), room.sending.map(({ content }) => content)]).toEqual([["replaced", "one"], ["two"]]);
+    made.wire().tell("lobby", said(2, "alice", "two"));
+    made.wire().store(0, 2);
+    expect([texts(room), room.sending.length]).toEqual([["replaced", "one", "two"], 0]);
+  });
+
+  it("is known by its number where its text is not what was written", () => {
+    const made = inLobby();
+    const room = lobby(made);
+    made.session.say("lobby", "half a \ud83d letter");
+    made.wire().store(0, 1);
+    made.wire().tell("lobby", said(1, "alice", "half a \ufffd letter"));
+    expect([texts(room).length, room.sending.length]).toEqual([1, 0]);
   });
 
   it("does not take an earlier message of the same words for its echo", () => {
@@ -351,6 +373,43 @@ describe("places in the browser", () => {
     expect(withinBounds([kept(1, "@bob", new Uint8Array(KEPT_BYTES))])[0]).toEqual([]);
   });
 
+  it("keep no direct message in place of another page's", () => {
+    const kept = new Map<string, unknown>();
+    const store = { put: (value: unknown, key: unknown) => kept.set(String(key), value), delete: () => {} };
+    const database = { transaction: () => ({ objectStore: () => store, commit: () => {} }) } as unknown as IDBDatabase;
+    vi.useFakeTimers();
+    const pages = [new Directs(database, "p."), new Directs(database, "p.")]; // none of them knows what there is
+    for (const directs of [...pages, ...pages]) {
+      vi.advanceTimersByTime(1);
+      directs.keep("@bob", { sender: "bob", time: Date.now(), content: "x" });
+    }
+    vi.useRealTimers();
+    expect(kept.size).toBe(4);
+  });
+
+  it("are read also where they are full to the last letter", () => {
+    localStorage.setItem("tcpmsg.0.profile", "{}");
+    const full = vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+      throw new Error("no room");
+    });
+    expect(usable("localStorage")).toBe(localStorage);
+    localStorage.clear();
+    expect(usable("localStorage")).toBeInstanceOf(NoStorage);
+    full.mockRestore();
+  });
+
+  it("say that unsent messages are not kept, of those messages alone", () => {
+    const made = inLobby();
+    made.session.say("lobby", "too much");
+    made.wire().storeError = new Error("no room");
+    expect(made.session.unkept).toEqual(["messages that are not sent yet"]);
+    made.wire().store(0, 1);
+    made.session.say("lobby", "there is room again");
+    expect(made.session.unkept).toEqual([]);
+    made.wire().storeError = new Error("no room again");
+    expect(made.session.unkept).toEqual(["messages that are not sent yet"]);
+  });
+
   it("say when direct messages are not kept", () => {
     const made = inLobby();
     expect(made.session.unkept).toEqual([]);
@@ -493,6 +552,26 @@ describe("a room that is opened", () => {
       made.wire().welcome("alice", details);
       expect(made.session.open?.name).toBe("lobby");
     }
+  });
+
+  it("shows what one has said while one was in it no longer, until it is seen in its place", () => {
+    vi.useFakeTimers();
+    const made = inLobby(said(1, "bob", "x"));
+    const room = lobby(made);
+    made.wire().tell("lobby", { kind: "ended", room: "lobby", error: failure("limit", "too many rooms") });
+    made.wire().subscriptions.delete("lobby");
+    made.session.say("lobby", "am I heard?");
+    made.wire().store(0, 2);
+    vi.advanceTimersByTime(2 * ECHO_TIME);
+    expect(room.sending.map(({ content, state }) => [content, state])).toEqual([["am I heard?", "stored"]]);
+    made.session.rejoin(room);
+    made.wire().join("lobby", 2, said(2, "alice", "am I heard?"));
+    expect([texts(room), room.sending.length]).toEqual([["x", "am I heard?"], 0]);
+    made.session.say("lobby", "and now?");
+    made.wire().store(0, 3);
+    vi.advanceTimersByTime(ECHO_TIME);
+    expect(room.sending.length).toBe(0);
+    vi.useRealTimers();
   });
 
   it("is joined again when asked, after its subscription ended with an error", () => {

@@ -25,6 +25,8 @@ export interface Own extends Sending {
   readonly after: number;
   /** Whether its echo stands among the entries; it is not shown here then. */
   readonly echoed: boolean;
+  /** The number that it was stored under; null while that is not known. */
+  readonly seq: number | null;
 }
 
 export class Conversation extends Observable {
@@ -150,7 +152,8 @@ export class Conversation extends Observable {
     this.calls = 0;
     this.divider = null;
     this.readTo = -1;
-    this.changed();
+    this.#own = this.#own.map((each) => ({ ...each, after: -1 })); // numbers begin anew
+    this.#show();
   }
 
   /** The end is before somebody's eyes, or no longer. */
@@ -190,7 +193,7 @@ export class Conversation extends Observable {
     const index = this.#own.findIndex((each) => each.key === message.key);
     const before = this.#own[index];
     if (before === undefined) {
-      this.#own.push({ ...message, kind: "sending", after, echoed: false });
+      this.#own.push({ ...message, kind: "sending", after, echoed: false, seq: null });
     } else {
       this.#own[index] = { ...before, ...message };
     }
@@ -215,7 +218,8 @@ export class Conversation extends Observable {
     if (own.echoed || (seq !== null && seq <= this.newest)) {
       this.dropOwn(key);
     } else {
-      this.own({ ...own, state: "stored", reason: null }, own.after);
+      this.#own = this.#own.map((each) => (each === own ? { ...own, state: "stored", reason: null, seq } : each));
+      this.#show();
     }
   }
 
@@ -224,12 +228,13 @@ export class Conversation extends Observable {
     this.changed();
   }
 
-  /** One's own message has come back: the first that is the same and was written before it. It keeps its key. */
+  /** One's own message has come back: the one that was stored under this number, or of those whose number is not known
+   * the first that is the same and was written before it. It keeps its key. */
   #echo(entry: Said): Said {
-    if (!entry.mine || this.direct || this.#own.length === 0) return entry;
-    const own = this.#own.find(
-      (each) => !each.echoed && each.state !== "failed" && entry.seq > each.after && same(each.content, entry.content),
-    );
+    if (this.direct || this.#own.length === 0) return entry;
+    const like = (each: Own): boolean =>
+      entry.mine && each.seq === null && !each.echoed && each.state !== "failed" && entry.seq > each.after && same(each.content, entry.content);
+    const own = this.#own.find((each) => each.seq === entry.seq) ?? this.#own.find(like);
     if (own === undefined) return entry;
     if (own.state === "stored") this.#own = this.#own.filter((each) => each !== own);
     else this.#own = this.#own.map((each) => (each === own ? { ...each, echoed: true } : each));

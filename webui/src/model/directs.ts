@@ -28,7 +28,8 @@ export interface KeptMessage {
   readonly content: Content;
 }
 
-/** A message and what is needed to keep it, or not: numbers rise. */
+/** A message and what is needed to keep it, or not: numbers rise. They are times, so that a page that could not read what
+ * is kept, or that goes on where another one has been, writes over nothing. */
 export interface Kept extends KeptMessage {
   readonly number: number;
   readonly peer: string;
@@ -66,8 +67,9 @@ export class Directs {
 
   /** Keep a message with somebody; the oldest go where there is no room. */
   keep(peer: string, { sender, time, content }: KeptMessage): void {
-    const message = { number: this.#next, peer, sender, time, content };
-    this.#next += 1;
+    const number = Math.max(this.#next, Date.now());
+    const message = { number, peer, sender, time, content };
+    this.#next = number + 1;
     const [kept, gone] = withinBounds([...this.#kept, message]);
     this.#kept = kept;
     this.#write(message, gone);
@@ -103,8 +105,9 @@ export class Directs {
     const all = IDBKeyRange.bound([this.#prefix], [this.#prefix, []]);
     const [keys, values] = await Promise.all([answer(store.getAllKeys(all)), answer<unknown[]>(store.getAll(all))]);
     const numbers = keys.map((key) => (Array.isArray(key) && typeof key[1] === "number" ? key[1] : 0));
-    this.#next = Math.max(0, ...numbers.slice(-1)) + 1;
-    this.#kept = values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
+    const kept = values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
+    this.#next = Math.max(this.#next, ...numbers.slice(-1).map((number) => number + 1));
+    this.#kept = [...kept, ...this.#kept]; // if the page did not wait for it, some may have come meanwhile
   }
 }
 

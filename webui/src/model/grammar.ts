@@ -4,8 +4,8 @@
  * Law of this file: one place for each rule, as in the server's `wire/names.py`.
  */
 
-export const NAME_RULE = "A name is 1 to 24 letters, digits, dots, dashes or underscores.";
-export const ROOM_RULE = "A room’s name is 1 to 32 letters, digits, dots, dashes or underscores.";
+export const NAME_RULE = "A name is 1 to 24 letters from A to Z, digits, dots, dashes or underscores.";
+export const ROOM_RULE = "A room’s name is 1 to 32 letters from A to Z, digits, dots, dashes or underscores.";
 
 const NAME = /^[A-Za-z0-9._-]{1,24}$/;
 const ROOM = /^[A-Za-z0-9._-]{1,32}$/;

@@ -90,6 +90,9 @@ export class Session extends Observable {
   #stops: (() => void)[] = [];
   #open: Conversation | null = null;
   #told: string | null = null;
+  #most = Infinity;
+  /** What the outbox could not keep, of messages that are stored by now. */
+  #settled: Error | null = null;
   /** Whether it was ever welcome. */
   #welcome = false;
   /** Whether one goes to the room of plain clients as soon as the server says which that is. */
@@ -114,10 +117,9 @@ export class Session extends Observable {
   get name(): string {
     return this.#wire?.name ?? this.profile.name ?? "";
   }
-  /** The bytes of the longest message that the server takes. */
+  /** The bytes of the longest message that the server takes, by its last word. */
   get maxPayload(): number {
-    const state = this.state;
-    return state?.phase === "online" ? state.server.max_payload : Infinity;
+    return this.#most;
   }
   /** Whether there was a connection since the page was opened. */
   get wasWelcome(): boolean {
@@ -129,7 +131,8 @@ export class Session extends Observable {
   /** What would not survive a reload, in the words of people; empty if all would. */
   get unkept(): readonly string[] {
     const { profile, directs } = this.#parts;
-    const unsent = this.pending > 0 && (profile.storeless || (this.#wire?.storeError ?? null) !== null);
+    const failed = this.#wire?.storeError ?? null;
+    const unsent = this.pending > 0 && (profile.storeless || (failed !== null && failed !== this.#settled));
     return [
       ...(unsent ? ["messages that are not sent yet"] : []),
       ...(profile.keeps ? [] : ["drafts", "what you have read"]),
@@ -328,6 +331,7 @@ export class Session extends Observable {
     this.profile.ours = !(state?.phase === "ended" && state.reason?.code === "superseded");
     if (state?.phase === "online") {
       this.#welcome = true;
+      this.#most = state.server.max_payload;
       if (this.#homeless) {
         this.#homeless = false;
         const { room } = state.server;
@@ -446,6 +450,7 @@ export class Session extends Observable {
         own?.after ?? afterOf(key),
       );
     }
+    if (this.pending === 0) this.#settled = this.#wire?.storeError ?? null;
     this.changed();
   }
 
@@ -455,7 +460,8 @@ export class Session extends Observable {
     if (conversation === undefined || own === undefined) return;
     if (!conversation.direct) {
       conversation.storedOwn(key, seq);
-      setTimeout(() => conversation.dropOwn(key), ECHO_TIME);
+      // in a room that one is in no longer nothing comes; there it stays until one is back
+      setTimeout(() => conversation.ended === null && conversation.dropOwn(key), ECHO_TIME);
       return;
     }
     conversation.dropOwn(key);

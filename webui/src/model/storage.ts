@@ -32,12 +32,13 @@ export class PageStorage implements Storage {
 /** In place of a storage that the browser does not give: it takes everything, and nothing is left after the page. */
 export class NoStorage extends PageStorage {}
 
-/** Return the browser's storage of this kind, or one that lives as long as the page. */
+/** Return the browser's storage of this kind, or one that lives as long as the page. One that is full to the last
+ * letter is the browser's still: what it holds has to be read, and sent. */
 export function usable(kind: "localStorage" | "sessionStorage"): Storage {
   try {
     const storage = window[kind];
     const probe = "tcpmsg.probe";
-    storage.setItem(probe, probe);
+    if (!write(storage, probe, probe) && storage.length === 0) return new NoStorage();
     storage.removeItem(probe);
     return storage;
   } catch {

@@ -84,7 +84,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
   };
 
   const restore = (words: string): void => {
-    const news = blank ? words : `${text.replace(/\s+$/, "")}\n${words}`;
+    const news = blank ? words : `${text.trimEnd()}\n${words}`;
     put(news, news.length);
   };
 
@@ -92,7 +92,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
 
   const send = (): void => {
     if (blank || tooLong) return;
-    session.say(conversation.name, text.replace(/\s+$/, ""));
+    session.say(conversation.name, text.trimEnd());
     setText("");
     setMention(null);
     area.current?.focus();

@@ -6,7 +6,7 @@
 
 import type { ClientError, RoomInfo } from "tcpmsg";
 import { type KeyboardEvent, type ReactElement, useEffect, useId, useState } from "react";
-import { isName, isRoom, ROOM_RULE } from "../model/grammar";
+import { isName, isRoom, NAME_RULE, ROOM_RULE } from "../model/grammar";
 import { Dialog } from "./Dialog";
 import { usePage } from "./hooks";
 import { Icon } from "./icons";
@@ -112,7 +112,7 @@ export function GoTo({ onClose }: { onClose: () => void }): ReactElement {
         </ul>
         {wrong && (
           <p className="go-note bad" role="alert">
-            {ROOM_RULE}
+            {text.trim().startsWith("@") ? NAME_RULE : ROOM_RULE}
           </p>
         )}
         {error !== null && <p className="go-note bad">The server’s rooms could not be listed: {error.message}</p>}

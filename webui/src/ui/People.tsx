@@ -21,7 +21,8 @@ export function People({ conversation, onChoose }: { conversation: Conversation;
     [people],
   );
   if (people === null) {
-    return <p className="people-note">Who is here shows when there is a connection.</p>;
+    const when = conversation.ended === null ? "there is a connection" : `you are in ${conversation.name}`;
+    return <p className="people-note">Who is here shows when {when}.</p>;
   }
   const more = names.length - LISTED + conversation.peopleCut;
   return (

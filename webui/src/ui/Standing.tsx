@@ -14,7 +14,18 @@ import { Icon, type IconName } from "./icons";
 /** How long, in milliseconds, connecting may take before it is worth a word. */
 const PATIENCE = 700;
 
-export function Standing(): ReactElement | null {
+/** How it stands: with the connection, and with what the browser keeps. What is written without a connection waits
+ * where the browser keeps it, so both are to be known at once. */
+export function Standing(): ReactElement {
+  return (
+    <>
+      <Connection />
+      <Keeping />
+    </>
+  );
+}
+
+function Connection(): ReactElement | null {
   const { session } = usePage();
   useModel(session);
   const state = session.state;
@@ -28,6 +39,12 @@ export function Standing(): ReactElement | null {
       </Banner>
     );
   }
+  return null;
+}
+
+function Keeping(): ReactElement | null {
+  const { session } = usePage();
+  useModel(session);
   if (session.profile.storeless) {
     return (
       <Banner icon="warning" tone="bad">
