@@ -9,7 +9,7 @@ import { type Locks, takeIdentity } from "../src/model/identity";
 import { KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
 import { NoStorage, PageStorage, usable } from "../src/model/storage";
-import { ECHO_TIME, SOUGHT_TIME } from "../src/model/session";
+import { ECHO_TIME, SOON_SENT, SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
@@ -187,6 +187,19 @@ describe("sending", () => {
     made.wire().welcome();
     made.session.say("lobby", "now");
     expect(made.session.takeBack("lobby", lobby(made).sending[0]?.key ?? "")).toBeNull();
+  });
+
+  it("finds out soon whether the server is there, unless much is on its way", () => {
+    const made = inLobby();
+    made.session.say("lobby", "there?");
+    expect(made.wire().nudges).toBe(1);
+    made.session.say("lobby", "x".repeat(SOON_SENT));
+    expect(made.wire().nudges).toBe(1);
+    made.wire().store();
+    made.wire().store();
+    made.wire().lose();
+    made.session.say("lobby", "later");
+    expect(made.wire().nudges).toBe(1);
   });
 
   it("that fails says why, survives a reload, and can be sent again", () => {

@@ -69,6 +69,10 @@ export const SOUGHT_TIME = 1500;
  * went under another name, before a reload, is not recognised there. */
 export const ECHO_TIME = 10_000;
 
+/** Bytes of what waits to be stored with which the server is asked whether it is there: its answer would come behind more
+ * than that, and a slow line would be taken for a dead one. */
+export const SOON_SENT = 64 * 1024;
+
 export interface Parts {
   readonly profile: Profile;
   readonly directs: Directs;
@@ -256,6 +260,8 @@ export class Session extends Observable {
       // the event `refused` tells the same, also for what an earlier page has sent
     });
     this.#outboxChanged();
+    const size = wire.outbox.reduce((sum, each) => sum + each.payload.length, 0);
+    if (this.state?.phase === "online" && size <= SOON_SENT) wire.nudge(); // is the server there at all?
   }
 
   /** Send again what was refused. It was not stored, for certain, so it is a new message to the server. */
