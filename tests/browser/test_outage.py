@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -50,6 +51,20 @@ def test_the_server_is_killed_while_people_write(
         each.page.set_viewport_size({"width": 1280, "height": 3000})
         each.sees("alice 0.0")
         assert each.said() == stored
+
+
+def test_a_server_that_stands_still_is_found_out(
+    server: ServerProcess, person: Callable[..., Person]
+) -> None:
+    alice = person().come("alice")
+    alice.say("before")
+    expect(alice.page.locator(".row-own")).to_have_count(0)
+    server.process.send_signal(signal.SIGSTOP)
+    alice.say("is anybody there?")
+    expect(alice.log.get_by_text("Waiting for a connection")).to_be_visible()
+    server.process.send_signal(signal.SIGCONT)
+    expect(alice.page.locator(".row-own")).to_have_count(0)
+    assert everything(server) == alice.said() == ["before", "is anybody there?"]
 
 
 def test_one_goes_offline_and_reads_on(
