@@ -128,6 +128,10 @@ class Person:
         """Wait until there are so many messages that hold the text."""
         expect(self.log.locator("article").filter(has_text=text)).to_have_count(times)
 
+    def shows(self, texts: list[str]) -> None:
+        """See these texts, in order, and no others: a list draws its rows by and by."""
+        expect(self.log.locator(".text")).to_have_text(texts, use_inner_text=True)
+
     def said(self) -> list[str]:
         """Return the texts that are shown now, in order."""
         return [text.strip() for text in self.log.locator(".text").all_inner_texts()]
