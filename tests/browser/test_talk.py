@@ -69,7 +69,7 @@ def test_rooms_unread_mentions_and_direct_messages(
     for text in ("one", "two", "@alice three"):
         bob.say(text)
     expect(alice.page.get_by_role("button", name=re.compile("3 unread, 1 for you"))).to_be_visible()
-    assert alice.page.title() == "(1) lobby \N{EN DASH} tcpmsg"
+    expect(alice.page).to_have_title("(1) lobby \N{EN DASH} tcpmsg")
     alice.page.keyboard.press("Alt+Shift+ArrowDown")
     expect(alice.log.get_by_role("separator", name="New messages")).to_be_visible()
     expect(alice.page.get_by_role("button", name=re.compile("unread"))).to_have_count(0)
@@ -140,7 +140,7 @@ def test_the_first_room_is_that_of_plain_clients(
     with Peer(server) as peer:
         peer.say(b"from a socket")
         alice.sees("from a socket")
-    assert alice.page.url.endswith("#hall")
+    expect(alice.page).to_have_url(f"{alice.address}#hall")
 
 
 SHOWN = """() => {
