@@ -272,8 +272,8 @@ class RoomBehaviour:
         self.assertEqual(cursor.take(), b"")
         peer.join(self.room).leave()
 
-    def test_much_for_many_is_sent_in_several_turns(self) -> None:
-        """What one turn has no time for comes in the next ones: all of it, once, in order."""
+    def one_turn_of_many(self) -> tuple[list[Peer], deque[Callable[[], None]]]:
+        """Say more to seven peers than one turn has time for; return them and the turns to come."""
         self.patch(rooms, "TURN_BYTES", 2 * 60_000)
         peers = [Peer(number) for number in range(7)]
         for peer in peers:
@@ -284,6 +284,11 @@ class RoomBehaviour:
         self.house.work()
         while not any(peer.data for peer in peers):
             later.popleft()()
+        return peers, later
+
+    def test_much_for_many_is_sent_in_several_turns(self) -> None:
+        """What one turn has no time for comes in the next ones: all of it, once, in order."""
+        peers, later = self.one_turn_of_many()
         portion = [bool(peer.data) for peer in peers]
         self.assertEqual(portion, sorted(portion, reverse=True))
         self.assertIn(sum(portion), (1, 2))
@@ -302,16 +307,7 @@ class RoomBehaviour:
 
     def test_nobody_comes_before_those_who_wait_for_their_turn(self) -> None:
         """Who had their turn get what was said since behind those who had none yet."""
-        self.patch(rooms, "TURN_BYTES", 2 * 60_000)
-        peers = [Peer(number) for number in range(7)]
-        for peer in peers:
-            peer.join(self.room)
-        later: deque[Callable[[], None]] = deque()
-        self.room._soon = later.append
-        self.speaker.say(self.room, b"x" * 60_000)
-        self.house.work()
-        while not any(peer.seqs for peer in peers):
-            later.popleft()()
+        peers, later = self.one_turn_of_many()
         served = [peer for peer in peers if peer.seqs]
         self.assertLess(len(served), len(peers) - 2)
         self.speaker.say(self.room, b"y")
