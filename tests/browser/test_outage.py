@@ -84,6 +84,7 @@ def test_one_goes_offline_and_reads_on(
     for number in range(60):
         alice.say(f"meanwhile {number}")
     alice.sees("meanwhile 59")
+    expect(alice.page.locator(".row-own")).to_have_count(0)  # all of it is stored
     bob.context.set_offline(False)
     alice.sees("from under the bridge")
     bob.sees("meanwhile 59")

@@ -157,7 +157,13 @@ function Rows({ conversation, handle, onLeave }: Props): ReactElement {
     onLeave();
   };
 
-  useImperativeHandle(handle, () => ({ toEnd, focusLast: () => count > 0 && focus(firstIndex + count - 1) }), [toEnd, focus, firstIndex, count]);
+  // what the conversation has now, not what was drawn of it: a key may come before the frame
+  const focusLast = useCallback(() => {
+    const { entries, sending, firstIndex } = conversation;
+    const end = firstIndex + entries.length + sending.length - 1;
+    if (end >= firstIndex) focus(end);
+  }, [conversation, focus]);
+  useImperativeHandle(handle, () => ({ toEnd, focusLast }), [toEnd, focusLast]);
 
   const onKeyDown = (event: KeyboardEvent): void => {
     const end = firstIndex + count - 1;
