@@ -78,9 +78,7 @@ def listener(begin: Begin) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_ctrl_c(
-    server: ServerProcess, begin: Begin, listener: subprocess.Popen[bytes]
-) -> None:
+def test_ctrl_c(server: ServerProcess, begin: Begin, listener: subprocess.Popen[bytes]) -> None:
     """What was measured so far is told, and nobody is left in the room."""
     process = begin("bench", "--duration", "600", "--rate", "100", "--json")
     assert until(listener.stdout, b"x")
