@@ -349,8 +349,8 @@ def test_signals(begin: Begin, words: list[str], number: signal.Signals, code: i
         (["--last", "-3"], 2, "--last"),
     ],
 )
-def test_exit_codes(server: ServerProcess, words: list[str], code: int, said: str) -> None:
-    done = run(server, "chat", *words)
+def test_exit_codes(shared: ServerProcess, words: list[str], code: int, said: str) -> None:
+    done = run(shared, "chat", *words)
     (line,) = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (code, b""), line
     assert line.startswith("tcpmsg: ")

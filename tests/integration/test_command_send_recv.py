@@ -131,8 +131,8 @@ def test_a_gap(start: Callable[..., ServerProcess]) -> None:
         (["send", "lobby", "x", "--client", "/nonexistent/file"], 2, "No such file"),
     ],
 )
-def test_exit_codes(server: ServerProcess, words: list[str], code: int, said: str) -> None:
-    done = run(server, *words)
+def test_exit_codes(shared: ServerProcess, words: list[str], code: int, said: str) -> None:
+    done = run(shared, *words)
     (line,) = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (code, b""), line
     assert line.startswith("tcpmsg: ")
