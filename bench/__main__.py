@@ -109,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
         "--warm", type=_SECONDS, default=0.5, help="seconds before it is measured [default: 0.5]"
     )
     scale.add_argument(
+        "--tries", type=_COUNT, default=Terms().tries, metavar="N",
+        help=f"{TERMS['tries'].replace('cell', 'point')} [default: {Terms().tries}]",
+    )  # fmt: skip
+    scale.add_argument(
         "--largest", type=_COUNT, default=0, metavar="N",
         help="go up to 10^N of whatever it is (--largest 8 --only stored: 100 million messages)",
     )  # fmt: skip
@@ -176,7 +180,8 @@ def _measure(asked: argparse.Namespace) -> None:
     elif asked.verb == "scale":
         from bench.scale import scale
 
-        scale(asked.only, asked.largest, asked.seconds, asked.warm, out / "scale.json")
+        terms = Terms(seconds=asked.seconds, warm=asked.warm, tries=asked.tries)
+        scale(asked.only, asked.largest, terms, out / "scale.json")
     elif asked.verb == "lag":
         from bench.lag import lag
 

@@ -114,10 +114,13 @@ def ingest(
     poll.register(connection, select.POLLOUT)
     first, before, idle = clock(), look(), 0.0
     some = max(1, READ // publisher.length)
-    while (now := clock()) < first + seconds:
+    now = first
+    while True:  # once at least: where this process stood still, the time is over
         if not publisher.send(some):
             poll.poll(max(0.0, first + seconds - now) * 1000)
             idle += clock() - now
+        if (now := clock()) >= first + seconds:
+            break
     over = clock() + 2 * DRAIN
     publisher.finish(over)
     connection.setblocking(True)

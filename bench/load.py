@@ -110,15 +110,20 @@ class Flood:
         return Measured(last - first, count, looks, idle, self.sent)
 
     def _until(self, over: float, begun: float) -> None:
-        ticked = clock()
-        while (now := clock()) < over:
+        """Send and receive, once at least: where this process stood still, the time is over."""
+        now = ticked = clock()
+        while True:
             if self.tick is not None and now - ticked >= TICK:
                 ticked = now
                 if self.tick(now - begun, self.bytes // self.length):
                     return
             sent = self._publish()
-            if not self._read(0) and not sent:
-                self.idle += clock() - now
+            heard = self._read(0)
+            before, now = now, clock()
+            if not heard and not sent:
+                self.idle += now - before
+            if now >= over:
+                return
 
     def _drain(self) -> None:
         """Have all arrive that was sent, and nothing more."""

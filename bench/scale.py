@@ -19,7 +19,7 @@ from bench.sweeps import SWEEPS, Sweep, sizes
 from bench.workloads import Terms
 
 
-def scale(names: Sequence[str], largest: int, seconds: float, warm: float, results: Path) -> None:
+def scale(names: Sequence[str], largest: int, terms: Terms, results: Path) -> None:
     """Measure, and keep the figures in a file after each sweep.
 
     Sweeps that are in the file and not asked for stay in it; each has its date and revision.
@@ -27,7 +27,6 @@ def scale(names: Sequence[str], largest: int, seconds: float, warm: float, resul
     cores = Cores.found()
     os.sched_setaffinity(0, {cores.generator})
     allow_descriptors(0)
-    terms = Terms(seconds=seconds, warm=warm)
     before = kept(results)
     done = {each["name"]: each for each in before["sweeps"]} if before else {}
     for name in names:

@@ -21,7 +21,7 @@ from bench.counting import Wrong
 from bench.peer import ROOT, Peer
 
 PATIENCE: Final = 60.0
-"""Seconds that a server may take to accept its first connection."""
+"""Seconds that a server may take to accept its first connection, or to stop."""
 
 SPARE: Final = 200
 """Open files of a process beside its connections, at the most."""
@@ -66,25 +66,30 @@ class ServerProcess:
         self._lent = folder is not None
         self._cores = cores
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bench-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        begun = time.perf_counter()
+        with socket.socket() as kept:  # nobody else is given the port until the server has it
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.bind(("127.0.0.1", 0))
+            self.port = kept.getsockname()[1]
+            begun = time.perf_counter()
+            self._start(peer, more, begun + PATIENCE)
+        self.started_in = time.perf_counter() - begun
+        """Seconds from the command until it accepted a connection."""
+
+    def _start(self, peer: Peer, more: Sequence[str], over: float) -> None:
+        """Start it, and wait until it accepts a connection."""
         try:
             self.process = self._started(peer, more)
         except OSError:
             self._clear()
             raise
         try:
-            self._wait(begun + PATIENCE)
+            self._wait(over)
         except BaseException as error:  # whoever presses Ctrl-C wants no server left
             said = (self.folder / "output").read_text(errors="replace")[-400:]
             self.stop()
             if isinstance(error, OSError):
                 raise Wrong(f"{peer.name} did not start: {said}") from None
             raise
-        self.started_in = time.perf_counter() - begun
-        """Seconds from the command until it accepted a connection."""
 
     def _started(self, peer: Peer, more: Sequence[str]) -> subprocess.Popen[bytes]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TCPMSG_", "XDG_"))}
@@ -135,10 +140,10 @@ class ServerProcess:
         """End it, and remove its folder if it has one of its own."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait()
         self._clear()
 
     def _clear(self) -> None:

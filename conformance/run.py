@@ -35,7 +35,11 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 10.0
-"""Seconds to wait for anything at all."""
+"""Seconds to wait for anything at all, unless told otherwise."""
+
+PORTS = range(20_000, 30_000)
+"""For servers that are started here: below the ports that Linux and others give to whoever asks
+for any, so that nobody takes one before the server listens, or while it is started again."""
 
 PAUSE = 0.02
 """Seconds that a server gets, beside what it shows, to process what it was sent."""
@@ -277,12 +281,26 @@ def tracks(words: list[str]) -> set[str]:
     return found
 
 
+def at_once(connection: socket.socket) -> None:
+    """Have what is sent leave at once: else a frame may wait, and others come before it."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class Peer:
     """A connection of a dialogue."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address, PATIENCE)
-        self.socket.settimeout(PATIENCE)
+    def __init__(self, address: tuple[str, int], patience: float) -> None:
+        self.patience = patience
+        self.socket = socket.create_connection(address, patience)
+        at_once(self.socket)
         self.ahead = b""
 
     def exactly(self, count: int) -> bytes:
@@ -308,7 +326,7 @@ class Peer:
 
     def to_the_end(self, width: int) -> None:
         """Read to the end of the stream: nothing else may come."""
-        self.socket.settimeout(QUIET + PATIENCE)
+        self.socket.settimeout(QUIET + self.patience)
         while True:
             try:
                 piece = self.socket.recv(65536)
@@ -353,7 +371,7 @@ class Dialogue:
                 continue
             who = step["who"]
             if who not in self.peers:
-                self.peers[who] = Peer(self.server.address)
+                self.peers[who] = Peer(self.server.address, self.server.patience)
             if "send" in step:
                 self.send(self.peers[who], step)
                 continue
@@ -509,8 +527,9 @@ class Running:
 
     fresh = False
 
-    def __init__(self, address: tuple[str, int], pause: float) -> None:
+    def __init__(self, address: tuple[str, int], pause: float, patience: float) -> None:
         self.address = address
+        self.patience = patience
         self._pause = pause
 
     def settle(self) -> None:
@@ -520,8 +539,7 @@ class Running:
         the end; a server that takes its connections in turn has then seen all the others.
         """
         for _ in range(2):
-            with socket.create_connection(self.address, PATIENCE) as newcomer:
-                newcomer.settimeout(PATIENCE)
+            with socket.create_connection(self.address, self.patience) as newcomer:
                 newcomer.sendall(b"?" * 2048)
                 with contextlib.suppress(ConnectionError):
                     while newcomer.recv(4096):
@@ -557,8 +575,8 @@ class Started(Running):
 
     fresh = True
 
-    def __init__(self, command: str, pause: float) -> None:
-        super().__init__(("127.0.0.1", 0), pause)
+    def __init__(self, command: str, pause: float, patience: float) -> None:
+        super().__init__(("127.0.0.1", 0), pause, patience)
         try:
             self._command = shlex.split(command)
         except ValueError as error:
@@ -571,8 +589,7 @@ class Started(Running):
 
     def begin(self, vector: Json) -> str:
         """Start a server with the vector's options."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = "127.0.0.1", free.getsockname()[1]
+        self.address = "127.0.0.1", free_port()
         self._folder = tempfile.mkdtemp(prefix="conformance-")
         self._options = vector.get("options", {})
         try:
@@ -615,13 +632,13 @@ class Started(Running):
                 )
         quiet = subprocess.DEVNULL
         self._process = launched(command, STRING, stdout=quiet, stderr=quiet, cwd=self._folder)
-        patience = time.monotonic() + PATIENCE
+        over = time.monotonic() + self.patience
         while True:
             try:
-                socket.create_connection(self.address, PATIENCE).close()
+                socket.create_connection(self.address, self.patience).close()
                 return
             except OSError:
-                if time.monotonic() > patience or self._process.poll() is not None:
+                if time.monotonic() > over or self._process.poll() is not None:
                     told = f"the server does not start: {shlex.join(command)}"
                     raise Wrong(f"{told} (run it to see why)") from None
                 time.sleep(0.02)
@@ -651,12 +668,13 @@ def test_server(server: Running, path: Path, only: str) -> Iterator[tuple[str, s
 class Script:
     """One vector, being played to a client by a server that says what is written there."""
 
-    def __init__(self, vector: Json, command: list[str]) -> None:
+    def __init__(self, vector: Json, command: list[str], patience: float) -> None:
         self.vector = vector
+        self.patience = patience
         self.ids: dict[str, int] = {}
         self.client = ""
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(PATIENCE)
+        self.listener.settimeout(patience)
         self.connection: socket.socket | None = None
         self.ahead = b""
         address = f"127.0.0.1:{self.listener.getsockname()[1]}"
@@ -713,7 +731,7 @@ class Script:
     def reports(self, event: Json, step: Json) -> None:
         """Wait for the next thing that the client tells."""
         try:
-            line = self.events.get(timeout=PATIENCE)
+            line = self.events.get(timeout=self.patience)
         except queue.Empty:
             raise Wrong(f"no report of {shortened(event)}") from None
         if not line or json.loads(line) != event:
@@ -725,7 +743,8 @@ class Script:
             self.connection, _ = self.listener.accept()
         except TimeoutError:
             raise Wrong("no connection came") from None
-        self.connection.settimeout(PATIENCE)
+        self.connection.settimeout(self.patience)
+        at_once(self.connection)
         self.ahead = b""
 
     def cuts(self, _: Json, step: Json) -> None:
@@ -798,7 +817,6 @@ class Script:
         assert self.connection is not None
         data = " ".join([str(len(payload)), *words]).encode().ljust(128) + payload
         if bytewise:
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for at in range(len(data)):
                 self.connection.sendall(data[at : at + 1])
         else:
@@ -827,10 +845,12 @@ class Script:
         return data
 
 
-def test_client(command: list[str], path: Path, only: str) -> Iterator[tuple[str, str]]:
+def test_client(
+    command: list[str], path: Path, only: str, patience: float
+) -> Iterator[tuple[str, str]]:
     """Yield each vector's name and what was wrong with it, or nothing."""
     for vector in vectors(path, only):
-        script = Script(vector, command)
+        script = Script(vector, command, patience)
         wrong = ""
         try:
             script.play()
@@ -868,14 +888,14 @@ WRITES = (
 )
 
 
-def running(address: str, pause: float) -> Running:
+def running(address: str, pause: float, patience: float) -> Running:
     """Return a server that somebody has started, if it is there."""
     host, _, port = address.rpartition(":")
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise Unusable(f"no address: {address}")
-    found = Running((host.strip("[]") or "127.0.0.1", int(port)), pause)
+    found = Running((host.strip("[]") or "127.0.0.1", int(port)), pause, patience)
     try:
-        socket.create_connection(found.address, PATIENCE).close()
+        socket.create_connection(found.address, patience).close()
     except OSError as error:
         raise Unusable(f"no server at {address}: {error}") from None
     print(WRITES, flush=True)
@@ -907,6 +927,14 @@ def main() -> int:
     )
     decoder = commands.add_parser("decoder", help="a program, by the streams of frames.jsonl")
     client = commands.add_parser("client", help="a program, by the scripts of client.jsonl")
+    for each in (server, client):
+        each.add_argument(
+            "--patience",
+            type=float,
+            default=PATIENCE,
+            metavar="SECONDS",
+            help="how long anything at all may take [default: 10]",
+        )
     for each, name in ((server, "server"), (decoder, "frames"), (client, "client")):
         each.add_argument(
             "--only", default="", metavar="TEXT", help="vectors with this in their name"
@@ -927,9 +955,9 @@ def chosen(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
         if (given.address is None) == (given.start is None):
             raise Unusable("which server? either HOST:PORT or --start COMMAND")
         under_test = (
-            running(given.address, given.pause)
+            running(given.address, given.pause, given.patience)
             if given.start is None
-            else Started(given.start, given.pause)
+            else Started(given.start, given.pause, given.patience)
         )
         return test_server(under_test, given.vectors, given.only)
     if not given.command:
@@ -938,10 +966,11 @@ def chosen(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
         option = word.partition("=")[0]
         if word == given.command[0] and word.startswith("-"):
             raise Unusable(f"{option} is no option of run.py {given.what}: see --help")
-        if option in ("--only", "--vectors"):
+        if option in ("--only", "--vectors", "--patience"):
             raise Unusable(f"{option} comes before the command: run.py {given.what} {option} ...")
-    test = test_client if given.what == "client" else test_decoder
-    return test(given.command, given.vectors, given.only)
+    if given.what == "client":
+        return test_client(given.command, given.vectors, given.only, given.patience)
+    return test_decoder(given.command, given.vectors, given.only)
 
 
 if __name__ == "__main__":

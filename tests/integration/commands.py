@@ -17,13 +17,16 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tests.integration.conftest import PATIENCE, ServerProcess, environment
 
 ROOT = Path(__file__).parents[2]
+
+WHERE = b"\x1b[6n"
+"""Where is the cursor?  Asked by line editors, and answered by every terminal."""
 
 
 def command(*words: str) -> list[str]:
@@ -100,15 +103,16 @@ class Terminal:
     def __init__(self, *words: str, line: str = "", **more: str) -> None:
         """Run the command with these words, or a whole line of a shell."""
         self.output = b""
+        self._last = b""
         program = ["/bin/sh", "-c", line] if line else command(*words)
+        size = struct.pack("HHHH", 24, 80, 0, 0)
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child becomes the command
             try:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, size)
                 os.execve(program[0], program, more)
             finally:
                 os._exit(127)
-        size = struct.pack("HHHH", 24, 80, 0, 0)
-        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, size)
 
     def type(self, text: bytes) -> None:
         os.write(self.descriptor, text)
@@ -121,28 +125,30 @@ class Terminal:
             if found:
                 seen, self.output = self.output[: found.end()], self.output[found.end() :]
                 return seen
-            ready, _, _ = select.select([self.descriptor], [], [], deadline - time.monotonic())
-            assert ready, (pattern, self.output)
-            try:
-                piece = os.read(self.descriptor, 65536)
-            except OSError:
-                piece = b""  # how Linux tells that the other side is gone
-            assert piece, (pattern, self.output)
-            self.output += piece
-            if b"\x1b[6n" in piece:  # where is the cursor? as a terminal answers
-                os.write(self.descriptor, b"\x1b[1;1R")
+            assert self._read(deadline), (pattern, self.output)
+
+    def _read(self, deadline: float) -> bool:
+        """Take in what comes next; return whether anything has come before the deadline."""
+        patience = max(0.0, deadline - time.monotonic())
+        if not select.select([self.descriptor], [], [], patience)[0]:
+            return False
+        try:
+            piece = os.read(self.descriptor, 65536)
+        except OSError:
+            return False  # how Linux tells that the other side is gone
+        self.output += piece
+        *asked, rest = (self._last + piece).split(WHERE)
+        self._last = rest[1 - len(WHERE) :]  # a question may come in two pieces
+        if asked:
+            with suppress(OSError):  # it may be gone meanwhile
+                os.write(self.descriptor, b"\x1b[1;1R" * len(asked))
+        return bool(piece)
 
     def wait(self) -> int:
         """Read to the end and return the exit code."""
         deadline = time.monotonic() + PATIENCE
-        while select.select([self.descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            try:
-                piece = os.read(self.descriptor, 65536)
-            except OSError:
-                piece = b""
-            if not piece:
-                break
-            self.output += piece
+        while self._read(deadline):
+            pass
         process = os.pidfd_open(self.pid)  # readable once the process has ended
         try:
             ended, _, _ = select.select([process], [], [], max(0.0, deadline - time.monotonic()))

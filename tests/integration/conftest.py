@@ -143,6 +143,15 @@ def server(start: Callable[..., ServerProcess]) -> ServerProcess:
     return start()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with the default options for many tests, none of which leaves anything behind."""
+    server = ServerProcess(tmp_path_factory.mktemp("shared"))
+    yield server
+    server.kill()
+    assert "Traceback" not in server.output, server.output
+
+
 @pytest.fixture
 def begin(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start commands that stay, with pipes on all sides; an alarm ends a test that hangs."""

@@ -51,7 +51,9 @@ def close(chat: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 def stored(server: ServerProcess, room: str = "lobby") -> list[bytes]:
     """Return the texts that a room holds."""
-    return run(server, "recv", room, "--from", "0", "--until-end").stdout.splitlines()
+    done = run(server, "recv", room, "--from", "0", "--until-end")
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.splitlines()
 
 
 # -- at a terminal -----------------------------------------------------------
@@ -212,8 +214,10 @@ def test_keys_that_cannot_be_read_show_no_traceback(
     server: ServerProcess, join: Callable[..., Terminal]
 ) -> None:
     chat = join("alice")
+    chat.wait_for(rb"#lobby>")
     chat.type(b"one\x1b[31m")  # prompt-toolkit takes that for a mouse
-    run(server, "send", "lobby", "between")  # what is typed together is lost together
+    chat.wait_for(rb"one")  # what is typed together is lost together
+    run(server, "send", "lobby", "between")
     assert b"Traceback" not in chat.wait_for(rb"between\r\n")
     chat.type(b"\r")
     assert b"Traceback" not in chat.wait_for(rb"<alice> one\r\n")
@@ -345,8 +349,8 @@ def test_signals(begin: Begin, words: list[str], number: signal.Signals, code: i
         (["--last", "-3"], 2, "--last"),
     ],
 )
-def test_exit_codes(server: ServerProcess, words: list[str], code: int, said: str) -> None:
-    done = run(server, "chat", *words)
+def test_exit_codes(shared: ServerProcess, words: list[str], code: int, said: str) -> None:
+    done = run(shared, "chat", *words)
     (line,) = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (code, b""), line
     assert line.startswith("tcpmsg: ")

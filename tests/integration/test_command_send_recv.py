@@ -131,8 +131,8 @@ def test_a_gap(start: Callable[..., ServerProcess]) -> None:
         (["send", "lobby", "x", "--client", "/nonexistent/file"], 2, "No such file"),
     ],
 )
-def test_exit_codes(server: ServerProcess, words: list[str], code: int, said: str) -> None:
-    done = run(server, *words)
+def test_exit_codes(shared: ServerProcess, words: list[str], code: int, said: str) -> None:
+    done = run(shared, *words)
     (line,) = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (code, b""), line
     assert line.startswith("tcpmsg: ")
@@ -178,18 +178,19 @@ def test_what_a_server_says(server: ServerProcess, receiver: Callable[..., Any])
 
 
 def test_a_server_that_does_not_answer(server: ServerProcess, begin: Begin) -> None:
-    sender = begin("send", "lobby", "-", "--timeout", "3")
+    sender = begin("send", "lobby", "-", "--timeout", "10")  # so much the first one may take
     feed(sender, b"one\n")
     until(begin("recv", "lobby", "--from", "1", "--count", "1").stdout, b"one")
+    assert run(server, "ping").returncode == 0  # by now the first one is acknowledged, too
     server.process.send_signal(signal.SIGSTOP)
     try:
         feed(sender, b"two\n")
+        for words in (("ping", "--timeout", "0.2"), ("send", "lobby", "x", "--timeout", "0.2")):
+            assert run(server, *words).returncode == 6
         assert sender.wait(PATIENCE) == 6
         assert sender.stderr is not None
         said = sender.stderr.read()
-        assert b"no acknowledgement within 3 s: 1 message may be stored or not" in said
-        for words in (("ping", "--timeout", "0.2"), ("send", "lobby", "x", "--timeout", "0.2")):
-            assert run(server, *words).returncode == 6
+        assert b"no acknowledgement within 10 s: 1 message may be stored or not" in said
     finally:
         server.process.send_signal(signal.SIGCONT)
 

@@ -122,10 +122,10 @@ def test_a_client_prints_what_the_server_refuses(
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_that_finds_no_server_says_so(run: Run, client: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    process = run(*CLIENTS[client], "127.0.0.1", str(port), "hello")
-    output, errors = process.communicate()
+    with socket.socket() as kept:  # nobody listens there, and nobody else is given the port
+        kept.bind(("127.0.0.1", 0))
+        process = run(*CLIENTS[client], "127.0.0.1", str(kept.getsockname()[1]), "hello")
+        output, errors = process.communicate()
     assert output == b""
     assert b"refused" in errors
     assert process.returncode != 0

@@ -26,6 +26,10 @@ SHOWN_SECONDS: Final = 2.0
 """How long to wait for the last words: prompt-toolkit itself waits up to a second for a
 terminal that does not say where its cursor is."""
 
+SHOWN_LOOKS: Final = 20
+"""In how many parts that is waited for: a process that stands still, as on a laptop that
+sleeps, finds its time over when it goes on, and loses one part and not all of them."""
+
 
 class Editor:
     """A terminal as a chat's face."""
@@ -99,5 +103,7 @@ async def _shown() -> None:
     """Wait until prompt-toolkit has written what it was given: it does so in tasks of the loop."""
     await asyncio.sleep(0)  # what its thread has asked of the loop is begun
     writing = asyncio.all_tasks() - {asyncio.current_task()}
-    if writing:
-        await asyncio.wait(writing, timeout=SHOWN_SECONDS)
+    for _ in range(SHOWN_LOOKS):
+        if not writing:
+            return
+        _, writing = await asyncio.wait(writing, timeout=SHOWN_SECONDS / SHOWN_LOOKS)
