@@ -20,6 +20,7 @@ from tests.hostile import Attack, run
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
 from tests.load import slow_member
+from tests.load.measuring import allow_descriptors
 
 MESSAGES = 1_000_000
 MEMBERS = 5_000
@@ -78,6 +79,7 @@ def digest_of(peer: Peer, count: int) -> str:
 
 
 def test_five_thousand_members_cost_less_than_6_kb_each(server: ServerProcess) -> None:
+    allow_descriptors()
     with Peer(server) as alice, Peer(server) as bob:
         alice.join_with(bob)
         before = server.resident()

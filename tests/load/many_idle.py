@@ -92,9 +92,9 @@ def _idle(port: int, number: int, pipe: Connection) -> None:
             if not data:
                 lost += 1
                 waiting.unregister(peer)
-            elif data == ping:
-                pings += 1
-                peer.sendall(pong)
+            elif count := data.count(ping):
+                pings += count
+                peer.sendall(pong * count)
 
 
 class Pairs:
