@@ -15,7 +15,7 @@ from typing import Any
 from tests.integration.commands import run, until
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.events import EventSource, events
-from tests.integration.sessions import BIN, blocks, matches, shell, steps
+from tests.integration.sessions import BIN, blocks, done, steps
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 KILLS = 5
@@ -181,11 +181,7 @@ def test_the_page(server: ServerProcess) -> None:
     """The sessions of docs/http.md."""
     page = (ROOT / "docs" / "http.md").read_text()
     for command, expected in steps("".join(blocks(page, "console"))):
-        result = shell(command, server)
-        for seconds in (20, 80):  # who follows for so long is not in time on a slow machine
-            if "--max-time 2 " in command and not matches(result.stdout + result.stderr, expected):
-                result = shell(command.replace("--max-time 2 ", f"--max-time {seconds} "), server)
-        assert matches(result.stdout + result.stderr, expected), (command, result)
+        done(command, expected, server)
 
 
 DESCRIBED = """\
