@@ -96,7 +96,7 @@ def test_a_client_is_told_that_there_is_no_room(start: Start, tmp_path: Path) ->
 
 def test_out_of_places_and_out_of_descriptors(tmp_path: Path) -> None:
     with descriptors.limited(tmp_path, 256) as server:
-        outcome = descriptors.run(server, newcomers=300, seconds=3)
+        outcome = descriptors.run(server, newcomers=300, seconds=2)
     print(outcome)
     assert outcome.faults(newcomers=302, places=128, stall=30) == []
 
