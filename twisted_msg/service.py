@@ -181,7 +181,7 @@ class ServerService(Service):
             self._listen(self._settings.web, WebFactory(self._site), "--web")
 
     def startService(self) -> None:
-        """Open the store, serve, and tell a person what to try.
+        """Open the store, serve, and tell a person what to try once the reactor runs.
 
         Raises `CannotStart` if the store cannot be used.
         """
@@ -200,7 +200,8 @@ class ServerService(Service):
         self.server.start()
         addresses = [port.getHost() for port in self._ports]
         frames = addresses[: len(self._settings.listen)]
-        announce(frames, self._settings, *addresses[len(frames) :])
+        # not before: until the reactor runs, Ctrl-C and SIGTERM end the process in the midst of it
+        self._reactor.callWhenRunning(announce, frames, self._settings, *addresses[len(frames) :])
 
     def stopService(self) -> Deferred[None]:
         """Accept nothing more, and end every connection within five seconds."""

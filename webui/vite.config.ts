@@ -44,5 +44,6 @@ export default defineConfig({
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    testTimeout: 90_000, // nothing waits for this; five seconds are too few on a slow machine
   },
 });

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,15 +40,29 @@ class ServerProcess:
         command: list[str] | None = None,
         variables: dict[str, str] | None = None,
         listen: bool = True,
+        patience: float = PATIENCE,
     ) -> None:
-        """Start; without `listen` the options, or a file, say where it listens."""
+        """Start, within `patience` seconds; without `listen` options or a file say where."""
         self.listen = listen and "--listen" not in options
+        self.patience = patience
         self.folder = folder
         self.variables = variables or {}
         self.options = options
         self.command = command
-        self.port = 0
+        self.port = self._reserved() if self.listen else 0
         self.start()
+
+    def _reserved(self) -> int:
+        """Return a port that nobody else is given, also while the server is down.
+
+        It is bound and not listened on, which a server is let to do beside it.
+        """
+        keeper = socket.socket()
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        weakref.finalize(self, keeper.close)
+        port: int = keeper.getsockname()[1]
+        return port
 
     @property
     def address(self) -> str:
@@ -57,7 +73,7 @@ class ServerProcess:
         return self.process.pid
 
     def start(self) -> None:
-        """Start it, on the port it had before if any, and wait until it says that it is ready."""
+        """Start it, always on the same port, and wait until it says that it is ready."""
         listen = ("--listen", self.address) if self.listen else ()
         command = self.command or [
             str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "tcpmsg",
@@ -71,7 +87,7 @@ class ServerProcess:
             env=environment(HOME=str(self.folder), **self.variables),
             text=True,
         )
-        alarm = threading.Timer(PATIENCE, self.process.kill)
+        alarm = threading.Timer(self.patience, self.process.kill)
         alarm.start()
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -81,8 +97,11 @@ class ServerProcess:
                 self.port = int(listening[1])
             if "from a script: " in line:
                 break
+        else:
+            self.process.wait()
         alarm.cancel()
         if self.process.poll() is not None:
+            self.process.stdout.close()
             raise AssertionError("the server did not start:\n" + "".join(self.lines))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -17,7 +17,8 @@ from tests.integration.conftest import PATIENCE, ServerProcess
 class EventSource:
     """Follows a room over however many connections, in a thread of its own.
 
-    `came` gets each message's row, `missed` each gap's; `connections` counts the answers.
+    `came` gets each message's row, `missed` each gap's, `answered` a word for each connection
+    once it is answered.
     """
 
     def __init__(self, server: ServerProcess, path: str) -> None:
@@ -29,7 +30,7 @@ class EventSource:
         self._socket: socket.socket | None = None
         self.came: queue.Queue[Any] = queue.Queue()
         self.missed: list[Any] = []
-        self.connections = 0
+        self.answered: queue.Queue[None] = queue.Queue()
         self.live = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -65,7 +66,7 @@ class EventSource:
             connection.request("GET", self._path, headers=headers)
             with closing(connection.getresponse()) as answer:
                 assert answer.status == 200, answer.read()
-                self.connections += 1
+                self.answered.put(None)
                 self._read(answer)
 
     def _read(self, answer: http.client.HTTPResponse) -> None:

@@ -55,18 +55,24 @@ class Peer:
         """Send messages."""
         self.send(b"".join(self.frame(payload) for payload in payloads))
 
-    def read(self, count: int) -> bytes:
-        """Read so many bytes; raises `EOFError` if the stream ends before."""
+    def _fill(self, count: int) -> None:
+        """Have so many bytes in the buffer."""
         while len(self._buffer) < count:
             data = self.socket.recv(1 << 16)
             if not data:
                 raise EOFError(self._buffer)
             self._buffer += data
+
+    def read(self, count: int) -> bytes:
+        """Read so many bytes; raises `EOFError` if the stream ends before."""
+        self._fill(count)
         data, self._buffer = self._buffer[:count], self._buffer[count:]
         return data
 
     def hear(self) -> bytes:
-        """Return the next message."""
+        """Return the next message; what has come of it stays where the rest does not in time."""
+        self._fill(self.width)
+        self._fill(self.width + int(self._buffer[: self.width]))
         return self.read(int(self.read(self.width)))
 
     def join_with(self, other: Peer) -> None:

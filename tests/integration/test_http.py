@@ -15,7 +15,7 @@ from typing import Any
 from tests.integration.commands import run, until
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.events import EventSource, events
-from tests.integration.sessions import BIN, blocks, matches, shell, steps
+from tests.integration.sessions import BIN, blocks, done, steps
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 KILLS = 5
@@ -107,16 +107,17 @@ def test_killed_and_killed_again(start: Callable[..., ServerProcess]) -> None:
     publisher = threading.Thread(target=publish, daemon=True)
     with closing(EventSource(server, "/v1/rooms/lobby/events?from=0")) as source:
         publisher.start()
+        source.answered.get(timeout=PATIENCE)
         rows = source.take(20)
         for _ in range(KILLS):
             server.kill()
             server.start()
+            source.answered.get(timeout=PATIENCE)  # the next 20 may have come before
             rows += source.take(20)
         enough.set()
         publisher.join(PATIENCE)
         assert not publisher.is_alive()
         rows += source.take(len(published) - len(rows))
-        assert source.connections > KILLS
     assert [int(row["text"]) for row in rows] == list(range(1, len(published) + 1))
     assert [row["seq"] for row in rows] == published
     assert again == published[: len(again)]
@@ -180,12 +181,12 @@ def test_the_page(server: ServerProcess) -> None:
     """The sessions of docs/http.md."""
     page = (ROOT / "docs" / "http.md").read_text()
     for command, expected in steps("".join(blocks(page, "console"))):
-        result = shell(command, server)
-        assert matches(result.stdout + result.stderr, expected), (command, result)
+        done(command, expected, server)
 
 
 DESCRIBED = """\
-request-timeout = 30
+request-timeout = 60
+suppress-health-check = ["too_slow"]  # of the machine, not of the server
 
 [generation]
 deterministic = true
@@ -214,7 +215,7 @@ def test_it_is_as_its_description_says(server: ServerProcess) -> None:
         capture_output=True,
         text=True,
         cwd=server.folder,
-        timeout=PATIENCE,
+        timeout=5 * PATIENCE,
         check=False,
     )
     assert result.returncode == 0, result.stdout

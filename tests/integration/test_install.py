@@ -89,7 +89,7 @@ def test_what_is_in_the_packages(built: Path) -> None:
 
 
 def test_first_line_of_the_readme(checkout: Path, start: Callable[..., ServerProcess]) -> None:
-    server = start(command=[str(checkout / "scripts" / "serve")])
+    server = start(command=[str(checkout / "scripts" / "serve")], patience=INSTALL_SECONDS)
     talk(server)
     command = checkout / ".venv" / "bin" / "tcpmsg"
     assert f"from a script: {command} send --server {server.address} lobby" in server.output

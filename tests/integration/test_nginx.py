@@ -162,9 +162,15 @@ class WebSocket:
             assert isinstance(event, BytesMessage), event
             yield from decoder.feed(bytes(event.data))
 
-    def hear(self, verb: str) -> Frame:
-        """Return the next frame of this verb."""
-        return next(frame for frame in self.frames if frame.words[0] == verb)
+    def hear(self, *verbs: str) -> dict[str, Frame]:
+        """Return the next frame of each of these verbs, which come in whatever order."""
+        heard: dict[str, Frame] = {}
+        while heard.keys() != {*verbs}:
+            frame = next(self.frames)
+            if frame.words[0] in verbs:
+                assert frame.words[0] not in heard, frame
+                heard[frame.words[0]] = frame
+        return heard
 
 
 def next_message(events: http.client.HTTPResponse) -> tuple[int, str]:
@@ -220,12 +226,13 @@ def test_a_session_over_websocket(nginx: Nginx) -> None:
     session.say(b"", "HELLO", "name=bob")
     session.say(b"", "SUB", "lobby")
     session.say(b"x" * 500_000, "PUB", "lobby", "7")
-    assert session.hear("WELCOME").words[1] == "bob"
-    assert session.hear("ACK").words == ("ACK", "7", "1")
+    heard = session.hear("WELCOME", "ACK", "MSG")
+    assert heard["WELCOME"].words[1] == "bob"
+    assert heard["ACK"].words == ("ACK", "7", "1")
+    assert heard["MSG"].payload == b"x" * 500_000
     nginx.browser().ask("POST", "/v1/rooms/lobby/messages?name=alice", b"hello").read()
-    assert session.hear("MSG").payload == b"x" * 500_000
-    heard = session.hear("MSG")
-    assert (heard.words[3], heard.payload) == ("alice", b"hello")
+    message = session.hear("MSG")["MSG"]
+    assert (message.words[3], message.payload) == ("alice", b"hello")
 
 
 def test_pages_of_others_are_refused(nginx: Nginx) -> None:

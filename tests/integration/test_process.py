@@ -214,7 +214,7 @@ def test_stop_with_a_member_that_does_not_read(server: ServerProcess) -> None:
             assert bob.hear() == b"x" * 100_000
         began = time.monotonic()
         assert server.stop() == -signal.SIGTERM
-        assert time.monotonic() - began < 7  # five, and a slow machine
+        assert time.monotonic() - began < 20  # five; thirty without the bound on a stop
 
 
 # -- sockets -----------------------------------------------------------------------
@@ -314,6 +314,8 @@ def test_log_file_as_json_lines(tmp_path: Path, start: Start) -> None:
     names = ["--pidfile", "my.pid", "--logfile", "my.log"]
     listen = ["--log-format", "json", "--listen", f"unix:{path}"]
     assert run("twistd", *names, "tcpmsg", *listen, cwd=tmp_path).returncode == 0
+    with Peer(path) as alice, Peer(path) as bob:
+        talk(alice, bob)  # before, a signal would end it as it is: its reactor may not run yet
     os.kill(int((tmp_path / "my.pid").read_text()), signal.SIGTERM)
     wait_for(lambda: not (tmp_path / "my.pid").exists())
     lines = (tmp_path / "my.log").read_text().splitlines()
@@ -321,12 +323,14 @@ def test_log_file_as_json_lines(tmp_path: Path, start: Start) -> None:
 
 
 def test_one_peer_cannot_flood_the_log(server: ServerProcess) -> None:
+    began = time.monotonic()
     for _ in range(500):
         with Peer(server) as peer:
             peer.send(b"?" * 128)
             peer.hear()
     server.stop()
-    assert len(server.lines) < 200
+    lasted = time.monotonic() - began
+    assert len(server.lines) < 200 + 2 * lasted  # a hundred, and two a second
     assert any("more lines left out" in line for line in server.lines)
 
 
@@ -345,7 +349,7 @@ def test_one_peer_cannot_flood_the_log(server: ServerProcess) -> None:
 )
 def test_printed_line_works_as_printed(options: list[str], start: Start, tmp_path: Path) -> None:
     server = start(*options)
-    line = server.lines[-1].partition("from a script: ")[2]
+    line = server.output.partition("from a script: ")[2].splitlines()[0]
     result = subprocess.run(
         ["bash", "-c", line],
         capture_output=True,
@@ -361,12 +365,10 @@ def test_printed_line_works_as_printed(options: list[str], start: Start, tmp_pat
 def test_no_chat_is_suggested_where_none_can_be(start: Start) -> None:
     server = start("--plain-reply", "Msg received")
     assert "tcpmsg chat" not in server.output
-    assert "from a script: " in server.lines[-1]
+    assert "from a script: send a header" in server.output
 
 
-def test_serve_takes_time_from_the_monotonic_clock(start: Start) -> None:
-    server = start(command=[str(BIN / "tcpmsg"), "serve"])
-    server.stop()
+def test_serve_takes_time_from_the_monotonic_clock(tmp_path: Path) -> None:
     program = (
         "import time; from twisted.internet import reactor; from twisted_msg import service;"
         "from twisted_msg.cli import main; from twisted_msg.service import ServerService as S;"
@@ -375,7 +377,7 @@ def test_serve_takes_time_from_the_monotonic_clock(start: Start) -> None:
         " reactor.callWhenRunning(reactor.stop), start(self));"
         "main.main(['serve', '--listen', '127.0.0.1:0'])"
     )
-    result = run("python", "-c", program, cwd=server.folder)
+    result = run("python", "-c", program, cwd=tmp_path)
     assert result.stdout.startswith("True"), result.stderr
 
 
@@ -391,9 +393,10 @@ def test_haproxy_endpoint_ends_well(start: Start) -> None:
     with Peer(server) as peer:
         peer.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n" + b"0 PING".ljust(128))
         assert peer.read(128).split() == [b"0", b"PONG"]
-        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert peer.read(128).split()[1] == b"BYE"
+        header = peer.read(128).split()
+        assert header[1] == b"BYE"
+        peer.read(int(header[0]))
+        assert peer.at_end()  # by itself: it would be a reset if the time to stop had been over
     server.stop(0)
-    assert time.monotonic() - began < 4
     assert "192.0.2.7" in server.output

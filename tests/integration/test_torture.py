@@ -18,16 +18,20 @@ from tests.torture.servers import STRACE
 SEED = 4
 """Of these runs; what they meet differs all the same, for processes run as they like."""
 
+STALL = 30.0
+"""Seconds for what is promised within one or five (`scripts/torture` holds it to that): other
+work may make this machine stand still meanwhile."""
+
 CLEAN: dict[str, dict[str, Any]] = {
     "kills": {"kills": 10},
     "cuts": {"messages": 2000},
     "retry": {},
     "order": {"messages": 2000},
-    "stop": {"stops": 1},
+    "stop": {"stops": 1, "stopping": STALL},
     "full-disk": {"fills": 1},
     "refusals": {"alterations": 60},
     "fsync-order": {"messages": 300},
-    "fsync-error": {},
+    "fsync-error": {"ending": STALL},
     "power-loss": {"cuts": 300, "messages": 200},
     "crash-then-power-loss": {"rounds": 2, "cuts": 50},
 }
@@ -37,7 +41,7 @@ PLANTED: list[tuple[str, str, str, dict[str, Any]]] = [
     ("retry", "no-marks", "DUP", {"rounds": 6}),
     ("order", "resume-off", "different things", {"messages": 500, "leave": 200}),
     ("stop", "undrained", "stop cleanly", {"stops": 1}),
-    ("full-disk", "full-is-stored", "LOST", {"fills": 1, "patience": 2.0}),
+    ("full-disk", "full-is-stored", "LOST", {"fills": 1}),
     ("fsync-order", "no-sync", "before it was synced", {"messages": 100}),
     ("fsync-error", "carry-on", "it carried on", {}),
     ("power-loss", "no-sync", "LOST", {"cuts": 20, "messages": 50}),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+import re
+import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -20,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ServerProcess
 from tests.integration.sockets import Peer
-from tests.integration.test_family import to_the_end
+from tests.integration.test_family import exactly, to_the_end
 from tests.load import hostile_web, websockets
 from tests.websockets import (
     BINARY,
@@ -46,12 +50,37 @@ def exchange(connection: socket.socket, data: bytes) -> bytes:
     return to_the_end(connection)
 
 
+def until(connection: Any, text: bytes) -> bytes:
+    """Read until a text has come; return all that has come by then."""
+    heard = b""
+    while text not in heard:
+        more = connection.recv(4096)
+        assert more, heard
+        heard += more
+    return heard
+
+
+def answer_from(connection: socket.socket) -> http.client.HTTPResponse:
+    """Return the next answer, of which the head has come."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer
+
+
+@contextmanager
+def standing_still(server: ServerProcess) -> Iterator[None]:
+    """Have the server stand still for a while: what is sent then is there when it goes on."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
 def web_socket(connection: socket.socket, before: bytes = b"") -> None:
     """Begin a WebSocket, have a frame answered, and close as both sides should."""
     connection.sendall(before + handshake())
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += connection.recv(4096)
+    answer = until(connection, b"\r\n\r\n")
     assert accepted(answer), answer
     heard = answer.partition(b"\r\n\r\n")[2] + exchange(connection, masked(PING) + close(1000))
     frames, rest = parsed(heard)
@@ -75,7 +104,7 @@ def test_through_haproxy(start: Start) -> None:
         web_socket(peer, PROXY)
     with connect(server) as peer:
         peer.sendall(PROXY + PING)
-        assert peer.recv(4096).split()[1] == b"PONG"
+        assert exactly(peer, 128).split() == [b"0", b"PONG"]
 
 
 def test_through_tls(start: Start, tmp_path: Path) -> None:
@@ -115,13 +144,10 @@ def test_through_tls(start: Start, tmp_path: Path) -> None:
     with secure() as one, secure() as other:
         for peer in (one, other):
             peer.sendall(b"0 SUB tls".ljust(128))
-            while b"LIVE" not in peer.recv(4096):
-                pass
+            until(peer, b"0 LIVE tls 0".ljust(128))
         payload = b"x" * 1_000_000
         one.sendall(b"1000000 PUB tls 1".ljust(128) + payload)
-        heard = b""
-        while not heard.endswith(payload):
-            heard += other.recv(65536)
+        assert exactly(other, 128 + len(payload)).endswith(payload)
 
 
 def test_through_a_unix_socket(start: Start, tmp_path: Path) -> None:
@@ -145,10 +171,8 @@ def test_through_a_unix_socket(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_port_of_its_own(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        web = free.getsockname()[1]
-    server = start("--web", f"127.0.0.1:{web}")
-    assert f"HTTP is spoken on 127.0.0.1:{web}" in server.output
+    server = start("--web", "127.0.0.1:0")
+    web = int(re.search(r"HTTP is spoken on 127\.0\.0\.1:(\d+)\n", server.output)[1])  # type: ignore[index]
     with socket.create_connection(("127.0.0.1", web), PATIENCE) as peer:
         assert b"200 OK" in exchange(peer, GET)
     with socket.create_connection(("127.0.0.1", web), PATIENCE) as peer:
@@ -183,7 +207,7 @@ def test_names(start: Start, option: tuple[str, ...], wanted: int) -> None:
 
 def test_tls_where_none_is_spoken(server: ServerProcess) -> None:
     context = ssl.create_default_context()
-    with pytest.raises(ssl.SSLError), connect(server) as plain:
+    with pytest.raises((ssl.SSLError, ConnectionError)), connect(server) as plain:
         context.wrap_socket(plain, server_hostname="localhost")
     server.stop()
     assert server.output.count("began TLS where none is spoken: connect without it, or") == 1
@@ -197,10 +221,11 @@ def test_who_finds_no_place_is_told_so(start: Start) -> None:
     server = start("--connections", "1")
     with Peer(server) as inside:
         inside.say(b"")
-        with connect(server) as peer:
+        with standing_still(server):  # who says nothing for two seconds is told in a frame
+            peer = connect(server)
             peer.sendall(GET)
-            answer = http.client.HTTPResponse(peer)
-            answer.begin()
+        with peer:
+            answer = answer_from(peer)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
             assert json.loads(answer.read())["error"]["code"] == "busy"
         for said in (PING, b""):
@@ -216,23 +241,21 @@ def test_a_stop(server: ServerProcess) -> None:
     member.sendall(b"0 HELLO name=alice".ljust(128) + b"0 SUB lobby".ljust(128))
     with member, connect(server) as stream, connect(server) as upload, connect(server) as idle:
         stream.sendall(b"GET /v1/rooms/lobby/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        while b"event: live" not in stream.recv(4096):
-            pass
+        until(stream, b"event: live")
         idle.sendall(GET.replace(b"Connection: close\r\n", b""))
-        assert b"200 OK" in idle.recv(4096)
+        assert answer_from(idle).read() == b'{"status":"ok"}\n'
         upload.sendall(
             b"POST /v1/rooms/lobby/messages HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
             b"Content-Length: 5\r\n\r\nhel"
         )
-        assert b"100 Continue" in upload.recv(4096)
+        until(upload, b"100 Continue\r\n\r\n")
         server.process.terminate()
-        heard = b""
-        while more := member.recv(4096):
-            heard += more
-        assert b" BYE" in heard
+        until(member, b" BYE")
+        assert b"HTTP/1.1 " in exchange(upload, b"lo")
+        while member.recv(4096):
+            pass
         assert member.code == 1001
         assert exchange(idle, b"") == b""
-        assert b"HTTP/1.1 " in exchange(upload, b"lo")
         assert exchange(stream, b"").endswith(b"0\r\n\r\n")
     assert server.stop(0) in (0, -15)
 
@@ -274,9 +297,7 @@ def test_a_slow_member_over_websocket_costs_a_cursor(server: ServerProcess) -> N
         payload = b"y" * 60_000
         for number in range(1, 501):
             publisher.sendall(f"60000 PUB slow {number}".encode().ljust(128) + payload)
-        acked = b""
-        while b"ACK 500 " not in acked:
-            acked += publisher.recv(65536)
+        until(publisher, b"ACK 500 ")
         assert server.resident() - before < 20 * 2**20
         heard = 0
         begun = time.monotonic()

@@ -24,11 +24,13 @@ from typing import NamedTuple
 
 from tests.integration.conftest import ServerProcess
 from tests.load.measuring import Probe, allow_descriptors, cpu_seconds
+from tests.load.slow_member import frame
+from twisted_msg.journal import BURST, RATE
 
 BUSY = b"!ERROR! busy "
-PATIENCE = 10.0
-LINES = 260
-"""Lines of the log that all of it may cause: budgets of 100 and 2 a second, and a few more."""
+PATIENCE = 60.0
+FEW = 20
+"""Lines of the log beside those that two budgets allow: of this machine, and of newcomers."""
 
 
 class Outcome(NamedTuple):
@@ -43,12 +45,14 @@ class Outcome(NamedTuple):
     exhausted_lines: int
     recovered: float
     lines: int
+    seconds: float
     probe: str
     slowest: float
 
-    def faults(self, newcomers: int, places: int) -> list[str]:
-        """Return what is not as promised."""
+    def faults(self, newcomers: int, places: int, stall: float = 0.0) -> list[str]:
+        """Return what is not as promised; the machine may stand still for `stall` seconds."""
         busy = self.exhausted_cpu / self.exhausted_seconds
+        lines = FEW + 2 * (BURST + RATE * self.seconds)
         return [
             *([f"{self.inside} are in, not {places}"] if self.inside != places else []),
             *(["nobody was told"] if not self.told else []),
@@ -57,40 +61,45 @@ class Outcome(NamedTuple):
                 if self.inside + self.told + self.closed != newcomers
                 else []
             ),
-            *([f"accepting took {self.resumed:.1f} s to resume"] if self.resumed > 2 else []),
+            *(
+                [f"accepting took {self.resumed:.1f} s to resume"]
+                if self.resumed > 2 + stall
+                else []
+            ),
             *([f"{busy:.0%} of a processor for nothing"] if busy > 0.2 else []),
-            *([f"the log grew by {self.lines} lines"] if self.lines > LINES else []),
+            *([f"the log grew by {self.lines} lines"] if self.lines > lines else []),
             *(
                 [f"{self.exhausted_lines} lines about one shortage"]
                 if self.exhausted_lines > 12
                 else []
             ),
-            *([f"recovery took {self.recovered:.1f} s"] if self.recovered > 3 else []),
-            *([f"a message took {self.slowest:.1f} s"] if self.slowest > 2 else []),
+            *([f"recovery took {self.recovered:.1f} s"] if self.recovered > 3 + stall else []),
+            *([f"a message took {self.slowest:.1f} s"] if self.slowest > 2 + stall else []),
         ]
 
 
 def _come(port: int) -> socket.socket:
-    """Connect, and join as a plain member; one that was closed at once is as good as connected."""
+    """Connect, and ask for a `PONG`; one that was closed at once is as good as connected."""
     newcomer = socket.socket()
     newcomer.settimeout(PATIENCE)
     try:
         newcomer.connect(("127.0.0.1", port))
-        newcomer.sendall(b"0".ljust(128))
+        newcomer.sendall(frame("PING"))
     except ConnectionError:
         pass  # what became of it is seen when it is read from
     return newcomer
 
 
-def _fate(newcomer: socket.socket, seconds: float) -> str:
+def _fate(newcomer: socket.socket) -> str:
     """Return what the server made of one."""
-    newcomer.settimeout(seconds)
     data = b""
     try:
         while more := newcomer.recv(4096):
             data += more
+            if data == frame("PONG"):
+                return "inside"
     except TimeoutError:
-        return "inside"
+        return "hanging"
     except OSError:
         pass  # reset, perhaps before it was connected
     return "told" if data[128:].startswith(BUSY) else "closed"
@@ -101,9 +110,22 @@ def _let_in(port: int) -> float:
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE:
         with _come(port) as newcomer:
-            if _fate(newcomer, 0.3) == "inside":
+            if _fate(newcomer) == "inside":
                 return time.monotonic() - begun
+        time.sleep(0.05)
     return PATIENCE
+
+
+def _open_files(server: ServerProcess) -> int:
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def _until_gone(server: ServerProcess, files: int) -> int:
+    """Wait until it has no more files open than that; return how many it has."""
+    begun = time.monotonic()
+    while _open_files(server) > files and time.monotonic() - begun < PATIENCE:
+        time.sleep(0.02)
+    return _open_files(server)
 
 
 @contextmanager
@@ -119,21 +141,21 @@ def limited(folder: Path, descriptors: int) -> Iterator[ServerProcess]:
             server.stop()
 
 
-def run(server: ServerProcess, *, newcomers: int, places: int, seconds: float) -> Outcome:
+def run(server: ServerProcess, *, newcomers: int, seconds: float) -> Outcome:
     """Have newcomers come; `seconds` is how long a shortage lasts."""
-    before = len(server.lines)
+    before, began = len(server.lines), time.monotonic()
     with Probe(server.port) as probe:
+        files = _open_files(server)
         peers = [_come(server.port) for _ in range(newcomers)]
-        fates = [_fate(peer, 0.02 if number < places else 5) for number, peer in enumerate(peers)]
+        fates = [_fate(peer) for peer in peers]
         inside = [peer for peer, fate in zip(peers, fates, strict=True) if fate == "inside"]
         for peer in inside[:10]:
             peer.close()
         resumed = _let_in(server.port)
         for peer in peers:
             peer.close()
-        time.sleep(1)  # until they are gone: what follows counts what is open
+        used = _until_gone(server, files)  # what follows counts what is open
         at = len(server.lines)
-        used = len(os.listdir(f"/proc/{server.pid}/fd"))
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used - 2, limits[1]))
         begun, cpu = time.monotonic(), cpu_seconds(server.pid)
@@ -155,6 +177,7 @@ def run(server: ServerProcess, *, newcomers: int, places: int, seconds: float) -
         exhausted_lines=shortage,
         recovered=recovered,
         lines=len(server.lines) - before,
+        seconds=time.monotonic() - began,
         probe=probe.told(),
         slowest=max(probe.seconds),
     )
@@ -176,7 +199,6 @@ def main() -> int:
         outcome = run(
             server,
             newcomers=arguments.newcomers,
-            places=places,
             seconds=arguments.seconds,
         )
         output = server.output

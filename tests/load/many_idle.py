@@ -92,9 +92,9 @@ def _idle(port: int, number: int, pipe: Connection) -> None:
             if not data:
                 lost += 1
                 waiting.unregister(peer)
-            elif data == ping:
-                pings += 1
-                peer.sendall(pong)
+            elif count := data.count(ping):
+                pings += count
+                peer.sendall(pong * count)
 
 
 class Pairs:
@@ -146,7 +146,9 @@ def run(
     pairs.talk(1, rate)  # until everything is warm
     alone, beside, costs = [], [], []
     answered = lost = 0
-    for _ in range(rounds):
+    for number in range(rounds):
+        if number:
+            pairs.talk(2, rate)  # until the server has seen the idle ones off
         alone.append(_round(server, pairs, seconds, rate))
         before = server.resident()
         here, there = multiprocessing.Pipe()
@@ -162,7 +164,6 @@ def run(
         process.join()
         here.close()
         there.close()
-        pairs.talk(2, rate)  # until the server has seen them off
     pairs.close()
     return Outcome(alone, beside, costs[0], answered, lost)
 

@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.connecting import at_once
 from tests.integration.conftest import ServerProcess
 from twisted_msg.settings import read_size
 
@@ -86,6 +87,7 @@ class Reader:
         if window:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.socket.connect(("127.0.0.1", port))
+        at_once(self.socket)
         self.socket.settimeout(60)
         self._left = b""
 

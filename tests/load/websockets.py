@@ -90,14 +90,18 @@ def _members(port: int, way: str, number: int, pipe: Connection) -> None:
             member.sendall(join)
         heard = b""
         while b"LIVE" not in heard:
-            heard += member.recv(4096)
-        waiting.register(member, selectors.EVENT_READ)
+            more = member.recv(4096)
+            assert more, heard
+            heard += more
+        waiting.register(member, selectors.EVENT_READ, bytearray())
     pipe.send("there")
     left = number
     while left:
         for key, _ in waiting.select():
-            if key.fileobj.recv(1 << 20).endswith(LAST):  # type: ignore[union-attr]
-                left -= 1
+            end = key.data  # the last word may come in two pieces
+            end += key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+            del end[: -len(LAST)]
+            left -= end == LAST
     pipe.send("heard")
 
 

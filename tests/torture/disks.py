@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -17,22 +18,18 @@ from tests.integration.conftest import PATIENCE, environment
 from tests.torture.kills import fill
 from tests.torture.notes import read
 from tests.torture.servers import SERVE, TWISTD, Server
-from tests.torture.spaces import Space
+from tests.torture.spaces import ROOM, Space
 from tests.torture.stage import WAIT, Stage, Verdict
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import StoreError
 
 ROOMS = "a", "b"
+SIZE = 500
+"""Bytes of a message that fills a disk."""
 
 
 def full(
-    folder: Path,
-    seed: int,
-    *,
-    fills: int = 2,
-    mounting: bool = True,
-    patience: float = WAIT,
-    fault: str = "",
+    folder: Path, seed: int, *, fills: int = 2, mounting: bool = True, fault: str = ""
 ) -> Verdict:
     """Let a disk run full under load, see that publishers are told, and give room again."""
     verdict = Verdict("full-disk", seed)
@@ -44,13 +41,13 @@ def full(
         stage = Stage(Server(folder, fault=fault, before=space.before, disk=place), ROOMS, verdict)
         server = stage.server
         try:
-            stage.publish(3, "--size", "500", "--in-flight", "64")
+            stage.publish(3, "--size", str(SIZE), "--in-flight", "64")
             stage.follow(2)
             for _ in range(fills if space.mounted else 1):
                 stage.until(stage.acknowledged() + 500)
                 told_before = _told(stage)
                 space.use_up(left=1024 * 1024)
-                _until_told(stage, told_before + 1, patience)
+                _until_told(stage, told_before + 1)
                 server.kill()
                 status, told = start(folder, server.data)
                 if status is not None and (status != 1 or "no space is left" not in told):
@@ -78,11 +75,12 @@ def _told(stage: Stage) -> int:
     return sum("busy" in note for each in stage.publishers for note in read(each.notes))
 
 
-def _until_told(stage: Stage, times: int, patience: float) -> None:
-    """Wait until publishers were told so often that there is no room."""
-    deadline = time.monotonic() + patience
+def _until_told(stage: Stage, times: int) -> None:
+    """Wait until publishers were told so often that there is no room, or took more for stored."""
+    deadline = time.monotonic() + WAIT
+    most = stage.acknowledged() + ROOM // SIZE
     while _told(stage) < times:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or stage.acknowledged() > most:
             stage.verdict.faults.append("the disk was full, and no publisher was told")
             return
         time.sleep(0.02)
@@ -98,13 +96,15 @@ def start(folder: Path, data: Path) -> tuple[int | None, str]:
         words, cwd=folder, env=environment(HOME=str(folder)), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    try:
-        out, told = process.communicate(timeout=3)
-        return process.returncode, told
-    except subprocess.TimeoutExpired:
+    alarm = threading.Timer(PATIENCE, process.kill)
+    alarm.start()
+    assert process.stdout is not None
+    serves = any("from a script: " in line for line in process.stdout)
+    if serves:
         process.kill()
-        out, _ = process.communicate(timeout=PATIENCE)
-        return None, out
+    _, told = process.communicate()
+    alarm.cancel()
+    return (None if serves else process.returncode), told
 
 
 def _expect_refusal(verdict: Verdict, what: str, words: str, folder: Path, data: Path) -> None:

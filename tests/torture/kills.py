@@ -22,6 +22,9 @@ SERVING = 2.0
 STORED_AT_ONCE = 1000
 """Messages of one piece, where a store is filled."""
 
+MILLIS = 1_700_000_000_000
+"""When these were said."""
+
 
 def run(
     folder: Path, seed: int, *, kills: int = 10, pause: float = 0.02, fault: str = ""
@@ -68,14 +71,13 @@ def run(
 
 
 def fill(folder: Path, room: str, messages: int, size: int) -> None:
-    """Put messages into a store as fast as it takes them."""
+    """Put messages into a store as fast as it takes them; its file is the same each time."""
     store = SqliteStore(str(folder))
     store.open()
     author = Author(1, b"filler")
-    millis = time.time_ns() // 1_000_000
     for first in range(1, messages + 1, STORED_AT_ONCE):
         count = min(STORED_AT_ONCE, messages + 1 - first)
-        store.commit([Piece(room, first, millis, [author] * count, [b"x" * size] * count)], [])
+        store.commit([Piece(room, first, MILLIS, [author] * count, [b"x" * size] * count)], [])
     store.close()
 
 

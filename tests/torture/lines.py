@@ -71,10 +71,13 @@ def order(
     return verdict
 
 
-def stop(folder: Path, seed: int, *, stops: int = 2, fault: str = "") -> Verdict:
+def stop(
+    folder: Path, seed: int, *, stops: int = 2, stopping: float = STOPPING, fault: str = ""
+) -> Verdict:
     """Tell a server to stop under full load, so many times, and start it again.
 
-    The programs wait as the library does: they have to come back by themselves.
+    The programs wait as the library does: they have to come back by themselves.  `stopping` is
+    how many seconds a stop may take.
     """
     chance = random.Random(seed)
     verdict = Verdict("stop", seed)
@@ -103,7 +106,7 @@ def stop(folder: Path, seed: int, *, stops: int = 2, fault: str = "") -> Verdict
         f"{stops} stops under load took {max(took):.2f} s at the most; "
         f"{told} of {stops * len(stage.programs)} times a program was told that the server goes"
     )
-    if max(took) > STOPPING:
+    if max(took) > stopping:
         verdict.faults.append(f"a stop took {max(took):.2f} s")
     if told < stops * len(stage.programs):
         verdict.faults.append(f"only {told} goodbyes were heard")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,7 +34,7 @@ class Space:
         if not self.mounted:
             self.before = [
                 STRACE, "-f", "--seccomp-bpf", "-e", "trace=pwrite64",
-                "-o", str(Path(tempfile.gettempdir()) / "torture-full.trace"),
+                "-o", str(folder.with_suffix(".trace")),
                 "--inject=pwrite64:error=ENOSPC:when=2000+",
             ]  # fmt: skip
 

@@ -18,7 +18,7 @@ from tests.torture.notes import add_publisher, payload, read, readings_of, said_
 from tests.torture.publisher import STOP
 from tests.torture.servers import Program, Server, everything, say
 
-WAIT = 60.0
+WAIT = 180.0
 """Seconds that programs may take to end when nothing hinders them any more."""
 
 SHOWN = 10

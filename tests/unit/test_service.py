@@ -1,4 +1,4 @@
-"""The service's end: the store is closed behind the last write, or left as it is."""
+"""The service's start and end: when it says so, and what becomes of the store."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ class Reactor(MemoryReactorClock):
 
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         raise AssertionError("no thread is there")
+
+
+class StartingTests(SynchronousTestCase):
+    def test_it_says_that_it_serves_when_signals_stop_it_well(self) -> None:
+        """A signal that comes before the reactor runs ends the process as it is."""
+        said: list[object] = []
+        self.patch(service, "announce", lambda *words: said.append(words))
+        reactor = Reactor()
+        settings = load({"store": "memory"}, {"HOME": "/nonexistent"})
+        starting = ServerService(settings, reactor)
+        self.patch(starting, "privilegedStartService", lambda: None)  # memory has no ports
+        starting.startService()
+        self.assertEqual((reactor.running, said), (False, []))
+        reactor.run()
+        self.assertEqual(said, [([], settings)])
 
 
 class StoppingTests(SynchronousTestCase):

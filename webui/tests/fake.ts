@@ -103,7 +103,7 @@ export class FakeWire implements Wire {
   }
   lose(reason = failure("disconnected", "the server is gone")): void {
     this.outbox = this.outbox.map((each) => ({ ...each }));
-    this.become({ phase: "offline", reason, retryAt: Date.now() + 3000 });
+    this.become({ phase: "offline", reason, retryAt: Date.now() + 9000 });
   }
   tell(room: string, ...events: RoomEvent[]): void {
     this.subscriptions.get(room)?.onEvents?.(events);

@@ -15,6 +15,8 @@ function page({ session, preferences }: World, suggested = ""): ReactElement {
   return <App session={session} preferences={preferences} identity={{ second: false }} suggested={suggested} />;
 }
 
+/** How long what comes in a later turn may take on a slow machine. */
+const WAIT = { timeout: 60_000 };
 const box = (): HTMLElement => screen.getByRole("textbox", { name: /^Message to/ });
 const log = (): HTMLElement => screen.getByRole("log");
 const does = (what: () => void): void => act(() => {
@@ -159,7 +161,7 @@ describe("writing", () => {
     await user.paste(`${table}\n\n`);
     await user.keyboard("{Enter}"); // it would stand still for more than a minute, if each gap were gone through again from each of its spaces
     expect(made.session.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
-  });
+  }, 30_000);
 
   it("keeps what is begun, in each conversation", async () => {
     const user = userEvent.setup();
@@ -326,7 +328,7 @@ describe("the list of conversations", () => {
     render(page(made));
     await user.keyboard("{Control>}k{/Control}");
     const field = screen.getByRole("combobox");
-    await vi.waitFor(() => expect(screen.getAllByRole("option").map((each) => each.textContent)).toContain("#builds2 here"));
+    await vi.waitFor(() => expect(screen.getAllByRole("option").map((each) => each.textContent)).toContain("#builds2 here"), WAIT);
     await user.type(field, "new");
     expect(screen.getByRole("option").textContent).toContain("Create new");
     await user.clear(field);

@@ -509,6 +509,7 @@ describe("locks that tabs ask each other for", () => {
 
 describe("a room that is opened", () => {
   it("is read on from where one was, and older pages are loaded until that is found", async () => {
+    vi.useFakeTimers(); // what is sought is given up after a while
     const storage = new PageStorage();
     const before = world(storage);
     before.session.enter("lobby");
@@ -525,10 +526,13 @@ describe("a room that is opened", () => {
     made.wire().join("lobby", 900, said(899, "bob", "x"), said(900, "bob", "y"));
     expect([room.settled, room.divider, made.wire().asked.map(({ options }) => options.before)]).toEqual([false, 10, [899]]);
     made.wire().asked[0]?.answer({ messages: [message(400, "bob", "a"), message(401, "bob", "b")], more: true, head: 900, missed: null });
-    await vi.waitFor(() => expect(made.wire().asked.length).toBe(2));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(made.wire().asked.length).toBe(2);
     made.wire().asked[1]?.answer({ messages: [message(10, "bob", "read"), message(11, "bob", "first")], more: true, head: 900, missed: null });
-    await vi.waitFor(() => expect(room.settled).toBe(true));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(room.settled).toBe(true);
     expect([room.unread, room.entries.length]).toEqual([5, 6]);
+    vi.useRealTimers();
   });
 
   it("is not kept from who waits too long for that", async () => {

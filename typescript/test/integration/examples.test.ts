@@ -156,7 +156,7 @@ it("the page shows what is said, and sends what is typed", async () => {
   onTestFinished(() => made[0]?.abort());
   const shows = (text: string) =>
     vi.waitUntil(() => elements.get("messages")?.lines.some((line) => line.endsWith(text)), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
   await shows("bob: <b>hi</b>");
   expect(elements.get("state")?.textContent).toMatch(/^You are guest-\d+\.$/);
