@@ -67,7 +67,7 @@ UNHURRIED = """(() => {
 """Has the page wait for longer before it goes on without what is slow to come: its place in the
 browser, or where one reads on.  A person would rather go on; a test would see something else."""
 
-expect.set_options(timeout=PATIENCE / 3 * 1000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Person:
@@ -88,7 +88,7 @@ class Person:
     def open(self) -> Page:
         """Open one more page, that is watched."""
         page = self.context.new_page()
-        page.set_default_timeout(PATIENCE / 3 * 1000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
         page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
         page.on("console", self._console)

@@ -194,6 +194,7 @@ def test_what_comes_is_said_to_a_screen_reader(
     server: ServerProcess, person: Callable[..., Person]
 ) -> None:
     alice = person().come("alice")
+    expect(alice.page.get_by_role("heading", name="lobby is quiet")).to_be_visible()
     assert run(server, "send", "lobby", "good morning", "--name", "bob").returncode == 0
     expect(alice.page.locator("[data-spoken]")).to_have_text("bob: good morning")
     expect(alice.page.locator("[data-spoken]")).to_have_attribute("aria-live", "polite")

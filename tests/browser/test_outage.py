@@ -70,10 +70,12 @@ def test_the_server_is_killed_while_people_write(
 def test_a_server_that_stands_still_is_found_out(
     server: ServerProcess, person: Callable[..., Person]
 ) -> None:
-    alice = person().come("alice")
-    alice.tell("before")
+    alice = person()
+    alice.page.clock.install()
+    alice.come("alice").tell("before")
     server.process.send_signal(signal.SIGSTOP)
     alice.say("is anybody there?")
+    alice.page.clock.fast_forward(10_000)  # as long as an answer may take
     expect(alice.log.get_by_text("Waiting for a connection")).to_be_visible()
     server.process.send_signal(signal.SIGCONT)
     alice.hurry()
