@@ -43,7 +43,9 @@ PHONE: dict[str, Any] = {
 }
 
 _EXPECTED = re.compile(
-    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)"
+    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INTERNET_DISCONNECTED|FAILED)"
+    r"|Connection closed before receiving a handshake response"
+    r"|WebSocket is closed before the connection is established"
     r"|Cross-Origin-Opener-Policy header has been ignored, because .* origin was untrustworthy"
 )
 """What a browser's console says of a server that is away, and of HTTP without TLS: no fault of the

@@ -174,7 +174,7 @@ def test_another_page_takes_over_and_gives_back(
 
 
 def test_what_is_no_longer_kept_is_told(
-    person: Callable[..., Person], server: ServerProcess
+    server: ServerProcess, person: Callable[..., Person]
 ) -> None:
     alice = person().come("alice")
     alice.tell("the first")

@@ -129,6 +129,7 @@ def test_a_room_is_opened_where_one_stopped_reading(
     newest.click()
     expect(alice.log.get_by_text("step 800", exact=True)).to_be_in_viewport()
     expect(newest).to_have_count(0)
+    alice.kept('["lobby",801]')
     alice.page.reload()
     expect(alice.log.get_by_text("step 800", exact=True)).to_be_in_viewport()
     expect(mark).to_have_count(0)
