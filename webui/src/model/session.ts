@@ -17,7 +17,7 @@ import type {
   Subscription,
 } from "tcpmsg";
 import { afterOf, Conversation, keyAfter } from "./conversation";
-import type { Directs } from "./directs";
+import type { Directs, Kept } from "./directs";
 import { type Content, contentOf, type Entry, type Said, said } from "./entry";
 import { isDirect, isPlace, isRoom } from "./grammar";
 import { Notices, notify } from "./notices";
@@ -108,6 +108,11 @@ export class Session extends Observable {
     this.profile = parts.profile;
     this.notices = parts.notices;
     this.profile.onKeeps = parts.directs.onKeeps = () => this.changed();
+    parts.directs.onLate = (messages) => {
+      for (const conversation of this.directs) {
+        conversation.prependLocal(messages.filter(({ peer }) => peer === conversation.name).map(keptEntry));
+      }
+    };
     for (const [place, readTo] of [...parts.profile.places]) this.#add(place, readTo);
   }
 
@@ -502,12 +507,10 @@ export class Session extends Observable {
   #add(place: string, readTo: number | null): Conversation {
     const known = this.#conversations.get(place);
     if (known !== undefined) return known;
-    const conversation = new Conversation(place, readTo);
+    // numbers of direct messages are those of this page
+    const conversation = new Conversation(place, isDirect(place) ? null : readTo);
     this.#conversations.set(place, conversation);
-    for (const { sender, time, content } of this.#parts.directs.of(place)) {
-      const mine = `@${sender}` !== place;
-      conversation.appendLocal({ sender, time, content, mine, calls: false });
-    }
+    for (const message of this.#parts.directs.of(place)) conversation.appendLocal(keptEntry(message));
     conversation.markRead();
     conversation.clearDivider();
     conversation.subscribe(() => this.#remember());
@@ -549,4 +552,9 @@ export class Session extends Observable {
     this.profile.open = this.#open?.name ?? null;
     this.profile.later();
   }
+}
+
+/** Return a direct message that was kept as what is shown. */
+function keptEntry({ peer, sender, time, content }: Kept): Omit<Said, "seq" | "kind"> {
+  return { sender, time, content, mine: `@${sender}` !== peer, calls: false };
 }
