@@ -4,6 +4,8 @@ Law of this file: it knows frames and transports, and nothing of what a verb
 means.  The server, the client and programs of others stand on the same pair.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

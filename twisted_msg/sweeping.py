@@ -89,4 +89,11 @@ class Sweeper:
                 guest.sweep(now)
             except Exception:  # time must go on for all the others
                 self._failed(Failure())
-                guest.abort()
+                self._abort(guest)
+
+    def _abort(self, guest: Guest) -> None:
+        """End one that has failed; what it stands on may fail in that, too."""
+        try:
+            guest.abort()
+        except Exception:  # it is here still, and the next sweep tries again
+            self._failed(Failure())

@@ -212,6 +212,18 @@ class PlainClientTests(SynchronousTestCase):
         self.assertEqual(self.attempts(), 1)
         self.failureResultOf(Deferred.fromCoroutine(self.client.__anext__()), StopAsyncIteration)
 
+    def test_a_program_that_is_dropped_while_it_closes(self) -> None:
+        self.start()
+        transport = self.accept()
+        closing = self.client.close()
+        closing.send(None).addErrback(lambda _: None)
+        closing.close()
+        self.assertTrue(self.client.closed)
+        self.assertTrue(transport.disconnecting)
+        self.lose()
+        self.reactor.pump([0, 0])
+        self.assertEqual((self.attempts(), self.reactor.getDelayedCalls()), (1, []))
+
     def test_close_between_connections(self) -> None:
         self.start()
         self.accept()

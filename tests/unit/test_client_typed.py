@@ -892,6 +892,33 @@ class EndingTests(Case):
         self.reactor.advance(0)
         self.successResultOf(left)
 
+    def test_a_program_that_is_dropped_midway(self) -> None:
+        """It ends at once: what awaits anything then, Python calls an error."""
+
+        async def talk() -> None:
+            async with self.client:
+                await self.client.ping()
+
+        async def close() -> None:
+            await self.client.close()
+
+        async def close_with_something_unsaid() -> None:
+            self.client.send("lobby", "x").addErrback(lambda failure: failure.trap(Disconnected))
+            await self.client.close()
+
+        for program in (talk, close, close_with_something_unsaid):
+            with self.subTest(program.__name__):
+                self.setUp()
+                self.start()
+                running = program()
+                running.send(None).addErrback(lambda _: None)
+                running.close()
+                self.assertTrue(self.client.closed)
+                self.assertTrue(self.transport.disconnecting)
+                self.lose()
+                self.reactor.advance(0)
+                self.assertEqual((self.attempts(), self.reactor.getDelayedCalls()), (1, []))
+
     def test_the_server_closes_without_a_word(self) -> None:
         self.start()
         self.protocol.readConnectionLost()

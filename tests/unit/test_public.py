@@ -44,10 +44,21 @@ NAMES = {
 """What programs of others may rely on: a name may be added, none may go."""
 
 
+PROGRAM = """
+import sys
+before = set(sys.modules)
+{}
+print(*set(sys.modules) - before)
+"""
+
+
 def imported_after(statement: str) -> set[str]:
-    """The modules that a fresh interpreter holds after a statement."""
+    """The modules that a fresh interpreter holds after a statement, and did not at its start.
+
+    Older releases of zope.interface have every interpreter of their environment begin with `zope`.
+    """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import sys\n{statement}\nprint(*sys.modules)"],
+        [sys.executable, "-W", "error", "-c", PROGRAM.format(statement)],
         env={**os.environ, "PYTHONPATH": str(Path(twisted_msg.__file__).parents[1])},
         capture_output=True,
         text=True,

@@ -132,14 +132,26 @@ class Sweeps(SynchronousTestCase):
         self.assertEqual(len(self.swept), len(self.peers) - 5)
 
     def test_one_whose_sweep_and_end_fail_stops_no_other(self) -> None:
+        """It is swept first: those of its own slice come behind it, and so do all the slices."""
         for call in ("sweep", "abort"):
             self.patch(self.peers[0].protocol, call, lambda *_: 1 // 0)
-        guests = [peer.protocol for peer in self.peers[::-1]]
-        self.assertRaises(ZeroDivisionError, self.world.server._sweeper.sweep_these, guests)
+        first, *others = (peer.protocol for peer in self.peers)
+        self.world.server._sweeper.sweep_these([*others[SLICE - 1 :], first, *others[: SLICE - 1]])
         for _ in range(3):
             self.world.clock.advance(SLICE_SECONDS)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(sorted(self.swept), [protocol.number for protocol in others])
+
+    def test_one_whose_end_fails_is_ended_by_the_next_sweep(self) -> None:
+        protocol = self.peers[0].protocol
+        for call in ("sweep", "abort"):
+            self.patch(protocol, call, lambda *_: 1 // 0)
+        self.world.wait(2)
+        self.assertFalse(self.peers[0].aborted)
+        del protocol.abort
+        self.world.wait(2)
+        self.assertTrue(self.peers[0].aborted)
         self.flushLoggedErrors(ZeroDivisionError)
-        self.assertGreaterEqual(len(self.swept), len(self.peers) - SLICE)
 
     def test_nothing_is_left_to_do_behind_a_stop(self) -> None:
         self.world.server._sweeper.sweep()

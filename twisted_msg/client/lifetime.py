@@ -34,16 +34,39 @@ class Lifetime(ABC):
         """Whether no connection will be tried any more."""
         return self._line.closing
 
-    @abstractmethod
     async def close(self, timeout: float = GOODBYE_SECONDS) -> None:
-        """Say goodbye, and connect no more."""
+        """Wait until all that was sent has arrived, say goodbye, and connect no more.
+
+        What a `Client` sent has arrived when it is stored; its iterators end at once.  What a
+        `PlainClient` sent has, when the server has processed it; without a connection it does
+        not wait.  Raises `TimedOut` if that is not known after `timeout` seconds, or what else
+        kept it from being known; the client is closed all the same.
+        """
+        try:
+            await self._say_goodbye(timeout)
+        except GeneratorExit:  # the program is dropped midway: it can await nothing any more
+            self._cut()
+            raise
+        except BaseException:
+            await self.abort()
+            raise
+        await self.abort()
+
+    @abstractmethod
+    async def _say_goodbye(self, timeout: float) -> None:
+        """Do what `close` waits for."""
 
     async def abort(self) -> None:
         """Close at once, without a goodbye; what is not sent, or not stored, may be lost."""
+        self._cut()
+        await self._line.stopped()
+
+    def _cut(self) -> None:
+        """Begin to end at once; the rest runs by itself."""
         self._line.closing = True
         if self._current is not None:
             self._current.abort()
-        await self._line.stop(Disconnected("this client was closed"))
+        self._line.stop(Disconnected("this client was closed"))
 
     async def __aexit__(
         self,
@@ -54,5 +77,7 @@ class Lifetime(ABC):
         """Close; after an error without waiting for the server."""
         if error is None:
             await self.close()
+        elif isinstance(error, GeneratorExit):
+            self._cut()
         else:
             await self.abort()

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from twisted.internet import defer
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from twisted_msg.client.connection import GOODBYE_SECONDS, MAX_RECEIVED
+from twisted_msg.client.connection import MAX_RECEIVED
 from twisted_msg.client.errors import ClientError, TimedOut
 from twisted_msg.client.lifetime import Lifetime
 from twisted_msg.client.sendable import check_name
@@ -120,13 +120,8 @@ class Membership(Lifetime):
 
     # -- the end -------------------------------------------------------------
 
-    async def close(self, timeout: float = GOODBYE_SECONDS) -> None:
-        """Wait until all that was sent is stored, say `BYE`, and connect no more.
-
-        Iterators end at once.  Raises `TimedOut` if something is not known to be stored
-        after `timeout` seconds, or what else kept it from being known; the client is closed
-        all the same.
-        """
+    async def _say_goodbye(self, timeout: float) -> None:
+        """Wait until all that was sent is stored, and say `BYE`."""
         talk, line = self._talk, self._line
         talk.closing = True
         talk.readings.end(None)
@@ -139,15 +134,12 @@ class Membership(Lifetime):
                 "may or may not be stored; sending them again with the same client id and ids "
                 "is safe"
             ) from None
-        else:
-            line.closing = True
-            if talk.connection is not None:
-                try:
-                    await talk.connection.disconnect(timeout)
-                except ClientError:
-                    pass  # all is stored already, so it does not matter how it ended
-        finally:
-            await self.abort()
+        line.closing = True
+        if talk.connection is not None:
+            try:
+                await talk.connection.disconnect(timeout)
+            except ClientError:
+                pass  # all is stored already, so it does not matter how it ended
 
     async def __aenter__(self) -> Self:
         """Connect, at the first attempt, unless it was done."""

@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
-from twisted_msg.client.connection import GOODBYE_SECONDS, MAX_RECEIVED
+from twisted_msg.client.connection import MAX_RECEIVED
 from twisted_msg.client.errors import ClientError, Disconnected
 from twisted_msg.client.factory import PlainFactory
 from twisted_msg.client.lifetime import Lifetime
@@ -131,21 +131,6 @@ class PlainClient(Lifetime):
         except Disconnected:
             raise StopAsyncIteration from None
 
-    async def close(self, timeout: float = GOODBYE_SECONDS) -> None:
-        """Say goodbye if there is a connection, and connect no more.
-
-        Then everything sent was processed by the server.  Raises what kept that from being
-        known: `TimedOut` after `timeout` seconds, or what ended the connection first.  Does
-        nothing if there is no connection.
-        """
-        self._line.closing = True
-        connection = self._connection
-        try:
-            if connection is not None:
-                await connection.disconnect(timeout)
-        finally:
-            await self._line.stop(Disconnected("this client was closed"))
-
     async def __aenter__(self) -> PlainClient:
         """Connect, at the first attempt."""
         await self.connect()
@@ -156,6 +141,12 @@ class PlainClient(Lifetime):
     @property
     def _current(self) -> PlainConnection | None:
         return self._connection
+
+    async def _say_goodbye(self, timeout: float) -> None:
+        """Say goodbye if there is a connection."""
+        self._line.closing = True
+        if self._connection is not None:
+            await self._connection.disconnect(timeout)
 
     async def _send(self, payload: bytes) -> None:
         """Send once connected."""

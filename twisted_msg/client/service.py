@@ -112,10 +112,11 @@ class Lifeline:
         try:
             await self.ready.wait()
         except CancelledError:
-            await self.stop(Disconnected("this client was closed"))
+            self.stop(Disconnected("this client was closed"))
+            await self.stopped()
             raise
         except ClientError:
-            await self._stopped.wait()
+            await self.stopped()
             raise
 
     def came(self) -> None:
@@ -132,7 +133,7 @@ class Lifeline:
         if self.closing or error is None:
             return
         if error.final:
-            self._end(error)
+            self.stop(error)
         elif not self._spent(error) and error is not self._forgiven and self._on_lost is not None:
             _tell(self._on_lost, error)
 
@@ -144,13 +145,12 @@ class Lifeline:
         self._failures = 0
         self._forgiven = error
 
-    async def stop(self, error: ClientError) -> None:
-        """Connect no more, and give every wait the reason; return when all is quiet."""
-        self._end(error)
-        await self._stopped.wait()
+    def stopped(self) -> Deferred[None]:
+        """Return a Deferred that fires when all is quiet, behind `stop`."""
+        return self._stopped.wait()
 
-    def _end(self, error: ClientError) -> None:
-        """Begin to stop; what follows runs by itself, and `stop` waits for it."""
+    def stop(self, error: ClientError) -> None:
+        """Connect no more, and give every wait the reason; what follows runs by itself."""
         self.closing = True
         if self._stopping:
             return
@@ -187,7 +187,7 @@ class Lifeline:
             return False
         if isinstance(error, Disconnected):
             error = cannot_connect(self._shown, error)
-        self._end(error)
+        self.stop(error)
         return True
 
     def _wait(self, attempt: int) -> float:

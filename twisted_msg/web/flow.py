@@ -6,7 +6,7 @@ Twisted's own channel answers whatever one read holds, to a peer that takes noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.web.http import HTTPChannel, Request
@@ -83,22 +83,10 @@ class FlowChannel(HTTPChannel):
     def crowded(self) -> None:
         """Called when no more is read behind a request, until that is answered."""
 
-    def writeHeaders(
-        self,
-        version: bytes,
-        code: bytes,
-        reason: bytes,
-        headers: Headers | Iterable[tuple[bytes, bytes]],
-    ) -> None:
-        """Send the head of an answer.  Older Twisteds give pairs, which may hold line ends."""
-        if isinstance(headers, Headers):
-            clean = headers
-        else:
-            clean = Headers()
-            for name, value in headers:
-                clean.addRawHeader(name, value)
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """Send the head of an answer."""
         lines = [b" ".join((version, code, reason))]
-        for name, values in clean.getAllRawHeaders():
+        for name, values in headers.getAllRawHeaders():
             lines += [b"%b: %b" % (name, value) for value in values]
         self.write(b"\r\n".join((*lines, b"", b"")))
 

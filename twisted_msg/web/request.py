@@ -39,8 +39,11 @@ _CODES: Final = {403: ErrorCode.FORBIDDEN, 405: ErrorCode.BAD_VERB}
 def is_clear(line: bytes, version: bytes) -> bool:
     """Return whether a header leaves no doubt of where the body ends.
 
-    A body that one reader ends elsewhere than the next one hides a request (RFC 9112, 6.1).
+    A body that one reader ends elsewhere than the next one hides a request (RFC 9112, 6.1), and
+    so does half of a line's end: behind it, others see a header of its own (RFC 9112, 2.2).
     """
+    if b"\n" in line or b"\r" in line:
+        return False
     name, _, value = line.lower().partition(b":")
     value = value.strip(b" \t")
     if name == b"transfer-encoding":
