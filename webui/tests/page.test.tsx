@@ -46,7 +46,7 @@ describe("coming in", () => {
     render(page(made, "alice"));
     await user.click(screen.getByRole("button", { name: "Join" }));
     does(() => {});
-    expect(made.session.open?.name).toBe("builds");
+    expect(made.session.conversations.open?.name).toBe("builds");
   });
 });
 
@@ -158,7 +158,7 @@ describe("writing", () => {
     await user.click(box());
     await user.paste(`${table}\n\n`);
     await user.keyboard("{Enter}"); // it would stand still for more than a minute, if each gap were gone through again from each of its spaces
-    expect(made.session.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
+    expect(made.session.conversations.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
   });
 
   it("keeps what is begun, in each conversation", async () => {
@@ -338,7 +338,7 @@ describe("the list of conversations", () => {
     await user.clear(field);
     await user.type(field, "@bo{Enter}");
     does(() => {});
-    expect(made.session.open?.name).toBe("@bob");
+    expect(made.session.conversations.open?.name).toBe("@bob");
   });
 });
 

@@ -13,7 +13,7 @@ import { ECHO_TIME, SOON_SENT, SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
-  const found = session.find("lobby");
+  const found = session.conversations.find("lobby");
   if (found === undefined) throw new Error("no lobby");
   return found;
 };
@@ -228,7 +228,7 @@ describe("sending", () => {
     made.profile.save();
     const again = world(made.storage);
     again.session.start("alice");
-    expect(again.session.rooms.map(({ name }) => name)).toEqual(["lobby"]);
+    expect(again.session.conversations.rooms.map(({ name }) => name)).toEqual(["lobby"]);
   });
 });
 
@@ -236,14 +236,14 @@ describe("direct messages", () => {
   it("stand in a conversation of their own, and are kept by the browser", () => {
     const made = inLobby();
     made.wire().direct("bob", "psst");
-    const bob = made.session.find("@bob");
+    const bob = made.session.conversations.find("@bob");
     expect([bob?.unread, bob?.entries.length]).toEqual([1, 1]);
     made.session.say("@bob", "yes?");
     made.wire().store();
     expect(bob && texts(bob)).toEqual(["psst", "yes?"]);
     made.profile.save();
     const again = world(made.storage, [], made.directs);
-    const kept = again.session.find("@bob");
+    const kept = again.session.conversations.find("@bob");
     expect(kept && texts(kept)).toEqual(["psst", "yes?"]);
     expect([kept?.unread, kept?.divider]).toEqual([0, null]);
   });
@@ -253,7 +253,7 @@ describe("direct messages", () => {
     made.session.enter("@nobody");
     made.session.say("@nobody", "hello?");
     made.wire().refuse(failure("absent", "nobody is there"));
-    expect(made.session.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
+    expect(made.session.conversations.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
   });
 });
 
@@ -265,9 +265,9 @@ describe("the list", () => {
     expect([...made.wire().subscriptions.keys()]).toEqual(["lobby", "builds"]);
     made.session.leave("builds");
     expect([...made.wire().subscriptions.keys()]).toEqual(["lobby"]);
-    expect(made.session.open?.name).toBe("lobby");
+    expect(made.session.conversations.open?.name).toBe("lobby");
     made.session.leave("lobby");
-    expect(made.session.open).toBeNull();
+    expect(made.session.conversations.open).toBeNull();
   });
 
   it("knows who is here, by the server's word, while there is one", () => {
@@ -551,9 +551,9 @@ describe("a room that is opened", () => {
     const made = world();
     made.session.enterFirst();
     made.session.start("alice");
-    expect([made.session.open, made.session.homeless]).toEqual([null, true]);
+    expect([made.session.conversations.open, made.session.homeless]).toEqual([null, true]);
     made.wire().welcome("alice", { room: "hall" });
-    expect([made.session.open?.name, made.session.homeless]).toEqual(["hall", false]);
+    expect([made.session.conversations.open?.name, made.session.homeless]).toEqual(["hall", false]);
     expect([...made.wire().subscriptions.keys()]).toEqual(["hall"]);
   });
 
@@ -563,7 +563,7 @@ describe("a room that is opened", () => {
       made.session.enterFirst();
       made.session.start("alice");
       made.wire().welcome("alice", details);
-      expect(made.session.open?.name).toBe("lobby");
+      expect(made.session.conversations.open?.name).toBe("lobby");
     }
   });
 

@@ -6,7 +6,6 @@
  */
 
 import type {
-  Client,
   ClientError,
   DirectEvent,
   Listing,
@@ -16,37 +15,14 @@ import type {
   State,
   Subscription,
 } from "tcpmsg";
-import { afterOf, Conversation, keyAfter } from "./conversation";
-import type { Directs } from "./directs";
+import { afterOf, type Conversation, keyAfter } from "./conversation";
+import { Conversations } from "./conversations";
 import { type Content, contentOf, type Entry, type Said, said } from "./entry";
 import { isDirect, isPlace, isRoom } from "./grammar";
-import { Notices, notify } from "./notices";
+import { type Notices, notify } from "./notices";
 import { Observable } from "./observable";
-import type { Preferences } from "./preferences";
+import type { Parts, Wire } from "./parts";
 import type { Profile } from "./profile";
-
-/** What a session needs of a client. */
-export type Wire = Pick<
-  Client,
-  | "state"
-  | "name"
-  | "outbox"
-  | "storeError"
-  | "refusal"
-  | "on"
-  | "connect"
-  | "nudge"
-  | "abort"
-  | "send"
-  | "discard"
-  | "subscribe"
-  | "directs"
-  | "history"
-  | "rooms"
->;
-
-/** Make a client that goes by this name. */
-export type MakeWire = (name: string, secret: string) => Wire;
 
 /** The room of those who speak plain frames, where a server does not say which that is. */
 export const LOBBY = "lobby";
@@ -73,26 +49,15 @@ export const ECHO_TIME = 10_000;
  * than that, and a slow line would be taken for a dead one. */
 export const SOON_SENT = 64 * 1024;
 
-export interface Parts {
-  readonly profile: Profile;
-  readonly directs: Directs;
-  readonly preferences: Preferences;
-  readonly notices: Notices;
-  readonly makeWire: MakeWire;
-  /** Something that no other message's key has in it. */
-  readonly random: () => string;
-}
-
 export class Session extends Observable {
   readonly profile: Profile;
   readonly notices: Notices;
+  readonly conversations: Conversations;
   readonly #parts: Parts;
-  readonly #conversations = new Map<string, Conversation>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #settling = new Set<Conversation>();
   #wire: Wire | null = null;
   #stops: (() => void)[] = [];
-  #open: Conversation | null = null;
   #told: string | null = null;
   #most = Infinity;
   /** What the outbox could not keep, of messages that are stored by now. */
@@ -108,7 +73,7 @@ export class Session extends Observable {
     this.profile = parts.profile;
     this.notices = parts.notices;
     this.profile.onKeeps = parts.directs.onKeeps = () => this.changed();
-    for (const [place, readTo] of [...parts.profile.places]) this.#add(place, readTo);
+    this.conversations = new Conversations(parts, () => this.changed());
   }
 
   // -- what there is to see --------------------------------------------------------------------
@@ -147,18 +112,6 @@ export class Session extends Observable {
   get pending(): number {
     return this.#wire?.outbox.length ?? 0;
   }
-  get rooms(): Conversation[] {
-    return [...this.#conversations.values()].filter((each) => !each.direct);
-  }
-  get directs(): Conversation[] {
-    return [...this.#conversations.values()].filter((each) => each.direct);
-  }
-  get open(): Conversation | null {
-    return this.#open;
-  }
-  find(place: string): Conversation | undefined {
-    return this.#conversations.get(place);
-  }
 
   // -- what one does ---------------------------------------------------------------------------
 
@@ -180,10 +133,10 @@ export class Session extends Observable {
     ];
     const directs = wire.directs({ onEvents: (events) => this.#directEvents(events) });
     this.#stops.push(() => directs.close());
-    for (const conversation of this.#conversations.values()) this.#subscribe(conversation);
+    for (const conversation of this.conversations.all) this.#subscribe(conversation);
     this.#outboxChanged();
     for (const failure of this.profile.failures) {
-      this.#add(failure.room, null).own(
+      this.conversations.add(failure.room).own(
         { key: failure.key, content: failure.text, time: failure.time, state: "failed", reason: failure.reason },
         afterOf(failure.key),
       );
@@ -202,22 +155,17 @@ export class Session extends Observable {
   /** Go into a room, or to a person; true if that is one. */
   enter(place: string): boolean {
     if (!isPlace(place)) return false;
-    const conversation = this.#add(place, null);
+    const conversation = this.conversations.add(place);
     if (this.#wire !== null) this.#subscribe(conversation);
-    if (this.#open !== conversation) {
-      this.#open?.attend(false);
-      if (this.#open?.unread === 0) this.#open.clearDivider();
-      this.#open = conversation;
-    }
+    this.conversations.show(conversation);
     if (conversation.live) this.#settle(conversation);
-    this.#remember();
     this.changedNow(); // what is typed next is for this conversation
     return true;
   }
 
   /** Go where one was; who was nowhere, to the room where plain clients are. */
   enterFirst(): void {
-    const place = this.profile.open ?? this.rooms[0]?.name ?? null;
+    const place = this.profile.open ?? this.conversations.rooms[0]?.name ?? null;
     if (place === null || !this.enter(place)) this.#homeless = true;
   }
 
@@ -228,27 +176,20 @@ export class Session extends Observable {
 
   /** Leave a room, or close a conversation. */
   leave(place: string): void {
-    const conversation = this.#conversations.get(place);
+    const conversation = this.conversations.find(place);
     if (conversation === undefined) return;
+    const wasOpen = conversation === this.conversations.open;
     this.#subscriptions.get(place)?.close();
     this.#subscriptions.delete(place);
-    this.#conversations.delete(place);
-    this.profile.drafts.delete(place);
-    this.profile.dropFailures(place);
-    if (this.#open === conversation) {
-      conversation.attend(false);
-      this.#open = null;
-      const next = this.rooms[0] ?? this.directs[0];
-      if (next !== undefined) this.enter(next.name);
-    }
-    this.#remember();
-    this.changed();
+    this.conversations.remove(conversation);
+    const next = this.conversations.rooms[0] ?? this.conversations.directs[0];
+    if (wasOpen && next !== undefined) this.enter(next.name);
   }
 
   /** Say something. */
   say(place: string, words: string | Uint8Array): void {
     const wire = this.#wire;
-    const conversation = this.#conversations.get(place);
+    const conversation = this.conversations.find(place);
     if (wire === null || conversation === undefined) return;
     const key = keyAfter(conversation.newest, this.#parts.random());
     conversation.clearDivider();
@@ -266,7 +207,7 @@ export class Session extends Observable {
 
   /** Send again what was refused. It was not stored, for certain, so it is a new message to the server. */
   retry(place: string, key: string): void {
-    const own = this.#conversations.get(place)?.findOwn(key);
+    const own = this.conversations.find(place)?.findOwn(key);
     if (own?.state !== "failed") return;
     this.#drop(place, key);
     this.say(place, own.content);
@@ -274,7 +215,7 @@ export class Session extends Observable {
 
   /** Take back what was refused, or what was not sent yet; returns its text, to be written anew. */
   takeBack(place: string, key: string): Content | null {
-    const own = this.#conversations.get(place)?.findOwn(key);
+    const own = this.conversations.find(place)?.findOwn(key);
     if (own === undefined) return null;
     if (own.state !== "failed" && this.#wire?.discard(key) !== true) return null;
     this.#drop(place, key);
@@ -341,7 +282,7 @@ export class Session extends Observable {
       if (this.#homeless) {
         this.#homeless = false;
         const { room } = state.server;
-        if (this.#open === null) this.enter(typeof room === "string" && isRoom(room) ? room : LOBBY);
+        if (this.conversations.open === null) this.enter(typeof room === "string" && isRoom(room) ? room : LOBBY);
       }
       const wanted = this.profile.name;
       if (wanted !== null && state.name !== wanted && this.#told !== state.name) {
@@ -349,7 +290,7 @@ export class Session extends Observable {
         this.notices.show(`${wanted} is taken, so you are ${state.name} here.`);
       }
     } else {
-      for (const conversation of this.#conversations.values()) {
+      for (const conversation of this.conversations.all) {
         if (conversation.people !== null) conversation.set({ people: null });
       }
     }
@@ -384,7 +325,7 @@ export class Session extends Observable {
         case "live":
           flush();
           conversation.set({ live: true });
-          if (conversation === this.#open) this.#settle(conversation);
+          if (conversation === this.conversations.open) this.#settle(conversation);
           break;
         case "replaced":
           flush();
@@ -410,7 +351,7 @@ export class Session extends Observable {
     }
     flush();
     this.#fresh(conversation, fresh);
-    this.#remember();
+    this.conversations.remember();
   }
 
   #directEvents(events: readonly DirectEvent[]): void {
@@ -419,13 +360,13 @@ export class Session extends Observable {
       const { sender, time } = event.message;
       if (sender === this.name) continue; // to oneself: it stands there already
       const peer = `@${sender}`;
-      const conversation = this.#add(peer, null);
+      const conversation = this.conversations.add(peer);
       const entry = { ...said(event.message, this.name), seq: conversation.nextLocal() };
       conversation.append([entry]);
       this.#parts.directs.keep(peer, { sender, time, content: entry.content });
       this.#fresh(conversation, [entry]);
     }
-    this.#remember();
+    this.conversations.remember();
     this.changed();
   }
 
@@ -433,7 +374,7 @@ export class Session extends Observable {
   #fresh(conversation: Conversation, messages: readonly Said[]): void {
     if (messages.length === 0) return;
     this.changed(); // the list of rooms shows what is unread
-    if (conversation === this.#open) this.notices.heard(messages, conversation);
+    if (conversation === this.conversations.open) this.notices.heard(messages, conversation);
     else if (conversation.direct) {
       this.notices.speak(`New direct message from ${conversation.name.slice(1)}`);
     }
@@ -446,7 +387,7 @@ export class Session extends Observable {
 
   #outboxChanged(): void {
     for (const { key, room, payload, time, sent } of this.#wire?.outbox ?? []) {
-      const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
+      const conversation = isDirect(room) ? this.conversations.add(room) : this.conversations.find(room);
       if (conversation === undefined) continue;
       const state = sent && this.state?.phase === "online" ? "sent" : "waiting";
       const own = conversation.findOwn(key);
@@ -461,7 +402,7 @@ export class Session extends Observable {
   }
 
   #stored(key: string, room: string, seq: number | null): void {
-    const conversation = this.#conversations.get(room);
+    const conversation = this.conversations.find(room);
     const own = conversation?.findOwn(key);
     if (conversation === undefined || own === undefined) return;
     if (!conversation.direct) {
@@ -477,7 +418,7 @@ export class Session extends Observable {
   }
 
   #refused(key: string, room: string, content: Content, error: ClientError): void {
-    const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
+    const conversation = isDirect(room) ? this.conversations.add(room) : this.conversations.find(room);
     const reason = "reason" in error ? (error as Refused).reason : error.message;
     if (conversation === undefined) {
       this.notices.show(`A message to ${room} was refused: ${reason}`, "bad");
@@ -493,27 +434,11 @@ export class Session extends Observable {
   }
 
   #drop(place: string, key: string): void {
-    this.#conversations.get(place)?.dropOwn(key);
+    this.conversations.find(place)?.dropOwn(key);
     this.profile.dropFailure(key);
   }
 
   // -- the list of conversations ---------------------------------------------------------------
-
-  #add(place: string, readTo: number | null): Conversation {
-    const known = this.#conversations.get(place);
-    if (known !== undefined) return known;
-    const conversation = new Conversation(place, readTo);
-    this.#conversations.set(place, conversation);
-    for (const { sender, time, content } of this.#parts.directs.of(place)) {
-      const mine = `@${sender}` !== place;
-      conversation.appendLocal({ sender, time, content, mine, calls: false });
-    }
-    conversation.markRead();
-    conversation.clearDivider();
-    conversation.subscribe(() => this.#remember());
-    this.changed();
-    return conversation;
-  }
 
   #subscribe(conversation: Conversation): void {
     if (conversation.direct || this.#subscriptions.has(conversation.name) || this.#wire === null) return;
@@ -537,16 +462,5 @@ export class Session extends Observable {
     for (const subscription of this.#subscriptions.values()) subscription.close();
     this.#subscriptions.clear();
     wire?.abort();
-  }
-
-  /** Keep which conversations there are, and what was read. */
-  #remember(): void {
-    const { places } = this.profile;
-    places.clear();
-    for (const { name, readTo } of this.#conversations.values()) {
-      places.set(name, readTo < 0 ? null : readTo);
-    }
-    this.profile.open = this.#open?.name ?? null;
-    this.profile.later();
   }
 }

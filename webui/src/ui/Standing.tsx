@@ -129,7 +129,7 @@ function Connecting({ again }: { again: boolean }): ReactElement | null {
   return (
     <Banner icon="offline" tone="plain">
       <span>
-        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.open !== null && kept(session.pending)}
+        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.conversations.open !== null && kept(session.pending)}
       </span>
     </Banner>
   );

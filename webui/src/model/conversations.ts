@@ -1,0 +1,95 @@
+/**
+ * The conversations that somebody has, in the order of the list, and which one is open.
+ *
+ * Law of this file: nothing of the network. What it changes, the profile keeps: which conversations there are, which one
+ * is open, and how far each is read.
+ */
+
+import { Conversation } from "./conversation";
+import type { Directs } from "./directs";
+import type { Parts } from "./parts";
+import type { Profile } from "./profile";
+
+export class Conversations {
+  /** Something is different that the list shows: which conversations there are, or what is unread. */
+  readonly changed: () => void;
+  readonly #profile: Profile;
+  readonly #directs: Directs;
+  readonly #all = new Map<string, Conversation>();
+  #open: Conversation | null = null;
+
+  /** Those that the profile knows, none of them open; `changed` is called whenever the list is another one. */
+  constructor({ profile, directs }: Pick<Parts, "profile" | "directs">, changed: () => void) {
+    this.#profile = profile;
+    this.#directs = directs;
+    this.changed = changed;
+    for (const [place, readTo] of [...profile.places]) this.add(place, readTo);
+  }
+
+  get all(): Iterable<Conversation> {
+    return this.#all.values();
+  }
+  get rooms(): Conversation[] {
+    return [...this.#all.values()].filter((each) => !each.direct);
+  }
+  get directs(): Conversation[] {
+    return [...this.#all.values()].filter((each) => each.direct);
+  }
+  get open(): Conversation | null {
+    return this.#open;
+  }
+  find(place: string): Conversation | undefined {
+    return this.#all.get(place);
+  }
+
+  /** Return the conversation of a place, new if there is none yet: with what the browser keeps of it, all of it read. */
+  add(place: string, readTo: number | null = null): Conversation {
+    const known = this.#all.get(place);
+    if (known !== undefined) return known;
+    const conversation = new Conversation(place, readTo);
+    this.#all.set(place, conversation);
+    for (const { sender, time, content } of this.#directs.of(place)) {
+      const mine = `@${sender}` !== place;
+      conversation.appendLocal({ sender, time, content, mine, calls: false });
+    }
+    conversation.markRead();
+    conversation.clearDivider();
+    conversation.subscribe(() => this.remember());
+    this.changed();
+    return conversation;
+  }
+
+  /** This one is open from now on. The line before what was new goes where all is read. */
+  show(conversation: Conversation): void {
+    if (this.#open !== conversation) {
+      this.#open?.attend(false);
+      if (this.#open?.unread === 0) this.#open.clearDivider();
+      this.#open = conversation;
+    }
+    this.remember();
+  }
+
+  /** Take one out, with what was not sent in it; nothing is open then, if it was that. */
+  remove(conversation: Conversation): void {
+    this.#all.delete(conversation.name);
+    this.#profile.drafts.delete(conversation.name);
+    this.#profile.dropFailures(conversation.name);
+    if (this.#open === conversation) {
+      conversation.attend(false);
+      this.#open = null;
+    }
+    this.remember();
+    this.changed();
+  }
+
+  /** Have the profile keep which there are, and what was read. */
+  remember(): void {
+    const { places } = this.#profile;
+    places.clear();
+    for (const { name, readTo } of this.#all.values()) {
+      places.set(name, readTo < 0 ? null : readTo);
+    }
+    this.#profile.open = this.#open?.name ?? null;
+    this.#profile.later();
+  }
+}
