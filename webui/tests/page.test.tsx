@@ -214,7 +214,7 @@ describe("a browser with no room left", () => {
     render(page(made));
     does(() => made.wire().lose());
     does(() => {
-      made.session.say("lobby", "not kept");
+      made.session.outgoing.say("lobby", "not kept");
       made.wire().storeError = new Error("no room");
     });
     does(() => made.session.nudge());

@@ -93,7 +93,7 @@ function Rows({ conversation, handle, onLeave }: Props): ReactElement {
   const count = entries.length + sending.length;
 
   const loadIfNear = useCallback(() => {
-    if (first.current - conversation.firstIndex < AHEAD && conversation.error === null) void session.older(conversation);
+    if (first.current - conversation.firstIndex < AHEAD && conversation.error === null) void session.history.older(conversation);
   }, [conversation, session]);
   useEffect(loadIfNear);
 
@@ -193,9 +193,9 @@ function Rows({ conversation, handle, onLeave }: Props): ReactElement {
       },
       mention: (name) => write(`@${name} `),
       talkTo: (name) => session.enter(`@${name}`),
-      retry: (key) => session.retry(conversation.name, key),
+      retry: (key) => session.outgoing.retry(conversation.name, key),
       takeBack: (key) => {
-        const content = session.takeBack(conversation.name, key);
+        const content = session.outgoing.takeBack(conversation.name, key);
         if (typeof content === "string") restore(content);
         else if (content === null) session.notices.show("It was sent already");
       },
@@ -318,7 +318,7 @@ function Older({ conversation }: { conversation: Conversation }): ReactElement |
     return (
       <div className="beginning" role="alert">
         <p>Older messages could not be loaded: {conversation.error.message}</p>
-        <button type="button" className="button" onClick={() => void session.older(conversation)}>
+        <button type="button" className="button" onClick={() => void session.history.older(conversation)}>
           Try again
         </button>
       </div>
