@@ -18,7 +18,7 @@ import { People } from "./People";
 import { EmptyHead, Room } from "./Room";
 import { Keys, Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
-import { Loading } from "./MessageList";
+import { Loading } from "./NoMessages";
 import { Ended, Standing } from "./Standing";
 import { Welcome } from "./Welcome";
 
