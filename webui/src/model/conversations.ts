@@ -11,7 +11,7 @@ import type { Parts } from "./parts";
 import type { Profile } from "./profile";
 
 export class Conversations {
-  /** Something is different that the list shows: which conversations there are, or what is unread. */
+  /** To be called when something is different that the list shows: which conversations there are, or what is unread. */
   readonly changed: () => void;
   readonly #profile: Profile;
   readonly #directs: Directs;

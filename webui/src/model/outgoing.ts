@@ -6,7 +6,6 @@
  */
 
 import type { ClientError, Refused } from "tcpmsg";
-import { afterOf, keyAfter } from "./conversation";
 import type { Conversations } from "./conversations";
 import { type Content, contentOf } from "./entry";
 import { isDirect } from "./grammar";
@@ -26,7 +25,7 @@ export class Outgoing {
   readonly #changed: () => void;
   #wire: Wire | null = null;
   /** What the outbox could not keep, of messages that are stored by now. */
-  #settled: Error | null = null;
+  #pastError: Error | null = null;
 
   /** `changed` is called whenever something goes, or has gone. */
   constructor(parts: Parts, conversations: Conversations, changed: () => void) {
@@ -64,10 +63,10 @@ export class Outgoing {
     return this.#wire?.outbox.length ?? 0;
   }
 
-  /** Whether some of them would not survive a reload. */
-  get unkept(): boolean {
+  /** Whether all of them would survive a reload. */
+  get keeps(): boolean {
     const failed = this.#wire?.storeError ?? null;
-    return this.pending > 0 && (this.#parts.profile.storeless || (failed !== null && failed !== this.#settled));
+    return this.pending === 0 || (!this.#parts.profile.storeless && (failed === null || failed === this.#pastError));
   }
 
   /** Say something. */
@@ -118,7 +117,7 @@ export class Outgoing {
         own?.after ?? afterOf(key),
       );
     }
-    if (this.pending === 0) this.#settled = this.#wire?.storeError ?? null;
+    if (this.pending === 0) this.#pastError = this.#wire?.storeError ?? null;
     this.#changed();
   }
 
@@ -159,4 +158,15 @@ export class Outgoing {
     this.#conversations.find(place)?.dropOwn(key);
     this.#parts.profile.dropFailure(key);
   }
+}
+
+/** Return the number that a message's key remembers: where its room stood when it was written. */
+function afterOf(key: string): number {
+  const number = Number(key.split(":")[0]);
+  return Number.isSafeInteger(number) ? number : -1;
+}
+
+/** Return a key that remembers it. */
+function keyAfter(after: number, random: string): string {
+  return `${after}:${random}`;
 }

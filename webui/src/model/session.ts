@@ -2,7 +2,7 @@
  * A person at a server: who one is, how it stands with the client, and where one goes.
  *
  * Law of this file: promises are the client's (what is sent is kept until it is stored, what is read comes
- * once, in order); this only joins the parts to the one that is in use. No React, no DOM.
+ * once, in order); this only joins its parts to the client that is in use. No React, no DOM.
  */
 
 import type { ClientError, Listing, RoomInfo, State } from "tcpmsg";
@@ -73,7 +73,7 @@ export class Session extends Observable {
   /** What would not survive a reload, in the words of people; empty if all would. */
   get unkept(): readonly string[] {
     return [
-      ...(this.outgoing.unkept ? ["messages that are not sent yet"] : []),
+      ...(this.outgoing.keeps ? [] : ["messages that are not sent yet"]),
       ...(this.profile.keeps ? [] : ["drafts", "what you have read"]),
       ...(this.#parts.directs.keeps ? [] : ["direct messages"]),
     ];
