@@ -44,5 +44,9 @@ export default defineConfig({
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    // Each key of a person costs a drawing without a browser: more than Vitest's five seconds on a slow machine. Nothing
+    // waits for this.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 });

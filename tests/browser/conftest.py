@@ -43,7 +43,9 @@ PHONE: dict[str, Any] = {
 }
 
 _EXPECTED = re.compile(
-    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|INTERNET_DISCONNECTED|FAILED)"
+    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INTERNET_DISCONNECTED|FAILED)"
+    r"|Connection closed before receiving a handshake response"
+    r"|WebSocket is closed before the connection is established"
     r"|Cross-Origin-Opener-Policy header has been ignored, because .* origin was untrustworthy"
 )
 """What a browser's console says of a server that is away, and of HTTP without TLS: no fault of the
@@ -59,7 +61,15 @@ DRAWN = """async (log) => {
 }"""
 """Waits until a list that was scrolled up is drawn there, and what is older has come if it must."""
 
-expect.set_options(timeout=PATIENCE / 3 * 1000)
+UNHURRIED = """(() => {
+    const { setTimeout } = window;
+    window.setTimeout = (act, time, ...more) =>
+        setTimeout(act, time === 1500 ? 30_000 : time, ...more);
+})()"""
+"""Has the page wait for longer before it goes on without what is slow to come: its place in the
+browser, or where one reads on.  A person would rather go on; a test would see something else."""
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Person:
@@ -80,7 +90,7 @@ class Person:
     def open(self) -> Page:
         """Open one more page, that is watched."""
         page = self.context.new_page()
-        page.set_default_timeout(PATIENCE / 3 * 1000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
         page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
         page.on("console", self._console)
@@ -90,7 +100,29 @@ class Person:
             "addEventListener('securitypolicyviolation',"
             " (event) => console.error('stopped', event.violatedDirective, event.blockedURI))"
         )
+        page.add_init_script(UNHURRIED)
         return page
+
+    def leave(self) -> None:
+        """Close the page; there is another one, still empty."""
+        page, self.page = self.page, self.open()
+        page.close()
+
+    def stand_outside(self) -> None:
+        """Open nothing, where it has what the browser keeps for the page."""
+        nothing = "<!doctype html><link rel='icon' href='data:,'>"
+        self.page.route(
+            "**/nothing", lambda route: route.fulfill(content_type="text/html", body=nothing)
+        )
+        self.page.goto(f"{self.address}nothing")
+
+    def come_back(self) -> None:
+        """Open the page as who was there before, when the browser has let go of what that held."""
+        self.stand_outside()
+        self.page.wait_for_function(
+            "async () => !navigator.locks || !(await navigator.locks.query()).held.length"
+        )
+        self.page.goto(self.address)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not _EXPECTED.search(message.text):
@@ -103,8 +135,9 @@ class Person:
     def come(self, name: str, room: str = "") -> Person:
         """Open the page, in a room, and say who one is."""
         self.page.goto(self.address + (f"#{room}" if room else ""))
-        self.page.get_by_label("What shall others call you?").fill(name)
-        self.page.keyboard.press("Enter")
+        field = self.page.get_by_label("What shall others call you?")
+        field.fill(name)
+        field.press("Enter")
         expect(self.box).to_be_visible()
         expect(self.page.get_by_role("button", name=re.compile("^Who is here: "))).to_be_visible()
         return self
@@ -124,6 +157,29 @@ class Person:
         self.box.fill(text)
         self.box.press("Enter")
 
+    def tell(self, text: str) -> None:
+        """Write, send, and wait until it is stored."""
+        self.say(text)
+        self.sees(text)
+        self.all_stored()
+
+    def all_stored(self) -> None:
+        """Wait until what was seen of one's own is stored, all of it."""
+        expect(self.page.locator(".row-own")).to_have_count(0)
+
+    def kept(self, text: str) -> None:
+        """Wait until the browser keeps this, as a part of what it keeps of a person."""
+        self.page.wait_for_function(
+            "(text) => localStorage.getItem('tcpmsg.0.profile').includes(text)", arg=text
+        )
+
+    def hurry(self) -> None:
+        """Have the page try now, and not when its wait is over, until there is a connection."""
+        self.page.wait_for_function(
+            "() => dispatchEvent(new Event('online')) && document.querySelector('.me-online')",
+            polling=250,
+        )
+
     def sees(self, text: str, times: int = 1) -> None:
         """Wait until there are so many messages that hold the text."""
         expect(self.log.locator("article").filter(has_text=text)).to_have_count(times)
@@ -131,10 +187,6 @@ class Person:
     def shows(self, texts: list[str]) -> None:
         """See these texts, in order, and no others: a list draws its rows by and by."""
         expect(self.log.locator(".text")).to_have_text(texts, use_inner_text=True)
-
-    def said(self) -> list[str]:
-        """Return the texts that are shown now, in order."""
-        return [text.strip() for text in self.log.locator(".text").all_inner_texts()]
 
 
 @pytest.fixture(scope="session")

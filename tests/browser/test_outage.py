@@ -11,6 +11,19 @@ from tests.browser.conftest import Person
 from tests.integration.commands import run
 from tests.integration.conftest import ServerProcess
 
+ANSWERED = """(() => {
+    const { setTimeout } = window;
+    const answer = new Promise((done) => {
+        const heard = ({ data }) => data.kind === 'taken' && done();
+        new BroadcastChannel('tcpmsg.locks').onmessage = heard;
+    });
+    window.setTimeout = (act, time, ...more) => time === 250
+        ? void answer.then(() => setTimeout(act, time, ...more))
+        : setTimeout(act, time, ...more);
+})()"""
+"""Has a tab that asks whether another one has its place wait until one has answered, and then as
+long as it does otherwise: the one that is asked may be slow."""
+
 
 def everything(server: ServerProcess) -> list[str]:
     """Return what the server has of the lobby."""
@@ -32,11 +45,12 @@ def test_the_server_is_killed_while_people_write(
         alice.say(f"alice waits {round_}")
         expect(alice.log.get_by_text("Waiting for a connection").first).to_be_visible()
         server.start()
-        alice.page.evaluate("dispatchEvent(new Event('online'))")  # it tries again at once
+        alice.hurry()
+        bob.hurry()
         expect(alice.log.get_by_text("Waiting for a connection")).to_have_count(0)
         bob.sees(f"alice waits {round_}")
     for each in (alice, bob):
-        expect(each.page.locator(".row-own")).to_have_count(0)
+        each.all_stored()
     stored = everything(server)
     expected = [
         *(f"{name} {round_}.{number}"
@@ -56,14 +70,16 @@ def test_the_server_is_killed_while_people_write(
 def test_a_server_that_stands_still_is_found_out(
     server: ServerProcess, person: Callable[..., Person]
 ) -> None:
-    alice = person().come("alice")
-    alice.say("before")
-    expect(alice.page.locator(".row-own")).to_have_count(0)
+    alice = person()
+    alice.page.clock.install()
+    alice.come("alice").tell("before")
     server.process.send_signal(signal.SIGSTOP)
     alice.say("is anybody there?")
+    alice.page.clock.fast_forward(10_000)  # as long as an answer may take
     expect(alice.log.get_by_text("Waiting for a connection")).to_be_visible()
     server.process.send_signal(signal.SIGCONT)
-    expect(alice.page.locator(".row-own")).to_have_count(0)
+    alice.hurry()
+    alice.all_stored()
     assert everything(server) == ["before", "is anybody there?"]
     alice.shows(["before", "is anybody there?"])
 
@@ -81,11 +97,13 @@ def test_one_goes_offline_and_reads_on(
     alice.page.bring_to_front()
     bob.say("from under the bridge")
     expect(bob.log.get_by_text("Waiting for a connection")).to_be_visible()
+    alice.hurry()
     for number in range(60):
         alice.say(f"meanwhile {number}")
     alice.sees("meanwhile 59")
-    expect(alice.page.locator(".row-own")).to_have_count(0)  # all of it is stored
+    alice.all_stored()
     bob.context.set_offline(False)
+    bob.hurry()
     alice.sees("from under the bridge")
     bob.sees("meanwhile 59")
     stored = everything(server)
@@ -97,22 +115,19 @@ def test_one_goes_offline_and_reads_on(
 
 def test_the_outbox_survives_a_reload(server: ServerProcess, person: Callable[..., Person]) -> None:
     alice = person().come("alice")
-    alice.say("stored before")
-    alice.sees("stored before")
-    expect(alice.page.locator(".row-own")).to_have_count(0)
-    alice.page.route("**/*", lambda route: route.continue_())
+    alice.tell("stored before")
     server.kill()
     expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
     for number in range(3):
         alice.say(f"kept {number}")
     expect(alice.page.get_by_text("3 messages wait and are sent then.")).to_be_visible()
     alice.box.fill("half a sent")
-    page, alice.page = alice.page, alice.open()
-    page.close()
+    alice.kept("half a sent")
+    alice.leave()
     server.start()
-    alice.page.goto(alice.address)
+    alice.come_back()
     alice.sees("kept 2")
-    expect(alice.page.locator(".row-own")).to_have_count(0)
+    alice.all_stored()
     expect(alice.box).to_have_value("half a sent")
     assert everything(server) == ["stored before", "kept 0", "kept 1", "kept 2"]
     alice.shows(["stored before", "kept 0", "kept 1", "kept 2"])
@@ -125,6 +140,7 @@ def test_the_outbox_survives_a_tab_of_a_page_that_is_not_secure(
     alice = person(at=server, host="chat.example").come("alice")
     assert alice.page.evaluate("[isSecureContext, navigator.locks]") == [False, None]
     beside = alice.open()
+    beside.add_init_script(ANSWERED)
     beside.goto(alice.address)
     expect(beside.get_by_text("Another window of this browser is open")).to_be_visible()
     beside.close()
@@ -132,12 +148,11 @@ def test_the_outbox_survives_a_tab_of_a_page_that_is_not_secure(
     expect(alice.page.get_by_text("The server does not answer.")).to_be_visible()
     alice.say("kept")
     expect(alice.page.get_by_text("1 message waits and is sent then.")).to_be_visible()
-    page, alice.page = alice.page, alice.open()
-    page.close()
+    alice.leave()
     server.start()
-    alice.page.goto(alice.address)
+    alice.come_back()
     alice.sees("kept")
-    expect(alice.page.locator(".row-own")).to_have_count(0)
+    alice.all_stored()
     expect(alice.page.locator(".me").get_by_text("alice", exact=True)).to_be_visible()
     assert everything(server) == ["kept"]
     alice.page.reload()
@@ -155,16 +170,14 @@ def test_another_page_takes_over_and_gives_back(
     expect(alice.page.get_by_role("heading", name="This chat goes on elsewhere")).to_be_visible()
     alice.page.get_by_role("button", name="Go on here").click()
     expect(other.page.get_by_role("heading", name="This chat goes on elsewhere")).to_be_visible()
-    alice.say("here again")
-    alice.sees("here again")
+    alice.tell("here again")
 
 
 def test_what_is_no_longer_kept_is_told(
-    person: Callable[..., Person], server: ServerProcess
+    server: ServerProcess, person: Callable[..., Person]
 ) -> None:
     alice = person().come("alice")
-    alice.say("the first")
-    alice.sees("the first")
+    alice.tell("the first")
     server.kill()
     # the same store at another port, so that she cannot come back before it is full
     elsewhere = ServerProcess(server.folder, "--retain", "64k")
@@ -177,5 +190,6 @@ def test_what_is_no_longer_kept_is_told(
     finally:
         elsewhere.stop()
     server.start()
+    alice.hurry()
     alice.page.set_viewport_size({"width": 1280, "height": 40_000})  # so that all of it is drawn
     expect(alice.log.get_by_text("messages are missing here")).to_be_attached()

@@ -110,11 +110,13 @@ export class Lifeline {
     this.#forgiven = error;
   }
 
-  /** Do not wait any longer, if one waits. */
+  /** Do not wait any longer, if one waits; nor for long after the attempt that is being made. */
   hurry(): void {
     if (this.#retry !== null) {
       this.#failures = 0;
       this.#connect();
+    } else if (this.state.phase === "connecting") {
+      this.#failures = 0;
     }
   }
 

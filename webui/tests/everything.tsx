@@ -1,9 +1,10 @@
 /** In place of the virtual list, which needs a browser that lays out: one that draws every row. */
 
-import { type ComponentType, Fragment, type ReactElement, type Ref, useImperativeHandle } from "react";
+import { type ComponentType, type ReactElement, type Ref, useImperativeHandle } from "react";
 
 interface Props {
   readonly ref?: Ref<unknown>;
+  readonly scrollerRef: (element: HTMLElement | null) => void;
   readonly firstItemIndex: number;
   readonly totalCount: number;
   readonly itemContent: (index: number) => ReactElement;
@@ -14,14 +15,16 @@ interface Props {
   readonly "aria-label": string;
 }
 
-export function Virtuoso({ ref, firstItemIndex, totalCount, itemContent, computeItemKey, context, components, role, ...rest }: Props): ReactElement {
+export function Virtuoso({ ref, scrollerRef, firstItemIndex, totalCount, itemContent, computeItemKey, context, components, role, ...rest }: Props): ReactElement {
   useImperativeHandle(ref, () => ({ scrollToIndex: () => {}, scrollIntoView: () => {} }));
   const indices = Array.from({ length: totalCount }, (_, index) => firstItemIndex + index);
   return (
-    <div role={role} aria-label={rest["aria-label"]}>
+    <div ref={scrollerRef} role={role} aria-label={rest["aria-label"]}>
       <components.Header context={context} />
       {indices.map((index) => (
-        <Fragment key={computeItemKey(index)}>{itemContent(index)}</Fragment>
+        <div key={computeItemKey(index)} data-item-index={index}>
+          {itemContent(index)}
+        </div>
       ))}
     </div>
   );

@@ -14,6 +14,9 @@ import { tell } from "../src/model/observable";
 import { Session } from "../src/model/session";
 import { PageStorage } from "../src/model/storage";
 
+/** How long something is waited for, in milliseconds: a slow machine is no fault of the page's. */
+export const PATIENT = { timeout: 60_000 };
+
 const encoder = new TextEncoder();
 
 export function message(seq: number, sender: string, payload: string | Uint8Array, room = "lobby", time = Date.now()): Message {

@@ -6,7 +6,7 @@ import type { ReactElement } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { tell } from "../src/model/observable";
 import { App } from "../src/ui/App";
-import { failure, inLobby, said, world, type World } from "./fake";
+import { failure, inLobby, PATIENT, said, world, type World } from "./fake";
 import { act } from "react";
 
 vi.mock("react-virtuoso", () => import("./everything"));
@@ -112,6 +112,27 @@ describe("a conversation", () => {
   });
 });
 
+describe("the keyboard", () => {
+  it("stays where it was put last, however late a frame comes", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "hi"));
+    render(page(made));
+    const frames: FrameRequestCallback[] = [];
+    const asked = vi.spyOn(window, "requestAnimationFrame").mockImplementation((frame) => frames.push(frame));
+    try {
+      await user.type(box(), "{ArrowUp}");
+      expect(document.activeElement?.textContent).toContain("hi");
+      await user.click(screen.getByRole("button", { name: "Mention bob" }));
+      expect(document.activeElement).toBe(box());
+      expect(frames.length).toBeGreaterThan(0);
+      for (const frame of frames.splice(0)) does(() => frame(0));
+      expect(document.activeElement).toBe(box());
+    } finally {
+      asked.mockRestore();
+    }
+  });
+});
+
 describe("writing", () => {
   it("sends on Enter, and not on Shift+Enter nor inside code", async () => {
     const user = userEvent.setup();
@@ -135,6 +156,21 @@ describe("writing", () => {
     await user.keyboard("{ArrowDown}{Enter}");
     expect((box() as HTMLTextAreaElement).value).toBe("hey @bob ");
     expect(made.wire().outbox.length).toBe(0);
+  });
+
+  it("offers who comes while nobody is offered, and moves nobody who is", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "alice", "hi"));
+    render(page(made));
+    await user.type(box(), "hey @z");
+    expect(screen.queryByRole("listbox", { name: "People to mention" })).toBeNull();
+    does(() => made.wire().tell("lobby", { kind: "here", room: "lobby", names: ["alice", "zoe"], cut: 0 }));
+    const offered = (): (string | null)[] => within(screen.getByRole("listbox", { name: "People to mention" })).getAllByRole("option").map((each) => each.textContent);
+    expect(offered()).toEqual(["ZOzoe"]);
+    does(() => made.wire().tell("lobby", said(2, "zacharias", "me too")));
+    expect(offered()).toEqual(["ZOzoe"]);
+    await user.keyboard("{Tab}");
+    expect((box() as HTMLTextAreaElement).value).toBe("hey @zoe ");
   });
 
   it("refuses what the server would, and says what to do", async () => {
@@ -326,7 +362,7 @@ describe("the list of conversations", () => {
     render(page(made));
     await user.keyboard("{Control>}k{/Control}");
     const field = screen.getByRole("combobox");
-    await vi.waitFor(() => expect(screen.getAllByRole("option").map((each) => each.textContent)).toContain("#builds2 here"));
+    await vi.waitFor(() => expect(screen.getAllByRole("option").map((each) => each.textContent)).toContain("#builds2 here"), PATIENT);
     await user.type(field, "new");
     expect(screen.getByRole("option").textContent).toContain("Create new");
     await user.clear(field);

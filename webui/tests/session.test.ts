@@ -387,6 +387,50 @@ describe("places in the browser", () => {
     expect(withinBounds([kept(1, "@bob", new Uint8Array(KEPT_BYTES))])[0]).toEqual([]);
   });
 
+  it("take the direct messages that come when they were waited for no longer", async () => {
+    vi.useFakeTimers();
+    const kept = new Map<string, unknown>();
+    const old = { peer: "@bob", sender: "bob", time: 1, content: "of yesterday" };
+    const answered = (result: unknown): unknown => {
+      const request: { result: unknown; onsuccess?: () => void } = { result };
+      setTimeout(() => request.onsuccess?.());
+      return request;
+    };
+    const store = { put: (value: unknown, key: unknown) => kept.set(String(key), value), getAllKeys: () => answered([["p.", 7]]), getAll: () => answered([old]) };
+    const act = { objectStore: () => store, commit: () => setTimeout(() => act.oncomplete()), oncomplete: () => {} };
+    const request: { result: unknown; onsuccess?: () => void } = { result: { transaction: () => act } };
+    vi.stubGlobal("indexedDB", { open: () => request });
+    vi.stubGlobal("IDBKeyRange", { bound: () => null });
+    const opened = Directs.open("p.");
+    await vi.advanceTimersByTimeAsync(1500);
+    const made = world(new PageStorage(), [], await opened);
+    made.session.enter("@bob");
+    made.session.enter("lobby");
+    made.session.start("alice");
+    made.wire().welcome();
+    made.wire().direct("bob", "of today");
+    expect([texts(made.session.conversations.find("@bob") as Conversation), made.session.unkept]).toEqual([["of today"], ["direct messages"]]);
+    request.onsuccess?.();
+    await vi.advanceTimersByTimeAsync(10);
+    expect([texts(made.session.conversations.find("@bob") as Conversation), made.session.unkept]).toEqual([["of yesterday", "of today"], []]);
+    expect(made.session.conversations.find("@bob")?.unread).toBe(1);
+    expect([...kept.values()]).toEqual([expect.objectContaining({ content: "of today" })]);
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  it("count what is unread of somebody whose messages were more than are kept", () => {
+    const before = world();
+    before.profile.places.set("@bob", 300);
+    before.profile.save();
+    const made = world(before.storage);
+    made.session.start("alice");
+    made.session.enter("lobby");
+    made.wire().welcome();
+    made.wire().direct("bob", "psst");
+    expect(made.session.conversations.find("@bob")?.unread).toBe(1);
+  });
+
   it("keep no direct message in place of another page's", () => {
     const kept = new Map<string, unknown>();
     const store = { put: (value: unknown, key: unknown) => kept.set(String(key), value), delete: () => {} };
@@ -510,6 +554,7 @@ describe("locks that tabs ask each other for", () => {
 
 describe("a room that is opened", () => {
   it("is read on from where one was, and older pages are loaded until that is found", async () => {
+    vi.useFakeTimers();
     const storage = new PageStorage();
     const before = world(storage);
     before.session.enter("lobby");
@@ -526,10 +571,13 @@ describe("a room that is opened", () => {
     made.wire().join("lobby", 900, said(899, "bob", "x"), said(900, "bob", "y"));
     expect([room.settled, room.divider, made.wire().asked.map(({ options }) => options.before)]).toEqual([false, 10, [899]]);
     made.wire().asked[0]?.answer({ messages: [message(400, "bob", "a"), message(401, "bob", "b")], more: true, head: 900, missed: null });
-    await vi.waitFor(() => expect(made.wire().asked.length).toBe(2));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(made.wire().asked.length).toBe(2);
     made.wire().asked[1]?.answer({ messages: [message(10, "bob", "read"), message(11, "bob", "first")], more: true, head: 900, missed: null });
-    await vi.waitFor(() => expect(room.settled).toBe(true));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(room.settled).toBe(true);
     expect([room.unread, room.entries.length]).toEqual([5, 6]);
+    vi.useRealTimers();
   });
 
   it("is not kept from who waits too long for that", async () => {

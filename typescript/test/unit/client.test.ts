@@ -206,6 +206,21 @@ describe("connecting again", () => {
     expect(reason(world)?.message).toBe("the server did not answer within 10 s");
   });
 
+  it("does not wait for long when it was hurried during an attempt that fails", async () => {
+    const world = new World();
+    void world.client.connect();
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      await world.peer.cut();
+      waits.push((world.client.state as State & { phase: "offline" }).retryAt - world.clock.now());
+      await world.clock.advance(waits.at(-1) as number);
+    }
+    expect(waits.at(-1)).toBeGreaterThan(10_000);
+    world.client.nudge(); // the network is back
+    await world.peer.cut();
+    expect((world.client.state as State & { phase: "offline" }).retryAt - world.clock.now()).toBeLessThan(1000);
+  });
+
   it("is not given up soon while much waits to be sent", async () => {
     const world = await World.connected();
     world.peer.full = true;

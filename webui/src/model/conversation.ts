@@ -137,6 +137,12 @@ export class Conversation extends Observable {
     this.append([{ ...entry, kind: "said", seq: this.nextLocal() }]);
   }
 
+  /** Take what was said in such a conversation before, in order, and is read. */
+  prependLocal(entries: readonly Omit<Said, "seq" | "kind">[]): void {
+    const first = Math.min(this.oldest ?? 0, 0) - entries.length; // below what is here, and below what is not read
+    this.prepend(entries.map((entry, index) => ({ ...entry, kind: "said", seq: first + index })), true);
+  }
+
   nextLocal(): number {
     this.#local = Math.max(this.#local, this.newest) + 1;
     return this.#local;

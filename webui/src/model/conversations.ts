@@ -6,7 +6,9 @@
  */
 
 import { Conversation } from "./conversation";
-import type { Directs } from "./directs";
+import type { Directs, Kept } from "./directs";
+import type { Said } from "./entry";
+import { isDirect } from "./grammar";
 import type { Parts } from "./parts";
 import type { Profile } from "./profile";
 
@@ -23,6 +25,11 @@ export class Conversations {
     this.#profile = profile;
     this.#directs = directs;
     this.changed = changed;
+    directs.onLate = (messages) => {
+      for (const conversation of this.directs) {
+        conversation.prependLocal(messages.filter(({ peer }) => peer === conversation.name).map(keptEntry));
+      }
+    };
     for (const [place, readTo] of [...profile.places]) this.add(place, readTo);
   }
 
@@ -46,12 +53,10 @@ export class Conversations {
   add(place: string, readTo: number | null = null): Conversation {
     const known = this.#all.get(place);
     if (known !== undefined) return known;
-    const conversation = new Conversation(place, readTo);
+    // numbers of direct messages are those of this page
+    const conversation = new Conversation(place, isDirect(place) ? null : readTo);
     this.#all.set(place, conversation);
-    for (const { sender, time, content } of this.#directs.of(place)) {
-      const mine = `@${sender}` !== place;
-      conversation.appendLocal({ sender, time, content, mine, calls: false });
-    }
+    for (const message of this.#directs.of(place)) conversation.appendLocal(keptEntry(message));
     conversation.markRead();
     conversation.clearDivider();
     conversation.subscribe(() => this.remember());
@@ -92,4 +97,9 @@ export class Conversations {
     this.#profile.open = this.#open?.name ?? null;
     this.#profile.later();
   }
+}
+
+/** Return a direct message that was kept as what is shown. */
+function keptEntry({ peer, sender, time, content }: Kept): Omit<Said, "seq" | "kind"> {
+  return { sender, time, content, mine: `@${sender}` !== peer, calls: false };
 }

@@ -16,7 +16,8 @@ export const KEPT_EACH = 200;
 /** Bytes of all of them, two for each character: all are read when the page is opened, and a browser has to bear that. */
 export const KEPT_BYTES = 32 * 1024 * 1024;
 
-/** How long, in milliseconds, a page waits for the browser to open what it keeps, before it goes on without. */
+/** How long, in milliseconds, a page waits for the browser to open what it keeps, before it goes on without; it takes it
+ * when it comes. */
 const PATIENCE = 1500;
 
 const STORE = "directs";
@@ -40,7 +41,9 @@ export class Directs {
   keeps = true;
   /** Called when that has changed. */
   onKeeps: () => void = () => {};
-  readonly #database: IDBDatabase | null;
+  /** Called with what was kept, oldest first, when it came so late that the page has gone on without. */
+  onLate: (messages: readonly Kept[]) => void = () => {};
+  #database: IDBDatabase | null;
   readonly #prefix: string;
   #kept: readonly Kept[] = [];
   #next = 1;
@@ -53,15 +56,22 @@ export class Directs {
 
   /** Open what is kept under a prefix. Resolves always, and soon. */
   static async open(prefix: string): Promise<Directs> {
-    const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE));
-    const opened = open().catch(() => null);
-    const directs = new Directs(await Promise.race([opened, late]), prefix);
-    await Promise.race([directs.#load(), late]).catch(() => {}); // what cannot be read is as if it were not there
+    const directs = new Directs(null, prefix);
+    let late = false;
+    const loaded = directs.#load().then(
+      (kept) => {
+        directs.#kept = [...kept, ...directs.#kept];
+        if (late) directs.onLate(kept);
+      },
+      () => {}, // what cannot be read is as if it were not there
+    );
+    await Promise.race([loaded, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    late = true;
     return directs;
   }
 
   /** Return what was said with somebody (`@` and a name), oldest first. */
-  of(peer: string): readonly KeptMessage[] {
+  of(peer: string): readonly Kept[] {
     return this.#kept.filter((each) => each.peer === peer);
   }
 
@@ -99,15 +109,21 @@ export class Directs {
     this.onKeeps();
   }
 
-  async #load(): Promise<void> {
-    if (this.#database === null) return;
-    const store = this.#database.transaction(STORE, "readonly").objectStore(STORE);
-    const all = IDBKeyRange.bound([this.#prefix], [this.#prefix, []]);
-    const [keys, values] = await Promise.all([answer(store.getAllKeys(all)), answer<unknown[]>(store.getAll(all))]);
-    const numbers = keys.map((key) => (Array.isArray(key) && typeof key[1] === "number" ? key[1] : 0));
-    const kept = values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
-    this.#next = Math.max(this.#next, ...numbers.slice(-1).map((number) => number + 1));
-    this.#kept = [...kept, ...this.#kept]; // if the page did not wait for it, some may have come meanwhile
+  /** Take what the browser has kept, and give it what came before it could take that; returns what it had. */
+  async #load(): Promise<readonly Kept[]> {
+    const database = await open();
+    try {
+      const store = database.transaction(STORE, "readonly").objectStore(STORE);
+      const all = IDBKeyRange.bound([this.#prefix], [this.#prefix, []]);
+      const [keys, values] = await Promise.all([answer(store.getAllKeys(all)), answer<unknown[]>(store.getAll(all))]);
+      const numbers = keys.map((key) => (Array.isArray(key) && typeof key[1] === "number" ? key[1] : 0));
+      const kept = values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
+      this.#next = Math.max(this.#next, ...numbers.slice(-1).map((number) => number + 1));
+      return kept;
+    } finally {
+      this.#database = database;
+      for (const message of this.#kept) this.#write(message, []);
+    }
   }
 }
 

@@ -105,7 +105,11 @@ export function useCurrentRow(conversation: Conversation, { list, scroller, letG
     onMouseOver: (event) => !scrolling.current && setHovered(indexOf(event.target)),
     onMouseLeave: () => setHovered(null),
     onFocus: (event) => setCurrent(indexOf(event.target)),
-    onBlur: (event) => !event.currentTarget.contains(event.relatedTarget) && setCurrent(null),
+    onBlur: (event) => {
+      if (event.currentTarget.contains(event.relatedTarget)) return;
+      if (event.relatedTarget !== null) sought.current += 1; // it was put elsewhere: no row takes it back
+      setCurrent(null);
+    },
   };
 }
 
