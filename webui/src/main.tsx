@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   });
   window.addEventListener("pagehide", () => profile.save());
   window.addEventListener("beforeunload", (event) => {
-    if (session.pending > 0 && (session.unkept.length > 0 || !identity.lasting)) event.preventDefault();
+    if (session.outgoing.pending > 0 && (session.unkept.length > 0 || !identity.lasting)) event.preventDefault();
   });
 
   const element = document.getElementById("page");

@@ -8,9 +8,10 @@ import type { ClientError, ClientEvents, HistoryOptions, HistoryPage, Listing, M
 import { Profile } from "../src/model/profile";
 import { Directs } from "../src/model/directs";
 import { Notices } from "../src/model/notices";
+import type { Wire } from "../src/model/parts";
 import { Preferences } from "../src/model/preferences";
 import { tell } from "../src/model/observable";
-import { Session, type Wire } from "../src/model/session";
+import { Session } from "../src/model/session";
 import { PageStorage } from "../src/model/storage";
 
 /** How long something is waited for, in milliseconds: a slow machine is no fault of the page's. */

@@ -46,7 +46,7 @@ describe("coming in", () => {
     render(page(made, "alice"));
     await user.click(screen.getByRole("button", { name: "Join" }));
     does(() => {});
-    expect(made.session.open?.name).toBe("builds");
+    expect(made.session.conversations.open?.name).toBe("builds");
   });
 });
 
@@ -194,7 +194,7 @@ describe("writing", () => {
     await user.click(box());
     await user.paste(`${table}\n\n`);
     await user.keyboard("{Enter}"); // it would stand still for more than a minute, if each gap were gone through again from each of its spaces
-    expect(made.session.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
+    expect(made.session.conversations.find("lobby")?.sending.map(({ content }) => content)).toEqual([table]);
   }, 30_000);
 
   it("keeps what is begun, in each conversation", async () => {
@@ -250,7 +250,7 @@ describe("a browser with no room left", () => {
     render(page(made));
     does(() => made.wire().lose());
     does(() => {
-      made.session.say("lobby", "not kept");
+      made.session.outgoing.say("lobby", "not kept");
       made.wire().storeError = new Error("no room");
     });
     does(() => made.session.nudge());
@@ -374,7 +374,7 @@ describe("the list of conversations", () => {
     await user.clear(field);
     await user.type(field, "@bo{Enter}");
     does(() => {});
-    expect(made.session.open?.name).toBe("@bob");
+    expect(made.session.conversations.open?.name).toBe("@bob");
   });
 });
 

@@ -5,15 +5,16 @@ import { ANSWER_TIME, type Channel, Claims } from "../src/model/claims";
 import { Conversation, FIRST_INDEX, KEPT_ENTRIES, MOST_ENTRIES } from "../src/model/conversation";
 import { Directs, type Kept, KEPT_BYTES, KEPT_EACH, withinBounds } from "../src/model/directs";
 import type { Entry, Said } from "../src/model/entry";
+import { SOUGHT_TIME } from "../src/model/history";
 import { type Locks, takeIdentity } from "../src/model/identity";
+import { ECHO_TIME, SOON_SENT } from "../src/model/outgoing";
 import { KEPT_DRAFT, Profile } from "../src/model/profile";
 import { Preferences } from "../src/model/preferences";
 import { NoStorage, PageStorage, usable } from "../src/model/storage";
-import { ECHO_TIME, SOON_SENT, SOUGHT_TIME } from "../src/model/session";
 import { failure, inLobby, message, said, world, type World } from "./fake";
 
 const lobby = ({ session }: World): Conversation => {
-  const found = session.find("lobby");
+  const found = session.conversations.find("lobby");
   if (found === undefined) throw new Error("no lobby");
   return found;
 };
@@ -50,26 +51,26 @@ describe("reading", () => {
   it("loads what is older, once at a time, to the beginning", async () => {
     const made = inLobby(said(500, "bob", "now"));
     const room = lobby(made);
-    const loading = made.session.older(room);
-    void made.session.older(room);
+    const loading = made.session.history.older(room);
+    void made.session.history.older(room);
     expect(made.wire().asked.map(({ options }) => options.before)).toEqual([500]);
     made.wire().asked[0]?.answer({ messages: [message(1, "bob", "first"), message(9, "bob", "ninth")], more: false, head: 500, missed: null });
     await loading;
     expect(texts(room)).toEqual(["first", "ninth", "now"]);
     expect(room.firstIndex).toBe(FIRST_INDEX - 2);
     expect(room.complete).toBe(true);
-    await made.session.older(room);
+    await made.session.history.older(room);
     expect(made.wire().asked.length).toBe(1);
   });
 
   it("says why older messages do not come, and tries again when asked", async () => {
     const made = inLobby(said(500, "bob", "now"));
     const room = lobby(made);
-    const loading = made.session.older(room);
+    const loading = made.session.history.older(room);
     made.wire().asked[0]?.fail(failure("busy", "try later"));
     await loading;
     expect(room.error?.message).toContain("try later");
-    void made.session.older(room);
+    void made.session.history.older(room);
     expect([room.error, room.loading, made.wire().asked.length]).toEqual([null, true, 2]);
   });
 
@@ -119,7 +120,7 @@ describe("sending", () => {
   it("is pending, stored, and seen in its place, once", () => {
     const made = inLobby(said(1, "bob", "hi"));
     const room = lobby(made);
-    made.session.say("lobby", "hello");
+    made.session.outgoing.say("lobby", "hello");
     expect(room.sending.map(({ content, state }) => [content, state])).toEqual([["hello", "sent"]]);
     made.wire().store(0, 2);
     expect(room.sending[0]?.state).toBe("stored");
@@ -130,8 +131,8 @@ describe("sending", () => {
   it("is never shown twice, if its echo comes before its receipt", () => {
     const made = inLobby();
     const room = lobby(made);
-    made.session.say("lobby", "ok");
-    made.session.say("lobby", "ok");
+    made.session.outgoing.say("lobby", "ok");
+    made.session.outgoing.say("lobby", "ok");
     made.wire().tell("lobby", said(1, "alice", "ok"));
     expect([texts(room).length, room.sending.length]).toEqual([1, 1]);
     made.wire().tell("lobby", said(2, "alice", "ok"));
@@ -143,7 +144,7 @@ describe("sending", () => {
   it("is seen in its place, once, also where the server has another history", () => {
     const made = inLobby(said(7, "bob", "hi"));
     const room = lobby(made);
-    for (const text of ["one", "two"]) made.session.say("lobby", text);
+    for (const text of ["one", "two"]) made.session.outgoing.say("lobby", text);
     made.wire().tell("lobby", { kind: "replaced" } as never);
     made.wire().store(0, 1);
     made.wire().tell("lobby", said(1, "alice", "one"));
@@ -156,7 +157,7 @@ describe("sending", () => {
   it("is known by its number where its text is not what was written", () => {
     const made = inLobby();
     const room = lobby(made);
-    made.session.say("lobby", "half a \ud83d letter");
+    made.session.outgoing.say("lobby", "half a \ud83d letter");
     made.wire().store(0, 1);
     made.wire().tell("lobby", said(1, "alice", "half a \ufffd letter"));
     expect([texts(room).length, room.sending.length]).toEqual([1, 0]);
@@ -164,7 +165,7 @@ describe("sending", () => {
 
   it("does not take an earlier message of the same words for its echo", () => {
     const made = inLobby(said(1, "alice", "ok"));
-    made.session.say("lobby", "ok");
+    made.session.outgoing.say("lobby", "ok");
     made.wire().lose();
     made.profile.save();
     const again = world(made.storage, made.wire().outbox);
@@ -179,32 +180,32 @@ describe("sending", () => {
   it("waits without a connection, and can be taken back until it went", () => {
     const made = inLobby();
     made.wire().lose();
-    made.session.say("lobby", "later");
+    made.session.outgoing.say("lobby", "later");
     const [own] = lobby(made).sending;
-    expect([own?.state, made.session.pending]).toEqual(["waiting", 1]);
-    expect(made.session.takeBack("lobby", own?.key ?? "")).toBe("later");
-    expect([lobby(made).sending.length, made.session.pending]).toEqual([0, 0]);
+    expect([own?.state, made.session.outgoing.pending]).toEqual(["waiting", 1]);
+    expect(made.session.outgoing.takeBack("lobby", own?.key ?? "")).toBe("later");
+    expect([lobby(made).sending.length, made.session.outgoing.pending]).toEqual([0, 0]);
     made.wire().welcome();
-    made.session.say("lobby", "now");
-    expect(made.session.takeBack("lobby", lobby(made).sending[0]?.key ?? "")).toBeNull();
+    made.session.outgoing.say("lobby", "now");
+    expect(made.session.outgoing.takeBack("lobby", lobby(made).sending[0]?.key ?? "")).toBeNull();
   });
 
   it("finds out soon whether the server is there, unless much is on its way", () => {
     const made = inLobby();
-    made.session.say("lobby", "there?");
+    made.session.outgoing.say("lobby", "there?");
     expect(made.wire().nudges).toBe(1);
-    made.session.say("lobby", "x".repeat(SOON_SENT));
+    made.session.outgoing.say("lobby", "x".repeat(SOON_SENT));
     expect(made.wire().nudges).toBe(1);
     made.wire().store();
     made.wire().store();
     made.wire().lose();
-    made.session.say("lobby", "later");
+    made.session.outgoing.say("lobby", "later");
     expect(made.wire().nudges).toBe(1);
   });
 
   it("that fails says why, survives a reload, and can be sent again", () => {
     const made = inLobby();
-    made.session.say("lobby", "no");
+    made.session.outgoing.say("lobby", "no");
     made.wire().refuse(failure("limit", "the room is full"));
     expect(lobby(made).sending[0]).toMatchObject({ state: "failed", reason: "the room is full" });
     made.profile.save();
@@ -213,7 +214,7 @@ describe("sending", () => {
     again.wire().welcome();
     const [failed] = lobby(again).sending;
     expect(failed).toMatchObject({ state: "failed", content: "no" });
-    again.session.retry("lobby", failed?.key ?? "");
+    again.session.outgoing.retry("lobby", failed?.key ?? "");
     expect(lobby(again).sending.map(({ state }) => state)).toEqual(["sent"]);
     expect(again.wire().outbox[0]?.key).not.toBe(failed?.key); // refused for certain: a new message
     expect(again.profile.failures).toEqual([]);
@@ -222,13 +223,13 @@ describe("sending", () => {
   it("that fails does not bring back a room that was left", () => {
     const made = inLobby();
     made.session.enter("builds");
-    made.session.say("builds", "no");
+    made.session.outgoing.say("builds", "no");
     made.wire().refuse(failure("limit", "the room is full"));
     made.session.leave("builds");
     made.profile.save();
     const again = world(made.storage);
     again.session.start("alice");
-    expect(again.session.rooms.map(({ name }) => name)).toEqual(["lobby"]);
+    expect(again.session.conversations.rooms.map(({ name }) => name)).toEqual(["lobby"]);
   });
 });
 
@@ -236,14 +237,14 @@ describe("direct messages", () => {
   it("stand in a conversation of their own, and are kept by the browser", () => {
     const made = inLobby();
     made.wire().direct("bob", "psst");
-    const bob = made.session.find("@bob");
+    const bob = made.session.conversations.find("@bob");
     expect([bob?.unread, bob?.entries.length]).toEqual([1, 1]);
-    made.session.say("@bob", "yes?");
+    made.session.outgoing.say("@bob", "yes?");
     made.wire().store();
     expect(bob && texts(bob)).toEqual(["psst", "yes?"]);
     made.profile.save();
     const again = world(made.storage, [], made.directs);
-    const kept = again.session.find("@bob");
+    const kept = again.session.conversations.find("@bob");
     expect(kept && texts(kept)).toEqual(["psst", "yes?"]);
     expect([kept?.unread, kept?.divider]).toEqual([0, null]);
   });
@@ -251,9 +252,9 @@ describe("direct messages", () => {
   it("to nobody fail", () => {
     const made = inLobby();
     made.session.enter("@nobody");
-    made.session.say("@nobody", "hello?");
+    made.session.outgoing.say("@nobody", "hello?");
     made.wire().refuse(failure("absent", "nobody is there"));
-    expect(made.session.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
+    expect(made.session.conversations.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
   });
 });
 
@@ -265,9 +266,9 @@ describe("the list", () => {
     expect([...made.wire().subscriptions.keys()]).toEqual(["lobby", "builds"]);
     made.session.leave("builds");
     expect([...made.wire().subscriptions.keys()]).toEqual(["lobby"]);
-    expect(made.session.open?.name).toBe("lobby");
+    expect(made.session.conversations.open?.name).toBe("lobby");
     made.session.leave("lobby");
-    expect(made.session.open).toBeNull();
+    expect(made.session.conversations.open).toBeNull();
   });
 
   it("knows who is here, by the server's word, while there is one", () => {
@@ -408,11 +409,11 @@ describe("places in the browser", () => {
     made.session.start("alice");
     made.wire().welcome();
     made.wire().direct("bob", "of today");
-    expect([texts(made.session.find("@bob") as Conversation), made.session.unkept]).toEqual([["of today"], ["direct messages"]]);
+    expect([texts(made.session.conversations.find("@bob") as Conversation), made.session.unkept]).toEqual([["of today"], ["direct messages"]]);
     request.onsuccess?.();
     await vi.advanceTimersByTimeAsync(10);
-    expect([texts(made.session.find("@bob") as Conversation), made.session.unkept]).toEqual([["of yesterday", "of today"], []]);
-    expect(made.session.find("@bob")?.unread).toBe(1);
+    expect([texts(made.session.conversations.find("@bob") as Conversation), made.session.unkept]).toEqual([["of yesterday", "of today"], []]);
+    expect(made.session.conversations.find("@bob")?.unread).toBe(1);
     expect([...kept.values()]).toEqual([expect.objectContaining({ content: "of today" })]);
     vi.unstubAllGlobals();
     vi.useRealTimers();
@@ -427,7 +428,7 @@ describe("places in the browser", () => {
     made.session.enter("lobby");
     made.wire().welcome();
     made.wire().direct("bob", "psst");
-    expect(made.session.find("@bob")?.unread).toBe(1);
+    expect(made.session.conversations.find("@bob")?.unread).toBe(1);
   });
 
   it("keep no direct message in place of another page's", () => {
@@ -457,11 +458,11 @@ describe("places in the browser", () => {
 
   it("say that unsent messages are not kept, of those messages alone", () => {
     const made = inLobby();
-    made.session.say("lobby", "too much");
+    made.session.outgoing.say("lobby", "too much");
     made.wire().storeError = new Error("no room");
     expect(made.session.unkept).toEqual(["messages that are not sent yet"]);
     made.wire().store(0, 1);
-    made.session.say("lobby", "there is room again");
+    made.session.outgoing.say("lobby", "there is room again");
     expect(made.session.unkept).toEqual([]);
     made.wire().storeError = new Error("no room again");
     expect(made.session.unkept).toEqual(["messages that are not sent yet"]);
@@ -599,9 +600,9 @@ describe("a room that is opened", () => {
     const made = world();
     made.session.enterFirst();
     made.session.start("alice");
-    expect([made.session.open, made.session.homeless]).toEqual([null, true]);
+    expect([made.session.conversations.open, made.session.homeless]).toEqual([null, true]);
     made.wire().welcome("alice", { room: "hall" });
-    expect([made.session.open?.name, made.session.homeless]).toEqual(["hall", false]);
+    expect([made.session.conversations.open?.name, made.session.homeless]).toEqual(["hall", false]);
     expect([...made.wire().subscriptions.keys()]).toEqual(["hall"]);
   });
 
@@ -611,7 +612,7 @@ describe("a room that is opened", () => {
       made.session.enterFirst();
       made.session.start("alice");
       made.wire().welcome("alice", details);
-      expect(made.session.open?.name).toBe("lobby");
+      expect(made.session.conversations.open?.name).toBe("lobby");
     }
   });
 
@@ -621,14 +622,14 @@ describe("a room that is opened", () => {
     const room = lobby(made);
     made.wire().tell("lobby", { kind: "ended", room: "lobby", error: failure("limit", "too many rooms") });
     made.wire().subscriptions.delete("lobby");
-    made.session.say("lobby", "am I heard?");
+    made.session.outgoing.say("lobby", "am I heard?");
     made.wire().store(0, 2);
     vi.advanceTimersByTime(2 * ECHO_TIME);
     expect(room.sending.map(({ content, state }) => [content, state])).toEqual([["am I heard?", "stored"]]);
     made.session.rejoin(room);
     made.wire().join("lobby", 2, said(2, "alice", "am I heard?"));
     expect([texts(room), room.sending.length]).toEqual([["x", "am I heard?"], 0]);
-    made.session.say("lobby", "and now?");
+    made.session.outgoing.say("lobby", "and now?");
     made.wire().store(0, 3);
     vi.advanceTimersByTime(ECHO_TIME);
     expect(room.sending.length).toBe(0);

@@ -6,7 +6,7 @@
  */
 
 import type { ClientError } from "tcpmsg";
-import { type Content, type Entry, type Said, type Sending, same } from "./entry";
+import { type Entry, type Said, type Sending, same } from "./entry";
 import { isDirect } from "./grammar";
 import { Observable } from "./observable";
 
@@ -272,16 +272,3 @@ export class Conversation extends Observable {
     this.#reading = reading;
   }
 }
-
-/** Return the number that a message's key remembers: where its room stood when it was written. */
-export function afterOf(key: string): number {
-  const number = Number(key.split(":")[0]);
-  return Number.isSafeInteger(number) ? number : -1;
-}
-
-/** Return a key that remembers it. */
-export function keyAfter(after: number, random: string): string {
-  return `${after}:${random}`;
-}
-
-export type { Content };

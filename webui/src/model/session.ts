@@ -1,102 +1,37 @@
 /**
- * A person at a server: the client, the conversations, and what goes between them.
+ * A person at a server: who one is, how it stands with the client, and where one goes.
  *
  * Law of this file: promises are the client's (what is sent is kept until it is stored, what is read comes
- * once, in order); this only puts everything in its place. No React, no DOM.
+ * once, in order); this only joins its parts to the client that is in use. No React, no DOM.
  */
 
-import type {
-  Client,
-  ClientError,
-  DirectEvent,
-  Listing,
-  Refused,
-  RoomEvent,
-  RoomInfo,
-  State,
-  Subscription,
-} from "tcpmsg";
-import { afterOf, Conversation, keyAfter } from "./conversation";
-import type { Directs, Kept } from "./directs";
-import { type Content, contentOf, type Entry, type Said, said } from "./entry";
-import { isDirect, isPlace, isRoom } from "./grammar";
-import { Notices, notify } from "./notices";
+import type { ClientError, Listing, RoomInfo, State } from "tcpmsg";
+import type { Conversation } from "./conversation";
+import { Conversations } from "./conversations";
+import { isPlace, isRoom } from "./grammar";
+import { History } from "./history";
+import { Incoming } from "./incoming";
+import type { Notices } from "./notices";
 import { Observable } from "./observable";
-import type { Preferences } from "./preferences";
+import { Outgoing } from "./outgoing";
+import type { Parts, Wire } from "./parts";
 import type { Profile } from "./profile";
-
-/** What a session needs of a client. */
-export type Wire = Pick<
-  Client,
-  | "state"
-  | "name"
-  | "outbox"
-  | "storeError"
-  | "refusal"
-  | "on"
-  | "connect"
-  | "nudge"
-  | "abort"
-  | "send"
-  | "discard"
-  | "subscribe"
-  | "directs"
-  | "history"
-  | "rooms"
->;
-
-/** Make a client that goes by this name. */
-export type MakeWire = (name: string, secret: string) => Wire;
 
 /** The room of those who speak plain frames, where a server does not say which that is. */
 export const LOBBY = "lobby";
 
-/** Messages that are read when a room is joined: more than a screen holds. */
-export const FIRST_PAGE = 100;
-
-/** Messages that are read at once as one scrolls up. Many, because the server sends on behind a page until it hears that
- * it was read: at a fast server that is more than the page. */
-export const PAGE = 1000;
-
-/** Pages in which the first unread message is looked for when a room is opened. Who has more to read begins behind
- * that, and finds the rest by scrolling up. */
-export const PAGES_SOUGHT = 4;
-
-/** How long, in milliseconds, that may keep somebody from what is there already. */
-export const SOUGHT_TIME = 1500;
-
-/** How long, in milliseconds, a stored message may be shown below the others until it is seen in its place. One that
- * went under another name, before a reload, is not recognised there. */
-export const ECHO_TIME = 10_000;
-
-/** Bytes of what waits to be stored with which the server is asked whether it is there: its answer would come behind more
- * than that, and a slow line would be taken for a dead one. */
-export const SOON_SENT = 64 * 1024;
-
-export interface Parts {
-  readonly profile: Profile;
-  readonly directs: Directs;
-  readonly preferences: Preferences;
-  readonly notices: Notices;
-  readonly makeWire: MakeWire;
-  /** Something that no other message's key has in it. */
-  readonly random: () => string;
-}
-
 export class Session extends Observable {
   readonly profile: Profile;
   readonly notices: Notices;
+  readonly conversations: Conversations;
+  readonly history = new History();
+  readonly outgoing: Outgoing;
+  readonly #incoming: Incoming;
   readonly #parts: Parts;
-  readonly #conversations = new Map<string, Conversation>();
-  readonly #subscriptions = new Map<string, Subscription>();
-  readonly #settling = new Set<Conversation>();
   #wire: Wire | null = null;
   #stops: (() => void)[] = [];
-  #open: Conversation | null = null;
   #told: string | null = null;
   #most = Infinity;
-  /** What the outbox could not keep, of messages that are stored by now. */
-  #settled: Error | null = null;
   /** Whether it was ever welcome. */
   #welcome = false;
   /** Whether one goes to the room of plain clients as soon as the server says which that is. */
@@ -104,16 +39,14 @@ export class Session extends Observable {
 
   constructor(parts: Parts) {
     super();
+    const changed = (): void => this.changed();
     this.#parts = parts;
     this.profile = parts.profile;
     this.notices = parts.notices;
-    this.profile.onKeeps = parts.directs.onKeeps = () => this.changed();
-    parts.directs.onLate = (messages) => {
-      for (const conversation of this.directs) {
-        conversation.prependLocal(messages.filter(({ peer }) => peer === conversation.name).map(keptEntry));
-      }
-    };
-    for (const [place, readTo] of [...parts.profile.places]) this.#add(place, readTo);
+    this.profile.onKeeps = parts.directs.onKeeps = changed;
+    this.conversations = new Conversations(parts, changed);
+    this.outgoing = new Outgoing(parts, this.conversations, changed);
+    this.#incoming = new Incoming(parts, this.conversations, this.history, (place) => this.enter(place));
   }
 
   // -- what there is to see --------------------------------------------------------------------
@@ -139,30 +72,15 @@ export class Session extends Observable {
   }
   /** What would not survive a reload, in the words of people; empty if all would. */
   get unkept(): readonly string[] {
-    const { profile, directs } = this.#parts;
-    const failed = this.#wire?.storeError ?? null;
-    const unsent = this.pending > 0 && (profile.storeless || (failed !== null && failed !== this.#settled));
     return [
-      ...(unsent ? ["messages that are not sent yet"] : []),
-      ...(profile.keeps ? [] : ["drafts", "what you have read"]),
-      ...(directs.keeps ? [] : ["direct messages"]),
+      ...(this.outgoing.keeps ? [] : ["messages that are not sent yet"]),
+      ...(this.profile.keeps ? [] : ["drafts", "what you have read"]),
+      ...(this.#parts.directs.keeps ? [] : ["direct messages"]),
     ];
   }
-  /** How many messages are not known to be stored. */
-  get pending(): number {
-    return this.#wire?.outbox.length ?? 0;
-  }
-  get rooms(): Conversation[] {
-    return [...this.#conversations.values()].filter((each) => !each.direct);
-  }
-  get directs(): Conversation[] {
-    return [...this.#conversations.values()].filter((each) => each.direct);
-  }
-  get open(): Conversation | null {
-    return this.#open;
-  }
-  find(place: string): Conversation | undefined {
-    return this.#conversations.get(place);
+  /** Whether it is not known yet where one is to go. */
+  get homeless(): boolean {
+    return this.#homeless;
   }
 
   // -- what one does ---------------------------------------------------------------------------
@@ -177,22 +95,10 @@ export class Session extends Observable {
     this.#wire = wire;
     this.#stops = [
       wire.on("state", () => this.#stateChanged()),
-      wire.on("outbox", () => this.#outboxChanged()),
-      wire.on("stored", ({ key, room, seq }) => this.#stored(key, room, seq)),
-      wire.on("refused", ({ key, room, payload, error }) =>
-        this.#refused(key, room, contentOf(payload), error),
-      ),
+      this.history.attach(wire),
+      this.#incoming.attach(wire),
+      this.outgoing.attach(wire),
     ];
-    const directs = wire.directs({ onEvents: (events) => this.#directEvents(events) });
-    this.#stops.push(() => directs.close());
-    for (const conversation of this.#conversations.values()) this.#subscribe(conversation);
-    this.#outboxChanged();
-    for (const failure of this.profile.failures) {
-      this.#add(failure.room, null).own(
-        { key: failure.key, content: failure.text, time: failure.time, state: "failed", reason: failure.reason },
-        afterOf(failure.key),
-      );
-    }
     void wire.connect().catch(() => {
       // `state` says why
     });
@@ -207,127 +113,35 @@ export class Session extends Observable {
   /** Go into a room, or to a person; true if that is one. */
   enter(place: string): boolean {
     if (!isPlace(place)) return false;
-    const conversation = this.#add(place, null);
-    if (this.#wire !== null) this.#subscribe(conversation);
-    if (this.#open !== conversation) {
-      this.#open?.attend(false);
-      if (this.#open?.unread === 0) this.#open.clearDivider();
-      this.#open = conversation;
-    }
-    if (conversation.live) this.#settle(conversation);
-    this.#remember();
+    const conversation = this.conversations.add(place);
+    this.#incoming.join(conversation);
+    this.conversations.show(conversation);
+    if (conversation.live) this.history.settle(conversation);
     this.changedNow(); // what is typed next is for this conversation
     return true;
   }
 
   /** Go where one was; who was nowhere, to the room where plain clients are. */
   enterFirst(): void {
-    const place = this.profile.open ?? this.rooms[0]?.name ?? null;
+    const place = this.profile.open ?? this.conversations.rooms[0]?.name ?? null;
     if (place === null || !this.enter(place)) this.#homeless = true;
-  }
-
-  /** Whether it is not known yet where one is to go. */
-  get homeless(): boolean {
-    return this.#homeless;
   }
 
   /** Leave a room, or close a conversation. */
   leave(place: string): void {
-    const conversation = this.#conversations.get(place);
+    const conversation = this.conversations.find(place);
     if (conversation === undefined) return;
-    this.#subscriptions.get(place)?.close();
-    this.#subscriptions.delete(place);
-    this.#conversations.delete(place);
-    this.profile.drafts.delete(place);
-    this.profile.dropFailures(place);
-    if (this.#open === conversation) {
-      conversation.attend(false);
-      this.#open = null;
-      const next = this.rooms[0] ?? this.directs[0];
-      if (next !== undefined) this.enter(next.name);
-    }
-    this.#remember();
-    this.changed();
-  }
-
-  /** Say something. */
-  say(place: string, words: string | Uint8Array): void {
-    const wire = this.#wire;
-    const conversation = this.#conversations.get(place);
-    if (wire === null || conversation === undefined) return;
-    const key = keyAfter(conversation.newest, this.#parts.random());
-    conversation.clearDivider();
-    conversation.own(
-      { key, content: words, time: Date.now(), state: "waiting", reason: null },
-      conversation.newest,
-    );
-    wire.send(place, words, { key }).catch(() => {
-      // the event `refused` tells the same, also for what an earlier page has sent
-    });
-    this.#outboxChanged();
-    const size = wire.outbox.reduce((sum, each) => sum + each.payload.length, 0);
-    if (this.state?.phase === "online" && size <= SOON_SENT) wire.nudge(); // is the server there at all?
-  }
-
-  /** Send again what was refused. It was not stored, for certain, so it is a new message to the server. */
-  retry(place: string, key: string): void {
-    const own = this.#conversations.get(place)?.findOwn(key);
-    if (own?.state !== "failed") return;
-    this.#drop(place, key);
-    this.say(place, own.content);
-  }
-
-  /** Take back what was refused, or what was not sent yet; returns its text, to be written anew. */
-  takeBack(place: string, key: string): Content | null {
-    const own = this.#conversations.get(place)?.findOwn(key);
-    if (own === undefined) return null;
-    if (own.state !== "failed" && this.#wire?.discard(key) !== true) return null;
-    this.#drop(place, key);
-    return own.content;
-  }
-
-  /** Load what is older than what is here. */
-  async older(conversation: Conversation): Promise<void> {
-    const before = conversation.oldest;
-    if (conversation.loading || conversation.complete || before === null || this.#wire === null) return;
-    conversation.set({ loading: true, error: null });
-    try {
-      const page = await this.#wire.history(conversation.name, { before, count: PAGE });
-      if (conversation.oldest !== before) {
-        conversation.set({ loading: false });
-        return;
-      }
-      const complete = !page.more || (page.messages[0]?.seq ?? 1) <= 1;
-      conversation.prepend(page.messages.map((message) => said(message, this.name)), complete);
-    } catch (error) {
-      conversation.set({ loading: false, error: error as ClientError });
-    }
+    const wasOpen = conversation === this.conversations.open;
+    this.#incoming.part(conversation);
+    this.conversations.remove(conversation);
+    const next = this.conversations.rooms[0] ?? this.conversations.directs[0];
+    if (wasOpen && next !== undefined) this.enter(next.name);
   }
 
   /** Join a room again that one was thrown out of. */
   rejoin(conversation: Conversation): void {
     conversation.set({ ended: null, error: null });
-    this.#subscribe(conversation);
-  }
-
-  /** Load back to where unread begins, so that one reads on there and does not begin at the end. */
-  #settle(conversation: Conversation): void {
-    if (conversation.settled || this.#settling.has(conversation)) return;
-    if (!conversation.behind) {
-      conversation.set({ settled: true });
-      return;
-    }
-    const seek = async (): Promise<void> => {
-      for (let page = 0; page < PAGES_SOUGHT && conversation.behind && conversation.error === null; page += 1) {
-        await this.older(conversation);
-      }
-    };
-    const late = new Promise<void>((resolve) => setTimeout(resolve, SOUGHT_TIME));
-    this.#settling.add(conversation);
-    void Promise.race([seek(), late]).then(() => {
-      this.#settling.delete(conversation);
-      conversation.set({ settled: true });
-    });
+    this.#incoming.join(conversation);
   }
 
   /** Which rooms the server has. */
@@ -335,7 +149,7 @@ export class Session extends Observable {
     return this.#wire === null ? { items: [], cut: 0 } : this.#wire.rooms();
   }
 
-  // -- what comes ------------------------------------------------------------------------------
+  // -- how it stands with the client -----------------------------------------------------------
 
   #stateChanged(): void {
     const state = this.state;
@@ -346,7 +160,7 @@ export class Session extends Observable {
       if (this.#homeless) {
         this.#homeless = false;
         const { room } = state.server;
-        if (this.#open === null) this.enter(typeof room === "string" && isRoom(room) ? room : LOBBY);
+        if (this.conversations.open === null) this.enter(typeof room === "string" && isRoom(room) ? room : LOBBY);
       }
       const wanted = this.profile.name;
       if (wanted !== null && state.name !== wanted && this.#told !== state.name) {
@@ -354,182 +168,11 @@ export class Session extends Observable {
         this.notices.show(`${wanted} is taken, so you are ${state.name} here.`);
       }
     } else {
-      for (const conversation of this.#conversations.values()) {
+      for (const conversation of this.conversations.all) {
         if (conversation.people !== null) conversation.set({ people: null });
       }
     }
-    this.#outboxChanged();
     this.changed();
-  }
-
-  #roomEvents(conversation: Conversation, events: readonly RoomEvent[]): void {
-    let entries: Entry[] = [];
-    const fresh: Said[] = [];
-    const flush = (): void => {
-      if (entries.length) conversation.append(entries);
-      entries = [];
-    };
-    for (const event of events) {
-      switch (event.kind) {
-        case "message": {
-          const entry = said(event.message, this.name);
-          entries.push(entry);
-          if (conversation.live && entry.seq > conversation.readTo) fresh.push(entry);
-          break;
-        }
-        case "missed":
-          entries.push({ kind: "missed", first: event.first, last: event.last });
-          break;
-        case "subbed":
-          flush();
-          if (conversation.readTo < 0) conversation.readTo = event.head;
-          if (event.head === 0) conversation.complete = true;
-          conversation.set({ error: null, ended: null });
-          break;
-        case "live":
-          flush();
-          conversation.set({ live: true });
-          if (conversation === this.#open) this.#settle(conversation);
-          break;
-        case "replaced":
-          flush();
-          conversation.replace();
-          break;
-        case "here":
-          conversation.set({ people: new Set(event.names), peopleCut: event.cut });
-          break;
-        case "join":
-        case "part": {
-          const people = new Set(conversation.people);
-          if (event.kind === "join") people.add(event.name);
-          else people.delete(event.name);
-          conversation.set({ people });
-          break;
-        }
-        case "ended":
-          flush();
-          this.#subscriptions.delete(conversation.name);
-          if (event.error !== null) conversation.set({ ended: event.error, people: null });
-          break;
-      }
-    }
-    flush();
-    this.#fresh(conversation, fresh);
-    this.#remember();
-  }
-
-  #directEvents(events: readonly DirectEvent[]): void {
-    for (const event of events) {
-      if (event.kind !== "message") continue;
-      const { sender, time } = event.message;
-      if (sender === this.name) continue; // to oneself: it stands there already
-      const peer = `@${sender}`;
-      const conversation = this.#add(peer, null);
-      const entry = { ...said(event.message, this.name), seq: conversation.nextLocal() };
-      conversation.append([entry]);
-      this.#parts.directs.keep(peer, { sender, time, content: entry.content });
-      this.#fresh(conversation, [entry]);
-    }
-    this.#remember();
-    this.changed();
-  }
-
-  /** Tell of messages that came just now. */
-  #fresh(conversation: Conversation, messages: readonly Said[]): void {
-    if (messages.length === 0) return;
-    this.changed(); // the list of rooms shows what is unread
-    if (conversation === this.#open) this.notices.heard(messages, conversation);
-    else if (conversation.direct) {
-      this.notices.speak(`New direct message from ${conversation.name.slice(1)}`);
-    }
-    for (const message of messages.slice(-3)) {
-      notify(message, conversation, this.#parts.preferences, () => this.enter(conversation.name));
-    }
-  }
-
-  // -- what goes -------------------------------------------------------------------------------
-
-  #outboxChanged(): void {
-    for (const { key, room, payload, time, sent } of this.#wire?.outbox ?? []) {
-      const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
-      if (conversation === undefined) continue;
-      const state = sent && this.state?.phase === "online" ? "sent" : "waiting";
-      const own = conversation.findOwn(key);
-      if (own?.state === state) continue;
-      conversation.own(
-        { key, content: own?.content ?? contentOf(payload), time, state, reason: null },
-        own?.after ?? afterOf(key),
-      );
-    }
-    if (this.pending === 0) this.#settled = this.#wire?.storeError ?? null;
-    this.changed();
-  }
-
-  #stored(key: string, room: string, seq: number | null): void {
-    const conversation = this.#conversations.get(room);
-    const own = conversation?.findOwn(key);
-    if (conversation === undefined || own === undefined) return;
-    if (!conversation.direct) {
-      conversation.storedOwn(key, seq);
-      // in a room that one is in no longer nothing comes; there it stays until one is back
-      setTimeout(() => conversation.ended === null && conversation.dropOwn(key), ECHO_TIME);
-      return;
-    }
-    conversation.dropOwn(key);
-    const { content, time } = own;
-    conversation.appendLocal({ sender: this.name, time, content, mine: true, calls: false, key });
-    this.#parts.directs.keep(room, { sender: this.name, time, content });
-  }
-
-  #refused(key: string, room: string, content: Content, error: ClientError): void {
-    const conversation = isDirect(room) ? this.#add(room, null) : this.#conversations.get(room);
-    const reason = "reason" in error ? (error as Refused).reason : error.message;
-    if (conversation === undefined) {
-      this.notices.show(`A message to ${room} was refused: ${reason}`, "bad");
-      return;
-    }
-    const own = conversation.findOwn(key);
-    const time = own?.time ?? Date.now();
-    conversation.own({ key, content, time, state: "failed", reason }, own?.after ?? afterOf(key));
-    if (typeof content === "string") {
-      this.profile.keepFailure({ key, room, time, text: content, reason });
-    }
-    this.notices.speak(`Not sent: ${reason}`);
-  }
-
-  #drop(place: string, key: string): void {
-    this.#conversations.get(place)?.dropOwn(key);
-    this.profile.dropFailure(key);
-  }
-
-  // -- the list of conversations ---------------------------------------------------------------
-
-  #add(place: string, readTo: number | null): Conversation {
-    const known = this.#conversations.get(place);
-    if (known !== undefined) return known;
-    // numbers of direct messages are those of this page
-    const conversation = new Conversation(place, isDirect(place) ? null : readTo);
-    this.#conversations.set(place, conversation);
-    for (const message of this.#parts.directs.of(place)) conversation.appendLocal(keptEntry(message));
-    conversation.markRead();
-    conversation.clearDivider();
-    conversation.subscribe(() => this.#remember());
-    this.changed();
-    return conversation;
-  }
-
-  #subscribe(conversation: Conversation): void {
-    if (conversation.direct || this.#subscriptions.has(conversation.name) || this.#wire === null) return;
-    const newest = conversation.newest;
-    const where = newest < 0 ? { last: FIRST_PAGE } : { from: newest + 1 };
-    this.#subscriptions.set(
-      conversation.name,
-      this.#wire.subscribe(conversation.name, {
-        ...where,
-        presence: true,
-        onEvents: (events) => this.#roomEvents(conversation, events),
-      }),
-    );
   }
 
   #leaveWire(): void {
@@ -537,24 +180,6 @@ export class Session extends Observable {
     this.#wire = null;
     for (const stop of this.#stops) stop();
     this.#stops = [];
-    for (const subscription of this.#subscriptions.values()) subscription.close();
-    this.#subscriptions.clear();
     wire?.abort();
   }
-
-  /** Keep which conversations there are, and what was read. */
-  #remember(): void {
-    const { places } = this.profile;
-    places.clear();
-    for (const { name, readTo } of this.#conversations.values()) {
-      places.set(name, readTo < 0 ? null : readTo);
-    }
-    this.profile.open = this.#open?.name ?? null;
-    this.profile.later();
-  }
-}
-
-/** Return a direct message that was kept as what is shown. */
-function keptEntry({ peer, sender, time, content }: Kept): Omit<Said, "seq" | "kind"> {
-  return { sender, time, content, mine: `@${sender}` !== peer, calls: false };
 }

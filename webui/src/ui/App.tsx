@@ -18,7 +18,7 @@ import { People } from "./People";
 import { EmptyHead, Room } from "./Room";
 import { Keys, Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
-import { Loading } from "./MessageList";
+import { Loading } from "./NoMessages";
 import { Ended, Standing } from "./Standing";
 import { Welcome } from "./Welcome";
 
@@ -79,9 +79,9 @@ function Shell({ dialog, composer }: { dialog: Dialogue | null; composer: RefObj
   const { session, preferences, show } = page;
   const wide = useMedia("(min-width: 1080px)");
   const narrow = useMedia("(max-width: 719px)");
-  const open = session.open;
+  const { rooms, directs, open } = session.conversations;
   const close = useCallback(() => show(null), [show]);
-  const conversations = [...session.rooms, ...session.directs];
+  const conversations = [...rooms, ...directs];
   const unread = conversations.reduce((sum, each) => sum + (each.direct ? each.unread : each.calls), 0);
   const elsewhere = conversations.reduce((sum, each) => sum + (each === open ? 0 : each.unread), 0);
 
@@ -190,7 +190,7 @@ function useTheme(theme: Preferences["theme"]): void {
 
 /** Keep the address and the conversation that is open the same. */
 function useAddress(session: Session): void {
-  const open = session.open?.name ?? null;
+  const open = session.conversations.open?.name ?? null;
   const before = useRef<string | null>(null);
   useEffect(() => {
     const wanted = open === null ? "" : `#${open}`;
@@ -241,8 +241,9 @@ function useShortcuts(session: Session, show: (dialog: Dialogue | null) => void)
 
 /** Go to the next conversation of the list, or the next with something unread. */
 function move(session: Session, step: number, unread: boolean): void {
-  const all = [...session.rooms, ...session.directs];
-  const start = all.findIndex((each) => each === session.open);
+  const { rooms, directs, open } = session.conversations;
+  const all = [...rooms, ...directs];
+  const start = all.findIndex((each) => each === open);
   for (let offset = 1; offset <= all.length; offset += 1) {
     const each = all[(start + step * offset + all.length * offset) % all.length];
     if (each !== undefined && (!unread || each.unread > 0)) {

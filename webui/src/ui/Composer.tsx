@@ -102,7 +102,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
 
   const send = (): void => {
     if (blank || tooLong) return;
-    session.say(conversation.name, text.trimEnd());
+    session.outgoing.say(conversation.name, text.trimEnd());
     setText("");
     setMention(null);
     area.current?.focus();

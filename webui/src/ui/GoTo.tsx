@@ -127,12 +127,12 @@ function list(text: string, session: ReturnType<typeof usePage>["session"], room
   const add = (place: string, note: string): void => {
     if (!found.has(place)) found.set(place, { place, note });
   };
-  for (const { name, unread } of session.rooms) add(name, unread > 0 ? `${unread > 99 ? "99+" : unread} unread` : "joined");
-  for (const { name } of session.directs) add(name, "direct");
+  for (const { name, unread } of session.conversations.rooms) add(name, unread > 0 ? `${unread > 99 ? "99+" : unread} unread` : "joined");
+  for (const { name } of session.conversations.directs) add(name, "direct");
   for (const { room, members } of [...rooms].sort((one, other) => other.members - one.members || one.room.localeCompare(other.room))) {
     if (isRoom(room)) add(room, members === 1 ? "1 here" : `${members} here`);
   }
-  for (const name of session.open?.people ?? []) {
+  for (const name of session.conversations.open?.people ?? []) {
     if (name !== session.name) add(`@${name}`, "here now");
   }
   const wanted = text.toLowerCase();

@@ -10,10 +10,8 @@ import type { Entry, Said, Sending } from "../model/entry";
 import { dayName, shortTime, timeOfDay, wholeTime } from "../text/times";
 import { Icon } from "./icons";
 import { Monogram, tint } from "./names";
+import type { Joint } from "./rows";
 import { Body } from "./Text";
-
-/** How long, in milliseconds, messages of one person stand under one name. */
-export const TOGETHER = 5 * 60 * 1000;
 
 export interface RowActions {
   readonly copy: (entry: Said) => void;
@@ -23,14 +21,8 @@ export interface RowActions {
   readonly takeBack: (key: string) => void;
 }
 
-interface Props {
+interface Props extends Joint {
   readonly entry: Entry | Sending;
-  /** Whether the row above is of the same person, a short time ago. */
-  readonly together: boolean;
-  /** A day begins here. */
-  readonly day: number | null;
-  /** What is unread begins here. */
-  readonly divided: boolean;
   readonly me: string;
   readonly room: string;
   /** Whether the keyboard or the mouse is at this row: only then is there what it offers, for it costs more than the rest. */

@@ -13,7 +13,7 @@ import { Monogram } from "./names";
 export function Sidebar({ onChoose }: { onChoose?: () => void }): ReactElement {
   const { session, show } = usePage();
   useModel(session);
-  const directs = session.directs;
+  const { rooms, directs, open } = session.conversations;
   const choose = (name: string): void => {
     session.enter(name);
     onChoose?.();
@@ -36,8 +36,8 @@ export function Sidebar({ onChoose }: { onChoose?: () => void }): ReactElement {
         <section>
           <h2 id="rooms">Rooms</h2>
           <ul aria-labelledby="rooms">
-            {session.rooms.map((room) => (
-              <Item key={room.name} conversation={room} open={room === session.open} choose={choose} />
+            {rooms.map((room) => (
+              <Item key={room.name} conversation={room} open={room === open} choose={choose} />
             ))}
           </ul>
           <button type="button" className="sidebar-add" onClick={() => show("go")}>
@@ -50,7 +50,7 @@ export function Sidebar({ onChoose }: { onChoose?: () => void }): ReactElement {
             <h2 id="directs">Direct messages</h2>
             <ul aria-labelledby="directs">
               {directs.map((direct) => (
-                <Item key={direct.name} conversation={direct} open={direct === session.open} choose={choose} />
+                <Item key={direct.name} conversation={direct} open={direct === open} choose={choose} />
               ))}
             </ul>
           </section>

@@ -109,7 +109,7 @@ function Offline({ state, online }: { state: State & { phase: "offline" }; onlin
       <span>
         <strong>{online ? "The server does not answer." : "This device is offline."}</strong>{" "}
         {online ? (seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again.") : "It goes on when the network is back."}{" "}
-        {kept(session.pending)}
+        {kept(session.outgoing.pending)}
       </span>
       <button type="button" className="button" onClick={() => session.nudge()}>
         Try now
@@ -129,7 +129,7 @@ function Connecting({ again }: { again: boolean }): ReactElement | null {
   return (
     <Banner icon="offline" tone="plain">
       <span>
-        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.open !== null && kept(session.pending)}
+        <strong>{again ? "Reconnecting…" : "Connecting…"}</strong> {session.conversations.open !== null && kept(session.outgoing.pending)}
       </span>
     </Banner>
   );
