@@ -24,6 +24,10 @@ export class Heartbeat {
   #asked = 0;
   #beat: unknown = null;
   #probe: unknown = null;
+  /** Whether somebody had a reason to doubt it again, since the question of the probe was asked. */
+  #again = false;
+  /** Questions that are not answered yet. */
+  #open = 0;
   #handed = 0;
   #taken = 0;
 
@@ -45,30 +49,64 @@ export class Heartbeat {
     this.#handed += bytes;
   }
 
-  /** Something has come. */
+  /** Something has come. It is no answer to a probe, for it may have been on its way before that was asked; but
+   * the answer may stand behind it. */
   heard(): void {
     this.#heard = true;
-    this.clock.clearTimeout(this.#probe);
-    this.#probe = null;
+    if (this.#probe !== null) {
+      this.#await();
+    }
+  }
+
+  /** A question was answered. */
+  answered(): void {
+    this.#open = Math.max(0, this.#open - 1);
+    if (this.#open === 0) {
+      this.#endProbe();
+    }
   }
 
   /** Find out soon: somebody has a reason to doubt it. */
   probe(): void {
     if (this.#probe === null) {
-      const taken = this.#handed - this.unsent();
-      this.#probe = this.clock.setTimeout(() => {
-        this.#probe = null;
-        if (!this.#moved(taken)) {
-          this.giveUp(new TimedOut(this.#silence(PROBE_WITHIN, "did not answer within")));
-        }
-      }, PROBE_WITHIN);
-      this.ask();
+      this.#await();
+      this.#question();
+    } else {
+      this.#again = true;
     }
   }
 
   stop(): void {
     this.clock.clearTimeout(this.#beat);
     this.clock.clearTimeout(this.#probe);
+  }
+
+  #question(): void {
+    this.#open += 1;
+    this.ask();
+  }
+
+  /** Wait for the answer to a probe. */
+  #await(): void {
+    this.clock.clearTimeout(this.#probe);
+    const taken = this.#handed - this.unsent();
+    this.#probe = this.clock.setTimeout(() => {
+      if (this.#moved(taken)) {
+        this.#again = false;
+        this.#endProbe(); // the question stands behind much else, that is taken
+      } else {
+        this.giveUp(new TimedOut(this.#silence(PROBE_WITHIN, "did not answer within")));
+      }
+    }, PROBE_WITHIN);
+  }
+
+  #endProbe(): void {
+    this.clock.clearTimeout(this.#probe);
+    this.#probe = null;
+    if (this.#again) {
+      this.#again = false;
+      this.probe();
+    }
   }
 
   #tick(): void {
@@ -81,7 +119,7 @@ export class Heartbeat {
       return;
     } else {
       this.#asked += 1;
-      this.ask();
+      this.#question();
     }
     this.#heard = false;
     this.begin();

@@ -227,6 +227,13 @@ export class Link {
           }
         }
         return;
+      case "PONG":
+        if (reply.token === null) {
+          this.#heartbeat.answered();
+        } else if (this.#welcomed) {
+          this.#told.replied(reply);
+        }
+        return;
       case "BYE":
         this.#serverGoes(reply.reason);
         return;

@@ -164,7 +164,7 @@ export class Talk implements LinkEvents {
         break;
       case "PONG":
         if (reply.token !== null) {
-          this.questions.answer("PING", reply.token, reply); // else it was the heartbeat that asked
+          this.questions.answer("PING", reply.token, reply);
         }
         break;
       case "ROOMS":

@@ -196,13 +196,35 @@ describe("connecting again", () => {
     expect(world.client.state.phase).toBe("connecting");
     await world.peer.welcome();
     world.client.nudge();
-    world.client.nudge();
     expect(world.peer.said).toEqual(["PING"]);
     await world.peer.says("PONG");
     await world.clock.advance(10_000);
     expect(world.client.state.phase).toBe("online");
     world.client.nudge();
     await world.clock.advance(10_000);
+    expect(reason(world)?.message).toBe("the server did not answer within 10 s");
+  });
+
+  it("asks once more when it is asked to look while it does", async () => {
+    const world = await World.connected();
+    world.client.nudge();
+    world.client.nudge();
+    world.client.nudge();
+    expect(world.peer.said).toEqual(["PING"]);
+    await world.peer.says("PONG"); // on its way, maybe, before the second time
+    expect(world.peer.said).toEqual(["PING"]);
+    await world.clock.advance(10_000);
+    expect(reason(world)?.message).toBe("the server did not answer within 10 s");
+  });
+
+  it("takes nothing but an answer for one, but waits while something comes", async () => {
+    const world = await World.connected();
+    world.client.nudge();
+    await world.clock.advance(9000);
+    await world.peer.says("PING"); // on its way, maybe, before this was asked
+    await world.clock.advance(9999);
+    expect(world.client.state.phase).toBe("online");
+    await world.clock.advance(1);
     expect(reason(world)?.message).toBe("the server did not answer within 10 s");
   });
 
@@ -218,7 +240,9 @@ describe("connecting again", () => {
     expect(waits.at(-1)).toBeGreaterThan(10_000);
     world.client.nudge(); // the network is back
     await world.peer.cut();
-    expect((world.client.state as State & { phase: "offline" }).retryAt - world.clock.now()).toBeLessThan(1000);
+    expect(
+      (world.client.state as State & { phase: "offline" }).retryAt - world.clock.now(),
+    ).toBeLessThan(1000);
   });
 
   it("is not given up soon while much waits to be sent", async () => {
