@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -161,13 +163,24 @@ def test_daemon_with_pid_and_log_file(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     pid = int((tmp_path / "my.pid").read_text())
     log = tmp_path / "my.log"
-    with Peer(path) as alice, Peer(path) as bob:
+    with until_gone(pid), Peer(path) as alice, Peer(path) as bob:
         talk(alice, bob)
         os.kill(pid, signal.SIGTERM)
         assert alice.hear() == b"!DISCONNECT!"
-    wait_for(lambda: not (tmp_path / "my.pid").exists())
+    assert not (tmp_path / "my.pid").exists()
     assert "stopped cleanly" in log.read_text()
     assert f"listens on unix:{path}" in log.read_text()
+
+
+@contextmanager
+def until_gone(pid: int) -> Iterator[None]:
+    """Wait, behind what is done, for the end of a process that is no child of this one."""
+    process = os.pidfd_open(pid)
+    try:
+        yield
+        assert select.select([process], [], [], PATIENCE)[0]
+    finally:
+        os.close(process)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -316,8 +329,9 @@ def test_log_file_as_json_lines(tmp_path: Path, start: Start) -> None:
     assert run("twistd", *names, "tcpmsg", *listen, cwd=tmp_path).returncode == 0
     with Peer(path) as alice, Peer(path) as bob:
         talk(alice, bob)  # before, a signal would end it as it is: its reactor may not run yet
-    os.kill(int((tmp_path / "my.pid").read_text()), signal.SIGTERM)
-    wait_for(lambda: not (tmp_path / "my.pid").exists())
+    pid = int((tmp_path / "my.pid").read_text())
+    with until_gone(pid):
+        os.kill(pid, signal.SIGTERM)
     lines = (tmp_path / "my.log").read_text().splitlines()
     assert any("listens on" in json.loads(line)["text"] for line in lines)
 
