@@ -218,7 +218,9 @@ describe("connecting again", () => {
     expect(waits.at(-1)).toBeGreaterThan(10_000);
     world.client.nudge(); // the network is back
     await world.peer.cut();
-    expect((world.client.state as State & { phase: "offline" }).retryAt - world.clock.now()).toBeLessThan(1000);
+    expect(
+      (world.client.state as State & { phase: "offline" }).retryAt - world.clock.now(),
+    ).toBeLessThan(1000);
   });
 
   it("is not given up soon while much waits to be sent", async () => {
