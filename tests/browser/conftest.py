@@ -66,8 +66,9 @@ UNHURRIED = """(() => {
     window.setTimeout = (act, time, ...more) =>
         setTimeout(act, time === 1500 ? 30_000 : time, ...more);
 })()"""
-"""Has the page wait for longer before it goes on without what is slow to come: its place in the
-browser, or where one reads on.  A person would rather go on; a test would see something else."""
+"""Has the page wait for longer than its second and a half before it goes on without what is slow to
+come: its place in the browser, what is kept there, and where one reads on.  A person would rather
+go on; a test would see something else."""
 
 expect.set_options(timeout=PATIENCE * 1000)
 
