@@ -15,6 +15,9 @@ import pytest
 from tests.integration.conftest import ROOT, ServerProcess, environment
 from tests.integration.sockets import Peer
 
+pytestmark = pytest.mark.xdist_group("install")
+"""In one process, for what is built is built once."""
+
 INSTALL_SECONDS = 300.0
 """How long an install may take: it fetches what it needs from the package index."""
 
