@@ -22,7 +22,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.integration.conftest import PATIENCE, ServerProcess, server, start
+from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, server, start
 
 __all__ = ["server", "start"]
 
@@ -61,11 +61,29 @@ DRAWN = """async (log) => {
 }"""
 """Waits until a list that was scrolled up is drawn there, and what is older has come if it must."""
 
+
+def milliseconds(module: str, name: str) -> int:
+    """Return a time of the page's model, by the name that it has there."""
+    text = (ROOT / "webui/src/model" / module).read_text()
+    found = re.search(rf"^(?:export )?const {name} = (\d+);$", text, re.MULTILINE)
+    assert found is not None, f"{module} has no {name}"
+    return int(found[1])
+
+
 UNHURRIED = """(() => {
     const { setTimeout } = window;
     window.setTimeout = (act, time, ...more) =>
-        setTimeout(act, time === 1500 ? 30_000 : time, ...more);
-})()"""
+        setTimeout(act, WAITS.includes(time) ? 30_000 : time, ...more);
+})()""".replace(
+    "WAITS",
+    str(
+        [
+            milliseconds("identity.ts", "PATIENCE"),
+            milliseconds("directs.ts", "PATIENCE"),
+            milliseconds("history.ts", "SOUGHT_TIME"),
+        ]
+    ),
+)
 """Has the page wait for longer than its second and a half before it goes on without what is slow to
 come: its place in the browser, what is kept there, and where one reads on.  A person would rather
 go on; a test would see something else."""
@@ -110,19 +128,21 @@ class Person:
         page.close()
 
     def stand_outside(self) -> None:
-        """Open nothing, where it has what the browser keeps for the page."""
+        """Open nothing, where it has what the browser keeps for the page, when the page that had
+        it has let go of that.
+        """
         nothing = "<!doctype html><link rel='icon' href='data:,'>"
         self.page.route(
             "**/nothing", lambda route: route.fulfill(content_type="text/html", body=nothing)
         )
         self.page.goto(f"{self.address}nothing")
-
-    def come_back(self) -> None:
-        """Open the page as who was there before, when the browser has let go of what that held."""
-        self.stand_outside()
         self.page.wait_for_function(
             "async () => !navigator.locks || !(await navigator.locks.query()).held.length"
         )
+
+    def come_back(self) -> None:
+        """Open the page as who was there before."""
+        self.stand_outside()
         self.page.goto(self.address)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -171,11 +191,13 @@ class Person:
     def kept(self, text: str) -> None:
         """Wait until the browser keeps this, as a part of what it keeps of a person."""
         self.page.wait_for_function(
-            "(text) => localStorage.getItem('tcpmsg.0.profile').includes(text)", arg=text
+            "(text) => (localStorage.getItem('tcpmsg.0.profile') ?? '').includes(text)", arg=text
         )
 
     def hurry(self) -> None:
-        """Have the page try now, and not when its wait is over, until there is a connection."""
+        """Have a page that knows it has no connection try now, until it has one, and not when its
+        wait is over.
+        """
         self.page.wait_for_function(
             "() => dispatchEvent(new Event('online')) && document.querySelector('.me-online')",
             polling=250,

@@ -27,7 +27,9 @@ STILL = """async (frames) => {
         }
         let changes = 0;
         const watch = new MutationObserver((news) => { changes += news.length; });
-        watch.observe(document, { subtree: true, childList: true, attributes: true });
+        watch.observe(document, {
+            subtree: true, childList: true, attributes: true, characterData: true
+        });
         const { violations } = await axe.run({ resultTypes: ['violations'] });
         changes += watch.takeRecords().length;
         watch.disconnect();

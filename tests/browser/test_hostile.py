@@ -124,8 +124,9 @@ def test_as_names(person: Callable[..., Person]) -> None:
         list(STRINGS),
     )
     alice.come_back()
-    alice.page.get_by_label("What shall others call you?").fill("alice")
-    alice.page.keyboard.press("Enter")
+    field = alice.page.get_by_label("What shall others call you?")
+    field.fill("alice")
+    field.press("Enter")
     expect(alice.box).to_be_visible()
     alice.page.evaluate("location.hash = '@bob'")
     expect(alice.page.get_by_role("log", name="Messages in @bob")).to_be_visible()

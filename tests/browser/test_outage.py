@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Person
+from tests.browser.conftest import Person, milliseconds
 from tests.integration.commands import run
 from tests.integration.conftest import ServerProcess
 
@@ -17,10 +17,10 @@ ANSWERED = """(() => {
         const heard = ({ data }) => data.kind === 'taken' && done();
         new BroadcastChannel('tcpmsg.locks').onmessage = heard;
     });
-    window.setTimeout = (act, time, ...more) => time === 250
+    window.setTimeout = (act, time, ...more) => time === ANSWER_TIME
         ? void answer.then(() => setTimeout(act, time, ...more))
         : setTimeout(act, time, ...more);
-})()"""
+})()""".replace("ANSWER_TIME", str(milliseconds("claims.ts", "ANSWER_TIME")))
 """Has a tab that asks whether another one has its place wait until one has answered, and then as
 long as it does otherwise: the one that is asked may be slow."""
 

@@ -2,7 +2,8 @@
  * Whether the server is still there.
  *
  * Law of this file: any byte is a sign of life, and so is that some of what waits for the server is taken; one
- * that gives none is asked, and given up when it does not answer.
+ * that gives none is asked, and given up when it does not answer. Whoever doubts it has it asked at once, and takes
+ * nothing but the answer for one, but waits for that while anything comes.
  */
 
 import { TimedOut } from "./errors.js";
@@ -24,8 +25,6 @@ export class Heartbeat {
   #asked = 0;
   #beat: unknown = null;
   #probe: unknown = null;
-  /** Whether somebody had a reason to doubt it again, since the question of the probe was asked. */
-  #again = false;
   /** Questions that are not answered yet. */
   #open = 0;
   #handed = 0;
@@ -49,8 +48,8 @@ export class Heartbeat {
     this.#handed += bytes;
   }
 
-  /** Something has come. It is no answer to a probe, for it may have been on its way before that was asked; but
-   * the answer may stand behind it. */
+  /** Something has come. It proves nothing to a probe, for it may have been sent before that; but the answer may
+   * stand behind it, so there is more time. */
   heard(): void {
     this.#heard = true;
     if (this.#probe !== null) {
@@ -62,7 +61,7 @@ export class Heartbeat {
   answered(): void {
     this.#open = Math.max(0, this.#open - 1);
     if (this.#open === 0) {
-      this.#endProbe();
+      this.#endProbe(); // else the answer to an older question
     }
   }
 
@@ -70,15 +69,13 @@ export class Heartbeat {
   probe(): void {
     if (this.#probe === null) {
       this.#await();
-      this.#question();
-    } else {
-      this.#again = true;
     }
+    this.#question();
   }
 
   stop(): void {
     this.clock.clearTimeout(this.#beat);
-    this.clock.clearTimeout(this.#probe);
+    this.#endProbe();
   }
 
   #question(): void {
@@ -91,10 +88,8 @@ export class Heartbeat {
     this.clock.clearTimeout(this.#probe);
     const taken = this.#handed - this.unsent();
     this.#probe = this.clock.setTimeout(() => {
-      if (this.#moved(taken)) {
-        this.#again = false;
-        this.#endProbe(); // the question stands behind much else, that is taken
-      } else {
+      this.#probe = null;
+      if (!this.#moved(taken)) {
         this.giveUp(new TimedOut(this.#silence(PROBE_WITHIN, "did not answer within")));
       }
     }, PROBE_WITHIN);
@@ -103,10 +98,6 @@ export class Heartbeat {
   #endProbe(): void {
     this.clock.clearTimeout(this.#probe);
     this.#probe = null;
-    if (this.#again) {
-      this.#again = false;
-      this.probe();
-    }
   }
 
   #tick(): void {

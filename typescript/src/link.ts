@@ -87,10 +87,10 @@ export class Link {
       clock,
       () => this.#connection.unsent?.() ?? 0,
       () => this.write(ping()),
-      (error) => this.#giveUp(error),
+      (error) => this.abort(error),
     );
     this.#late = clock.setTimeout(
-      () => this.#giveUp(new CannotConnect(this.#address, "no answer; check the address")),
+      () => this.abort(new CannotConnect(this.#address, "no answer; check the address")),
       WELCOME_WITHIN,
     );
     this.#connection = this.#connect(transport);
@@ -128,7 +128,9 @@ export class Link {
 
   /** End it at once. */
   abort(error: ClientError): void {
-    this.#giveUp(error);
+    this.error ??= error;
+    this.#deaf = true;
+    this.#connection.abort();
   }
 
   /** Find out soon whether the server is there. (Where much waits to be sent, the answer would come behind
@@ -159,7 +161,7 @@ export class Link {
   #open(): void {
     this.#opened = true;
     this.#wait(WELCOME_WITHIN, () =>
-      this.#giveUp(
+      this.abort(
         new TimedOut(
           `the server did not answer HELLO within ${WELCOME_WITHIN / 1000} s; is it a tcpmsg server?`,
         ),
@@ -230,8 +232,8 @@ export class Link {
       case "PONG":
         if (reply.token === null) {
           this.#heartbeat.answered();
-        } else if (this.#welcomed) {
-          this.#told.replied(reply);
+        } else {
+          this.#told.replied(reply); // whoever has not asked is not answered
         }
         return;
       case "BYE":
@@ -269,12 +271,6 @@ export class Link {
       this.error = new Disconnected(reason === "" ? "the server stops" : reason);
       this.#wait(FAREWELL, () => this.#connection.abort());
     }
-  }
-
-  #giveUp(error: ClientError): void {
-    this.error ??= error;
-    this.#deaf = true;
-    this.#connection.abort();
   }
 
   #wait(milliseconds: number, act: () => void): void {

@@ -136,7 +136,7 @@ export class Membership {
   }
 
   /** Something may have changed (the network is back, the page is visible): connect at once if offline, and
-   * find out soon whether the server is there if online. */
+   * find out soon whether the server is there if online: it is given up when nothing comes for ten seconds. */
   nudge(): void {
     this.#line.hurry();
     this.#line.link?.probe();

@@ -164,7 +164,7 @@ export class Talk implements LinkEvents {
         break;
       case "PONG":
         if (reply.token !== null) {
-          this.questions.answer("PING", reply.token, reply);
+          this.questions.answer("PING", reply.token, reply); // one without is the heartbeat's
         }
         break;
       case "ROOMS":

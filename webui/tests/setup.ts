@@ -8,6 +8,8 @@ afterEach(() => {
   localStorage.clear();
   sessionStorage.clear();
   location.hash = "";
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 window.matchMedia ??= (query: string): MediaQueryList =>

@@ -112,18 +112,19 @@ export class Directs {
   /** Take what the browser has kept, and give it what came before it could take that; returns what it had. */
   async #load(): Promise<readonly Kept[]> {
     const database = await open();
-    try {
-      const store = database.transaction(STORE, "readonly").objectStore(STORE);
-      const all = IDBKeyRange.bound([this.#prefix], [this.#prefix, []]);
-      const [keys, values] = await Promise.all([answer(store.getAllKeys(all)), answer<unknown[]>(store.getAll(all))]);
-      const numbers = keys.map((key) => (Array.isArray(key) && typeof key[1] === "number" ? key[1] : 0));
-      const kept = values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
-      this.#next = Math.max(this.#next, ...numbers.slice(-1).map((number) => number + 1));
-      return kept;
-    } finally {
-      this.#database = database;
-      for (const message of this.#kept) this.#write(message, []);
-    }
+    const read = this.#read(database);
+    this.#database = database; // what is written from now on is written behind what is being read
+    for (const message of this.#kept) this.#write(message, []);
+    return read;
+  }
+
+  async #read(database: IDBDatabase): Promise<readonly Kept[]> {
+    const store = database.transaction(STORE, "readonly").objectStore(STORE);
+    const all = IDBKeyRange.bound([this.#prefix], [this.#prefix, []]);
+    const [keys, values] = await Promise.all([answer(store.getAllKeys(all)), answer<unknown[]>(store.getAll(all))]);
+    const numbers = keys.map((key) => (Array.isArray(key) && typeof key[1] === "number" ? key[1] : 0));
+    this.#next = Math.max(this.#next, ...numbers.slice(-1).map((number) => number + 1));
+    return values.flatMap((value, index) => (isMessage(value) ? [{ ...value, number: numbers[index] ?? 0 }] : []));
   }
 }
 

@@ -84,8 +84,16 @@ export class Outgoing {
       // the event `refused` tells the same, also for what an earlier page has sent
     });
     this.#outboxChanged();
+    if (wire.state.phase === "online") this.nudge(); // is the server there at all?
+  }
+
+  /** Connect at once if offline; if online, ask whether the server is there, unless the answer would wait behind much
+   * that is sent: a slow line is not to be taken for a dead one. */
+  nudge(): void {
+    const wire = this.#wire;
+    if (wire === null) return;
     const size = wire.outbox.reduce((sum, each) => sum + each.payload.length, 0);
-    if (wire.state.phase === "online" && size <= SOON_SENT) wire.nudge(); // is the server there at all?
+    if (wire.state.phase !== "online" || size <= SOON_SENT) wire.nudge();
   }
 
   /** Send again what was refused. It was not stored, for certain, so it is a new message to the server. */

@@ -107,7 +107,7 @@ export class Session extends Observable {
 
   /** Try to connect at once. */
   nudge(): void {
-    this.#wire?.nudge();
+    this.outgoing.nudge();
   }
 
   /** Go into a room, or to a person; true if that is one. */

@@ -45,7 +45,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
   const [mention, setMention] = useState<Mention | null>(null);
   const [chosen, setChosen] = useState(0);
   /** How often what was said, or who is here, has changed while nobody could be offered. */
-  const [news, setNews] = useState(0);
+  const [changes, setChanges] = useState(0);
   const area = useRef<HTMLTextAreaElement>(null);
   const touch = useMedia("(pointer: coarse)");
   const [focused, setFocused] = useState(false);
@@ -54,12 +54,12 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
 
   const offered = useMemo(
     () => (mention === null ? [] : offer(conversation, mention.begun, session.name)),
-    [mention, conversation, session.name, news], // eslint-disable-line react-hooks/exhaustive-deps
+    [mention, conversation, session.name, changes], // eslint-disable-line react-hooks/exhaustive-deps
   );
   // Who comes while nobody is offered is offered then: one may have written before it was known who is here. Names that
   // are offered stay as they are, for the next key takes one.
   useEffect(() => {
-    if (mention !== null && offered.length === 0) return conversation.subscribe(() => setNews((before) => before + 1));
+    if (mention !== null && offered.length === 0) return conversation.subscribe(() => setChanges((before) => before + 1));
   }, [mention, offered, conversation]);
   const most = session.maxPayload;
   const bytes = text.length * 3 > most ? new TextEncoder().encode(text).length : 0;
