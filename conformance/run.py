@@ -286,12 +286,21 @@ def at_once(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
+def free_port() -> tuple[int, socket.socket]:
+    """Return a port that nobody listens on, and what keeps it from others who run this.
+
+    That is a UDP socket of the same number, which does not keep a TCP server from listening.
+    """
     while True:
         port = random.choice(PORTS)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        keeper = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            keeper.bind(("127.0.0.1", port))
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            keeper.close()
+        else:
+            return port, keeper
 
 
 class Peer:
@@ -589,7 +598,8 @@ class Started(Running):
 
     def begin(self, vector: Json) -> str:
         """Start a server with the vector's options."""
-        self.address = "127.0.0.1", free_port()
+        port, self._keeper = free_port()
+        self.address = "127.0.0.1", port
         self._folder = tempfile.mkdtemp(prefix="conformance-")
         self._options = vector.get("options", {})
         try:
@@ -606,6 +616,7 @@ class Started(Running):
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+        self._keeper.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
@@ -966,7 +977,8 @@ def chosen(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
         option = word.partition("=")[0]
         if word == given.command[0] and word.startswith("-"):
             raise Unusable(f"{option} is no option of run.py {given.what}: see --help")
-        if option in ("--only", "--vectors", "--patience"):
+        known = ("--only", "--vectors", *(["--patience"] if given.what == "client" else []))
+        if option in known:
             raise Unusable(f"{option} comes before the command: run.py {given.what} {option} ...")
     if given.what == "client":
         return test_client(given.command, given.vectors, given.only, given.patience)

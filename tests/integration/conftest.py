@@ -42,7 +42,7 @@ class ServerProcess:
         listen: bool = True,
         patience: float = PATIENCE,
     ) -> None:
-        """Start, within `patience` seconds; without `listen` options or a file say where."""
+        """Start, within `patience` seconds; without `listen`, options or a file say where."""
         self.listen = listen and "--listen" not in options
         self.patience = patience
         self.folder = folder

@@ -216,7 +216,7 @@ def test_keys_that_cannot_be_read_show_no_traceback(
     chat = join("alice")
     chat.wait_for(rb"#lobby>")
     chat.type(b"one\x1b[31m")  # prompt-toolkit takes that for a mouse
-    chat.wait_for(rb"one")  # what is typed together is lost together
+    chat.wait_for(rb"one")  # or it is dropped with them
     run(server, "send", "lobby", "between")
     assert b"Traceback" not in chat.wait_for(rb"between\r\n")
     chat.type(b"\r")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -180,6 +180,8 @@ def until_gone(pid: int) -> Iterator[None]:
         yield
         assert select.select([process], [], [], PATIENCE)[0]
     finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
         os.close(process)
 
 

@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
                 if self.resumed > 2 + stall
                 else []
             ),
-            *([f"{busy:.0%} of a processor for nothing"] if busy > 0.2 else []),
+            *([f"{busy:.0%} of a processor for nothing"] if busy > (0.4 if stall else 0.2) else []),
             *([f"the log grew by {self.lines} lines"] if self.lines > lines else []),
             *(
                 [f"{self.exhausted_lines} lines about one shortage"]

@@ -108,6 +108,7 @@ def stop(
     )
     if max(took) > stopping:
         verdict.faults.append(f"a stop took {max(took):.2f} s")
-    if told < stops * len(stage.programs):
+    on_time = max(took) <= STOPPING  # later, those who have not left are cut off
+    if on_time and told < stops * len(stage.programs):
         verdict.faults.append(f"only {told} goodbyes were heard")
     return verdict

@@ -111,9 +111,10 @@ class Lifeline:
             self._service.startService()
         try:
             await self.ready.wait()
-        except CancelledError:
+        except (CancelledError, GeneratorExit) as error:
             self.stop(Disconnected("this client was closed"))
-            await self.stopped()
+            if isinstance(error, CancelledError):  # else the program is dropped, and awaits nothing
+                await self.stopped()
             raise
         except ClientError:
             await self.stopped()
