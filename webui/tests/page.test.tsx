@@ -1,13 +1,12 @@
 /** The page: what one sees and can do, by the names that a screen reader says. */
 
-import { render, screen, within } from "@testing-library/react";
+import { act, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { ReactElement } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { tell } from "../src/model/observable";
 import { App } from "../src/ui/App";
 import { failure, inLobby, PATIENT, said, world, type World } from "./fake";
-import { act } from "react";
 
 vi.mock("react-virtuoso", () => import("./everything"));
 
