@@ -224,14 +224,6 @@ class PlainClientTests(SynchronousTestCase):
         self.reactor.pump([0, 0])
         self.assertEqual((self.attempts(), self.reactor.getDelayedCalls()), (1, []))
 
-    def test_a_program_that_is_dropped_while_it_connects(self) -> None:
-        connecting = self.client.connect(attempts=None)
-        connecting.send(None).addErrback(lambda _: None)
-        connecting.close()
-        self.assertTrue(self.client.closed)
-        self.reactor.pump([0, 60, 60])
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
     def test_close_between_connections(self) -> None:
         self.start()
         self.accept()

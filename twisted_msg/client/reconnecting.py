@@ -101,9 +101,6 @@ class PlainClient(Lifetime):
         except CancelledError:
             await self.abort()
             raise
-        except GeneratorExit:
-            self._cut()
-            raise
 
     def send(self, message: bytes | str) -> Deferred[None]:
         """Send a message as soon as there is a connection, and in order.

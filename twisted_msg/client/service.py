@@ -111,10 +111,9 @@ class Lifeline:
             self._service.startService()
         try:
             await self.ready.wait()
-        except (CancelledError, GeneratorExit) as error:
+        except CancelledError:
             self.stop(Disconnected("this client was closed"))
-            if isinstance(error, CancelledError):  # else the program is dropped, and awaits nothing
-                await self.stopped()
+            await self.stopped()
             raise
         except ClientError:
             await self.stopped()
