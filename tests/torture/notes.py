@@ -65,8 +65,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         with path.open("rb") as lines:
             for line in lines:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+                if not line.endswith(b"\n"):
+                    return  # it is being written: what the next read brings is its other half
+                yield json.loads(line)
 
 
 def add_publisher(history: History, name: str, path: Path) -> None:
