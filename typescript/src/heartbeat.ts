@@ -61,7 +61,7 @@ export class Heartbeat {
   answered(): void {
     this.#open = Math.max(0, this.#open - 1);
     if (this.#open === 0) {
-      this.#endProbe(); // else the answer to an older question
+      this.#endProbe(); // until then it was an older question's
     }
   }
 
