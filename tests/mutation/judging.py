@@ -17,7 +17,7 @@ import os
 import resource
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -49,12 +49,18 @@ OPTIONS: Final = ("-q", "-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovide
 MEMORY: Final = 3 * 1024**3
 """Bytes of address space: a mutant that loops must not take the machine's memory."""
 
-PROCESSOR_SECONDS: Final = 20
-"""What a run may take of a processor beside ten times what its tests need: a loop is killed."""
+PROCESSOR_SECONDS: Final = 5
+"""What a test may take of a processor beside five times what it needs: a loop is killed."""
 
-WALL_FACTOR: Final = 10
-"""Wall seconds to a second of processor time: a machine has other work, and tests may wait for
-a thread that a mutant never starts."""
+FRONT: Final = 3
+"""Files of tests that a mutant meets before all others."""
+
+IMPORT_SECONDS: Final = 10
+"""What the tests' modules and their imports need of a processor, at the most."""
+
+WALL_SECONDS: Final = 60
+"""How long a run may last beside ten times what its tests need of a processor: the machine has
+other work, and a test may wait for a thread that does nothing."""
 
 CONTEXT: Final = multiprocessing.get_context("fork")
 
@@ -66,21 +72,35 @@ class Suite(NamedTuple):
     """Each test's processor time, by its pytest id."""
     lines: dict[str, dict[int, list[str]]]
     """For each module and line the tests that run it."""
+    sizes: Counter[str]
+    """How many tests each file has."""
 
-    def concerning(self, mutant: Mutant) -> list[str]:
-        """Return the tests that may notice a mutant, those that probably do and quick ones first.
+    def concerning(self, mutant: Mutant) -> list[list[str]]:
+        """Return the tests that may notice a mutant, in two parts, each with quick ones first.
 
-        A test that does not run a line of a function cannot notice it.  What runs at the
-        import can be noticed by any.
+        The first part is the files of which the largest share runs the mutant: they fail soonest.
+        A test that does not run a line of a function cannot notice it.  What runs at the import
+        can be noticed by any.
         """
         module = self.lines.get(mutant.module, {})
-        near = {test for tests in module.values() for test in tests}
         first, last = mutant.lines
-        if mutant.imported:
-            chosen = set(self.seconds)
-        else:
-            chosen = {test for line in range(first, last + 1) for test in module.get(line, ())}
-        return sorted(chosen, key=lambda test: (test not in near, self.seconds[test], test))
+        wanted = module if mutant.imported else range(first, last + 1)
+        near = {test for line in wanted for test in module.get(line, ())}
+        chosen = set(self.seconds) if mutant.imported else near
+        share = Counter(map(file_of, near))
+        for file in share:
+            share[file] /= self.sizes[file]  # type: ignore[assignment]
+        front = {file for file, _ in share.most_common(FRONT)}
+        order = sorted(chosen, key=lambda test: (self.seconds[test], test))
+        parts = (
+            [test for test in order if (file_of(test) in front) is part] for part in (True, False)
+        )
+        return [part for part in parts if part]
+
+
+def file_of(test: str) -> str:
+    """Return the file of a test."""
+    return test.partition("::")[0]
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -116,6 +136,7 @@ def suite(kept: Path) -> Suite:
             module: {int(line): [tests[n] for n in numbers] for line, numbers in lines.items()}
             for module, lines in found["lines"].items()
         },
+        Counter(map(file_of, tests)),
     )
 
 
@@ -189,9 +210,11 @@ class Loader(importlib.machinery.SourceFileLoader):
 
 
 class Chosen:
-    """A plugin of pytest: keeps the chosen tests, in their order."""
+    """A plugin of pytest: keeps the chosen tests, in their order, and limits each one's time."""
 
-    def __init__(self, tests: list[str]) -> None:
+    def __init__(self, tests: dict[str, float]) -> None:
+        """Take the tests, each with the processor time that it needs."""
+        self.tests = tests
         self.rank = {test: place for place, test in enumerate(tests)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -201,18 +224,28 @@ class Chosen:
             key=lambda item: self.rank[item.nodeid],
         )
 
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Give the next test its time."""
+        self.allow(self.tests[item.nodeid])
 
-def meet(mutant: Mutant, tests: list[str], processor: int, name: str) -> None:
+    def allow(self, need: float) -> None:
+        """Have the kernel kill this process when it takes much more than is needed."""
+        limit = int(time.process_time() + PROCESSOR_SECONDS + 5 * need)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+def meet(mutant: Mutant, tests: dict[str, float], name: str) -> None:
     """In a fork of its own: run tests with a mutant in place, and exit with pytest's code."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
-    resource.setrlimit(resource.RLIMIT_CPU, (processor, processor))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    chosen = Chosen(tests)
+    chosen.allow(IMPORT_SECONDS)
     sys.meta_path.insert(0, Mutated(mutant))
-    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-    os._exit(pytest.main([*OPTIONS, "-x", temporary(name), *files], [Chosen(tests)]))
+    files = list(dict.fromkeys(map(file_of, tests)))
+    os._exit(pytest.main([*OPTIONS, "-x", temporary(name), *files], [chosen]))
 
 
 def temporary(name: str) -> str:
@@ -220,6 +253,18 @@ def temporary(name: str) -> str:
     folder = Path.cwd() / ".tmp"
     folder.mkdir(exist_ok=True)
     return f"--basetemp={folder / name}"
+
+
+class Run(NamedTuple):
+    """Some tests that a mutant meets."""
+
+    mutant: Mutant
+    tests: int
+    """How many, with those that it has survived before."""
+    end: float
+    """When the run is given up, in monotonic seconds."""
+    later: list[list[str]]
+    """The tests that it meets if it survives these."""
 
 
 class Judge:
@@ -230,49 +275,63 @@ class Judge:
         self.suite = suite
         self.jobs = jobs
         self.told = told
-        self.running: dict[BaseProcess, tuple[Mutant, int, float]] = {}
+        self.running: dict[BaseProcess, Run] = {}
         for name in LOADED:
             importlib.import_module(name)
 
     def judge(self, mutants: Iterable[Mutant]) -> None:
-        """Judge all."""
+        """Judge all, after a control: the same way without a fault, which must pass."""
+        told, self.told = self.told, self._control
         try:
+            control = Mutant("twisted_msg/web/inside.py", "", "", "", 0, 0, (1, 1000), False)
+            self.start(control, 0, self.suite.concerning(control))
+            while self.running:
+                self.wait()
+            self.told = told
             for mutant in mutants:
-                tests = self.suite.concerning(mutant)
-                if not tests:
-                    self.told(mutant, "survived", 0)
-                    continue
                 while len(self.running) >= self.jobs:
                     self.wait()
-                self.start(mutant, tests)
+                self.start(mutant, 0, self.suite.concerning(mutant))
             while self.running:
                 self.wait()
         finally:
             for process in self.running:
                 process.kill()
 
-    def start(self, mutant: Mutant, tests: list[str]) -> None:
-        """Start a run."""
-        need = sum(self.suite.seconds[test] for test in tests)
-        processor = int(PROCESSOR_SECONDS + 10 * need)
-        name = hashlib.sha256(mutant.identity.encode()).hexdigest()[:12]
-        process = CONTEXT.Process(target=meet, args=(mutant, tests, processor, name))
+    @staticmethod
+    def _control(mutant: Mutant, outcome: str, tests: int) -> None:
+        if outcome != "survived":
+            sys.exit(f"{tests} tests of {mutant.module} fail without any mutant: {outcome}")
+
+    def start(self, mutant: Mutant, survived: int, parts: list[list[str]]) -> None:
+        """Start a run, if there are tests that the mutant has not survived yet."""
+        if not parts:
+            self.told(mutant, "survived", survived)
+            return
+        need = {test: self.suite.seconds[test] for test in parts[0]}
+        name = hashlib.sha256(f"{mutant.identity} {survived}".encode()).hexdigest()[:12]
+        process = CONTEXT.Process(target=meet, args=(mutant, need, name))
         process.start()
-        self.running[process] = mutant, len(tests), time.monotonic() + WALL_FACTOR * processor
+        end = time.monotonic() + WALL_SECONDS + 10 * sum(need.values())
+        self.running[process] = Run(mutant, survived + len(need), end, parts[1:])
 
     def wait(self) -> None:
         """Wait until a run has ended or one is over its time."""
-        until = min(end for _, _, end in self.running.values())
+        until = min(run.end for run in self.running.values())
         sentinels = [process.sentinel for process in self.running]
         multiprocessing.connection.wait(sentinels, max(0, until - time.monotonic()))
-        for process, (mutant, tests, end) in list(self.running.items()):
+        for process, run in list(self.running.items()):
             if process.is_alive():
-                if time.monotonic() < end:
+                if time.monotonic() < run.end:
                     continue
                 process.kill()
             process.join()
             del self.running[process]
-            self.told(mutant, outcome(process.exitcode), tests)
+            found = outcome(process.exitcode)
+            if found == "survived":
+                self.start(run.mutant, run.tests, run.later)
+            else:
+                self.told(run.mutant, found, run.tests)
 
 
 def outcome(status: int | None) -> str:

@@ -147,7 +147,9 @@ class Mutant(NamedTuple):
         return "web" if parts[0] in ("web", "rows.py") else parts[0].removesuffix(".py")
 
     def source(self) -> str:
-        """Return the module's source with the fault in it."""
+        """Return the module's source with the fault in it; as it is if there is no operator."""
+        if not self.operator:
+            return code(self.module)
         mutated = mutate_code(code(self.module), OPERATORS[self.operator], self.occurrence)
         assert mutated is not None, self
         return str(mutated)
