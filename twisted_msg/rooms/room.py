@@ -103,12 +103,13 @@ class Room(ABC):
             self, member, reader, view, self.received + 1 if seq is None else seq, without
         )
         self._wait_for(cursor)  # before the other lets go of what this one wants
+        newcomer = instead is None or instead.ended
         if instead is not None and not instead.ended:
             instead.leave(quietly=True)
-        else:
-            self._tell(member.name, here=True)
-        self.members[cursor] = None
+        self.members[cursor] = None  # before others are told: they may be told who is here
         self._counts.delivered -= cursor.seq
+        if newcomer:
+            self._tell(member.name, here=True)
         return cursor
 
     def watch(self, cursor: Cursor) -> None:
