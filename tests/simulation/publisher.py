@@ -66,7 +66,7 @@ class Publisher(Person):
         number, self.next = self.next, self.next + 1
         payload = written(Said(self.name, number), size)
         self.journal[number] = room, payload
-        self.world.said(room, Said(self.name, number), "unknown", None)
+        self.world.sent(room, Said(self.name, number), payload)
         self._send(self.client, self.clock, number, room, payload)
 
     def look(self) -> None:
@@ -125,5 +125,10 @@ class Publisher(Person):
             if entry is not None:
                 self.world.counts["refusals"] += 1
                 self.world.said(entry[0], Said(self.name, number), "refused", None)
+                absent = "absent" in str(failure.value)
+                if absent and any(
+                    Said(self.name, number) in member.directs for member in self.world.members
+                ):
+                    self.world.trouble(f"PHANTOM a direct message was received: {failure.value}")
         elif self.clock is clock and clock.alive and not self.going:
             self.world.trouble(f"{self.name} could not send {number}: {failure.value}")
