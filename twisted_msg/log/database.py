@@ -16,7 +16,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from twisted_msg.log.folder import Folder, sync
+from twisted_msg.log.folder import Folder, sync, write_again
 from twisted_msg.log.store import Damaged, StoreBroken, StoreError, StoreFull
 
 APPLICATION_ID: Final = 0x74636D73
@@ -226,6 +226,9 @@ class Database:
             raise StoreError(
                 f"the store in {self.folder} cannot keep a log there; see that its disk is sound"
             )
+        # A process that ended because a sync had failed leaves a log that can be read and is not
+        # on disk, although the checkpoint's own sync of it succeeds.
+        write_again(f"{self.path}-wal")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if os.path.getsize(self.path) < CHECKED_SIZE:
             found = self.read("PRAGMA quick_check(1)")[0][0]

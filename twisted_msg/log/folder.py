@@ -21,6 +21,9 @@ CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 """What is said where a file system sets nothing aside (NFS up to 4.1, many of FUSE) and the C
 library does not write in its place: glibc does, musl does not."""
 
+AT_ONCE: Final = 1024 * 1024
+"""Bytes that `write_again` holds in memory."""
+
 
 class Folder:
     """A folder that one process holds while it lives.
@@ -88,6 +91,26 @@ def sync(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_again(path: str) -> None:
+    """Write what a file holds once more in its place, and sync it; a file that is absent is left.
+
+    After a failed sync Linux takes what was not written for written: it can be read, no later
+    sync writes it, and a power cut takes it back.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while data := os.pread(descriptor, AT_ONCE, at):
+            at += os.pwrite(descriptor, data, at)
+        if at:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
