@@ -9,10 +9,15 @@ from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from twisted_msg.programs import install_command
+
 DEFAULT_PORT: Final = 5050
 """The port of the original scripts."""
 
 LOOPBACK: Final = "127.0.0.1"
+
+TLS: Final = "twisted[tls]>=24.11"
+"""What TLS needs beside the rest, as the extra `tls` in setup.cfg has it."""
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: Twisted's 50 loses some of two hundred
@@ -61,7 +66,7 @@ def typed(endpoint: str) -> str:
 def no_endpoint(address: str, endpoint: str, error: BaseException) -> str:
     """Return what to say of an endpoint string that Twisted cannot make anything of."""
     if endpoint.startswith(("ssl:", "tls:")) and find_spec("OpenSSL") is None:
-        return f"{address!r} needs TLS, which is not installed: pip install 'tcpmsg[tls]'"
+        return f"{address!r} needs TLS, which is not installed: {install_command(TLS)}"
     return (
         f"{address!r} is no endpoint: {error}; write HOST:PORT, or an endpoint string such as "
         "unix:/run/tcpmsg.sock"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from twisted_msg import __version__
 from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, shown
+from twisted_msg.programs import tcpmsg_command
 from twisted_msg.settings import Retain, Settings
 from twisted_msg.transports import is_loopback
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
@@ -130,12 +129,4 @@ def _client(address: IAddress, settings: Settings) -> str:
     if settings.disconnect_message != DISCONNECT:
         options += ["--disconnect-message", os.fsdecode(settings.disconnect_message)]
     words = " ".join(shlex.quote(word) for word in options).replace("{", "{{").replace("}", "}}")
-    return " ".join(filter(None, (_command(), "{}", words, "{}")))
-
-
-def _command() -> str:
-    """Return how to type the `tcpmsg` command so that a shell finds it."""
-    if shutil.which("tcpmsg"):
-        return "tcpmsg"
-    beside = os.path.join(os.path.dirname(sys.executable), "tcpmsg")
-    return beside if os.path.exists(beside) else f"{sys.executable} -m twisted_msg"
+    return " ".join(filter(None, (tcpmsg_command(), "{}", words, "{}")))

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from types import FrameType
 from typing import Any, Final
 
@@ -106,10 +106,22 @@ def run(main: Callable[[Any], Work], *, verbose: bool = False) -> int:
 
 async def whichever(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> None:
     """Run coroutines side by side until the first one returns or raises; cancel the others."""
+    await _side_by_side(coroutines, until_first=True)
+
+
+async def together(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> None:
+    """Run coroutines side by side until all have returned or one raises; cancel the others."""
+    await _side_by_side(coroutines, until_first=False)
+
+
+async def _side_by_side(
+    coroutines: Iterable[Coroutine[Deferred[Any], Any, Any]], *, until_first: bool
+) -> None:
+    """Run coroutines, and cancel those that are left in the end."""
     running = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
     try:
-        await DeferredList(
-            running, fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
+        await DeferredList(  # type: ignore[call-overload]
+            running, fireOnOneCallback=until_first, fireOnOneErrback=True, consumeErrors=True
         )
     except FirstError as first:
         first.subFailure.raiseException()
