@@ -100,12 +100,12 @@ def beginning(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[
 class Terminal:
     """A command under a pseudo terminal, with what it wrote so far."""
 
-    def __init__(self, *words: str, line: str = "", **more: str) -> None:
+    def __init__(self, *words: str, line: str = "", width: int = 80, **more: str) -> None:
         """Run the command with these words, or a whole line of a shell."""
         self.output = b""
         self._last = b""
         program = ["/bin/sh", "-c", line] if line else command(*words)
-        size = struct.pack("HHHH", 24, 80, 0, 0)
+        size = struct.pack("HHHH", 24, width, 0, 0)
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child becomes the command
             try:
@@ -113,6 +113,10 @@ class Terminal:
                 os.execve(program[0], program, more)
             finally:
                 os._exit(127)
+
+    def resize(self, width: int) -> None:
+        """Make it so many columns wide, which its program is told by a signal."""
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
 
     def type(self, text: bytes) -> None:
         os.write(self.descriptor, text)

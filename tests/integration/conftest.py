@@ -187,8 +187,9 @@ def terminal(server: ServerProcess) -> Iterator[Callable[..., Any]]:
 
     opened: list[Terminal] = []
 
-    def start(*words: str, **more: str) -> Terminal:
-        opened.append(Terminal(*words, **variables(server, TERM="xterm", **more)))
+    def start(*words: str, width: int = 80, **more: str) -> Terminal:
+        environment = variables(server, **{"TERM": "xterm", **more})
+        opened.append(Terminal(*words, width=width, **environment))
         return opened[-1]
 
     yield start

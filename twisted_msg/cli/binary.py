@@ -69,6 +69,15 @@ def binary(payload: bytes) -> Binary | None:
     return Binary(*(kind or ("binary data", "bin")), len(payload))
 
 
+def described(data: Binary, origin: str | None, command: str = "") -> str:
+    """Return the line for data: from whom, what it is, and the command that saves it.
+
+    `origin` and `command` are left out where there is none.
+    """
+    said = f"-- {'' if origin is None else f'{origin}: '}{data}"
+    return f"{said}; to save it: {command}" if command else said
+
+
 def _shown_size(size: int) -> str:
     """Return a number of bytes as people read it."""
     if size < 1024:

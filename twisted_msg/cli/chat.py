@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted_msg.cli.exits import Exit, UsageError
-from twisted_msg.cli.options import LOBBY, Common, only_lobby, place, read_common
+from twisted_msg.cli.options import LOBBY, Common, only_lobby, place, read_common, server_words
 from twisted_msg.programs import install_command
 from twisted_msg.wire.names import ROOM, ROOM_RULE
 
@@ -177,6 +177,7 @@ def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
 def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: int) -> Side:
     """Return a side that speaks typed frames."""
     from twisted_msg.cli.clients import typed_client
+    from twisted_msg.cli.shapes import save_command
     from twisted_msg.cli.typed_side import TypedSide
 
     return TypedSide(
@@ -187,4 +188,5 @@ def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: i
         name=common.name,
         room=room,
         last=last,
+        save=save_command(server_words(common, os.environ)),
     )

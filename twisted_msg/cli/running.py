@@ -27,6 +27,7 @@ from twisted.logger import (
 
 from twisted_msg.cli.exits import Exit, InUse, UsageError
 from twisted_msg.cli.text import visible
+from twisted_msg.cli.wrapping import wrapped
 from twisted_msg.client.errors import (
     CannotConnect,
     ClientError,
@@ -42,6 +43,9 @@ Work = Coroutine[Deferred[Any], Any, int]
 
 _SIGNALS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
+PREFIX: Final = "tcpmsg: "
+"""What begins every line of the program's own on stderr."""
+
 
 class Interrupted(Exception):
     """The user pressed Ctrl-C where that is a key and no signal."""
@@ -51,10 +55,14 @@ class OutputClosed(Exception):
     """Whoever read the output has had enough of it."""
 
 
-def tell(message: str) -> None:
-    """Write one line to stderr, prefixed; a message from others is made visible."""
+def tell(message: str, width: int | None = None) -> None:
+    """Write one line to stderr, prefixed; a message from others is made visible.
+
+    With a width it is broken into lines of so many cells.
+    """
+    text = wrapped(visible(message), width, " " * len(PREFIX), len(PREFIX))
     try:
-        print(f"tcpmsg: {visible(message)}", file=sys.stderr, flush=True)
+        print(f"{PREFIX}{text}", file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody reads stderr, or it is full: not a reason to end
 

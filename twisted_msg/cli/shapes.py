@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from twisted_msg.cli.binary import Binary, binary
+from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
 from twisted_msg.programs import tcpmsg_command
@@ -63,22 +63,13 @@ def visible_line(message: Received, *, several: bool = False, save: Save | None 
     sender = None if message.sender is None else visible(message.sender)
     data = binary(message.payload)
     if data is not None:
-        return f"{room}{described(data, sender, save_as(save, message, data))}\n".encode()
+        origin = None if sender is None else f"from {sender}"
+        command = ""
+        if save is not None and message.seq is not None:
+            command = save(message.room, message.seq, data.extension)
+        return f"{room}{described(data, origin, command)}\n".encode()
     signature = "" if sender is None else f"{sender}: "
     return (room + signature + visible(message.payload, continuation="    ") + "\n").encode()
-
-
-def described(data: Binary, sender: str | None, command: str = "") -> str:
-    """Return the line for what is no text, with the command that saves it, if there is one."""
-    said = f"-- {'' if sender is None else f'from {sender}: '}{data}"
-    return f"{said}; to save it: {command}" if command else said
-
-
-def save_as(save: Save | None, message: Received, data: Binary) -> str:
-    """Return the command that saves a message, empty where there is none."""
-    if save is None or message.seq is None:
-        return ""
-    return save(message.room, message.seq, data.extension)
 
 
 def save_command(words: Sequence[str] = ()) -> Save:
