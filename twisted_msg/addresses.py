@@ -16,8 +16,8 @@ DEFAULT_PORT: Final = 5050
 
 LOOPBACK: Final = "127.0.0.1"
 
-TLS: Final = "twisted[tls]>=24.11"
-"""What TLS needs beside the rest, as the extra `tls` in setup.cfg has it."""
+TLS: Final = "twisted[tls]"
+"""What TLS needs beside the rest; the extra `tls` in setup.cfg has it with its version."""
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: Twisted's 50 loses some of two hundred
