@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 from unittest import mock
@@ -218,6 +219,10 @@ class SayingTests(ChatCase):
             written(Saying(b"al: one two three", NOON), width=20), "12:00 al: one two\n    three"
         )
         self.assertEqual(noticed("bob is\x1b here, and al", 20), "-- bob is\\x1b here,\n   and al")
+
+    def test_nothing_is_measured_where_lines_are_not_broken(self) -> None:
+        with mock.patch.dict(sys.modules, wcwidth=None):  # as where it is not installed
+            self.assertEqual(written(Saying("é".encode(), NOON, "bö")), "12:00 <bö> é")
 
     def test_colours(self) -> None:
         line = written(Saying(b"hi", NOON, "al"), Paint(True))

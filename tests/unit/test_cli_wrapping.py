@@ -47,9 +47,9 @@ class WrappingTests(SynchronousTestCase):
                     self.assertEqual(found.split("\n"), lines)
 
     def test_the_first_line_may_begin_elsewhere(self) -> None:
-        self.assertEqual(wrapped("one two", 20, "  ", 15), "one\n  two")
-        self.assertEqual(wrapped("one two", 20, "  ", 19), "\n  one two")
-        self.assertEqual(wrapped("one two", None, "  ", 99), "one two")
+        self.assertEqual(wrapped("one two", 20, "  ", "x" * 15), "one\n  two")
+        self.assertEqual(wrapped("one two", 20, "  ", "你" * 9 + "x"), "\n  one two")
+        self.assertEqual(wrapped("one two", None, "  ", "x" * 99), "one two")
 
     @given(
         st.one_of(st.text(), st.text(" -a你\n", max_size=200)),
@@ -59,7 +59,7 @@ class WrappingTests(SynchronousTestCase):
     def test_nothing_is_lost_and_lines_fit(self, text: str, width: int, column: int) -> None:
         """All but single spaces stays, and only a long word of ASCII is wider than the line."""
         shown = visible(text, continuation="    ")
-        found = wrapped(shown, width, "    ", column)
+        found = wrapped(shown, width, "    ", "x" * column)
         self.assertEqual("".join(found.split()), "".join(shown.split()))
         for number, line in enumerate(found.split("\n")):
             self.assertTrue(number == 0 or line.startswith("    "))

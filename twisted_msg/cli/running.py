@@ -60,7 +60,7 @@ def tell(message: str, width: int | None = None) -> None:
 
     With a width it is broken into lines of so many cells.
     """
-    text = wrapped(visible(message), width, " " * len(PREFIX), len(PREFIX))
+    text = wrapped(visible(message), width, " " * len(PREFIX), PREFIX)
     try:
         print(f"{PREFIX}{text}", file=sys.stderr, flush=True)
     except OSError:

@@ -30,7 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.colours import Paint
 from twisted_msg.cli.text import visible
-from twisted_msg.cli.wrapping import cells, wrapped
+from twisted_msg.cli.wrapping import wrapped
 
 INDENT: Final = "    "
 """What stands before the further lines of a message."""
@@ -113,7 +113,7 @@ class Dated:
 
 def noticed(notice: str, width: int | None = None) -> str:
     """Return the line for a notice, or the lines, of at most `width` cells."""
-    return MARK + wrapped(visible(notice), width, " " * len(MARK), len(MARK))
+    return MARK + wrapped(visible(notice), width, " " * len(MARK), MARK)
 
 
 def action(name: str, text: bytes) -> bytes:
@@ -151,9 +151,9 @@ def written(
         return f"{paint.dim(head)} {described(data, origin, saying.save)}"
     text = visible(saying.text, continuation=INDENT)
     if name is None:
-        return f"{paint.dim(head)} {paint.signed(wrapped(text, width, INDENT, len(head) + 1))}"
+        return f"{paint.dim(head)} {paint.signed(wrapped(text, width, INDENT, f'{head} '))}"
     shape = _OF_TEXT[saying.kind]
-    text = wrapped(text, width, INDENT, cells(f"{head} {shape.format(name)} "))
+    text = wrapped(text, width, INDENT, f"{head} {shape.format(name)} ")
     return f"{paint.dim(head)} {shape.format(paint.name(name))} {text}"
 
 

@@ -39,10 +39,10 @@ def cells(text: str) -> int:
     return max(0, wcswidth(text))
 
 
-def wrapped(text: str, width: int | None, indent: str, column: int = 0) -> str:
+def wrapped(text: str, width: int | None, indent: str, before: str = "") -> str:
     """Return text with lines of at most `width` cells; None leaves them as they are.
 
-    The first line begins at `column`.  What does not fit goes on in a new line behind `indent`.
+    `before` stands before the first line.  What does not fit goes on in a new line after `indent`.
     A word of ASCII that is wider than a line, such as an address, stays whole for the terminal
     to break, so that it can be followed and copied.
     """
@@ -51,7 +51,7 @@ def wrapped(text: str, width: int | None, indent: str, column: int = 0) -> str:
     first, *others = text.split("\n")
     return "\n".join(
         [
-            _broken(first, width, indent, column),
+            _broken(first, width, indent, cells(before)),
             *(_broken(line, width, indent, 0) for line in others),
         ]
     )
