@@ -248,7 +248,7 @@ class RecvTests(SynchronousTestCase):
         self.reactor.unixClients[-1][1].clientConnectionFailed(
             None, Failure(error.ConnectionRefusedError())
         )
-        self.reactor.advance(0)
+        self.reactor.pump([0, 0, 0])  # the turns in which the client ends
 
     def test_a_server_that_is_not_there(self) -> None:
         self.recv()
@@ -259,7 +259,8 @@ class RecvTests(SynchronousTestCase):
         for plain in (False, True):
             with self.subTest(plain=plain):
                 self.stderr.truncate(0)
-                self.recv(common=replace(COMMON, plain=plain), timeout=3.0)
+                common = replace(COMMON, plain=plain, disconnect_word=b"!DISCONNECT!")
+                self.recv(common=common, timeout=3.0)
                 for _ in range(2):
                     self.refuse()
                     attempts = len(self.reactor.unixClients)
