@@ -40,7 +40,7 @@ class Outlet:
     __slots__ = (
         "_ack", "_answers", "_answers_size", "_backlogged", "_current", "_cursors", "_finish",
         "_last", "_notices_size", "_on_backlog", "_on_fault", "_open", "_paused", "_pumping",
-        "_ready", "_rest", "_seen", "_sent", "_transport", "_way", "_written", "owing",
+        "_ready", "_rest", "_seen", "_sent", "_transport", "_way", "_whole", "_written", "owing",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Outlet:
     ) -> None:
         self._transport = transport
         self._way = way(transport)
+        self._whole = bool(getattr(transport, "takes_whole", False))  # a peer in this process
         self._on_backlog = on_backlog
         self._on_fault = on_fault
         self._answers: list[bytes] | None = None
@@ -186,7 +187,7 @@ class Outlet:
         self._pumping = True
         try:
             while data := self._rest or self._next() or self._take_last():
-                if self._ready and len(data) < JOINED and not self._rest:
+                if self._ready and len(data) < JOINED and not (self._rest or self._whole):
                     data = self._join(data)
                 sent = self._way.send(data, self._sent)
                 self._written += sent
@@ -217,7 +218,7 @@ class Outlet:
         """Return the next bytes to write: the rest of a frame, else answers, else a room's."""
         cursor = self._current
         if cursor is not None:
-            data = cursor.take()
+            data = cursor.take(whole=self._whole)
             if not cursor.mid_frame:
                 self._current = None
             return data
@@ -227,7 +228,7 @@ class Outlet:
         while ready:
             cursor = ready.pop(0)
             cursor.queued = False  # before it takes, since that may lead to its being woken
-            data = cursor.take()
+            data = cursor.take(whole=self._whole)
             if data:
                 if cursor.more and not cursor.queued:
                     cursor.queued = True

@@ -44,6 +44,8 @@ class Exchange:
         """Whether it is answered, or nobody waits for that any more."""
         self.begun = False
         """Whether a stream was begun, so that no other answer can be given."""
+        self.held = 0
+        """Bytes of messages that a stream holds back until the peer has read what it was sent."""
         self.asker = Asker(request.getClientAddress(), self.untaken, request.channel.pace)
         """Who asks, for a conversation in its name."""
         request.notifyFinish().addBoth(self._ended)
@@ -56,7 +58,7 @@ class Exchange:
     def untaken(self) -> int:
         """Return how many bytes of the answer the peer has not taken."""
         channel = getattr(self.request, "channel", None)  # it is gone once all is said
-        return 0 if channel is None else unsent(channel.transport)
+        return 0 if channel is None else unsent(channel.transport) + self.held
 
     def parameters(self, *known: str) -> dict[str, str]:
         """Return the query's parameters.  Raises `ProtocolError` for one that is not known.

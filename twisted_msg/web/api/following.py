@@ -6,14 +6,14 @@ an id is given as soon as there is one; one timer keeps all quiet streams open.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from twisted.internet.task import LoopingCall
 
-from twisted_msg.rows import json_row, message_row, missed_row
+from twisted_msg.rows import json_row, missed_row
 from twisted_msg.server import Server
 from twisted_msg.web.answers import error_body
+from twisted_msg.web.api.encoding import Row, RowCache
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.api.reading import PLACES, Feed, Head, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
@@ -30,33 +30,6 @@ BEAT_SECONDS: Final = 15.0
 """How often a comment is sent on a quiet stream: proxies close one that is silent for a
 minute, some for half of it, and a peer that vanished is found out by what it does not take."""
 
-EVENTS_COST: Final = 1024 * 1024
-"""Bytes of the latest events that are kept for others who follow the same rooms: what is said
-in one turn, and more."""
-
-
-class Events:
-    """The latest messages as events, each made once, however many follow.
-
-    A number of a room is never given twice, so what it stands for does not change.
-    """
-
-    def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._cost = 0
-
-    def of(self, reply: Msg) -> bytes:
-        """Return a message's event."""
-        key = reply.room, reply.seq
-        event = self._made.get(key)
-        if event is None:
-            row = message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
-            event = self._made[key] = b"id: %d\nevent: message\ndata: %s\n" % (reply.seq, row)
-            self._cost += len(event)
-            while self._cost > EVENTS_COST and len(self._made) > 1:
-                self._cost -= len(self._made.popitem(last=False)[1])
-        return event
-
 
 class Followers:
     """All who follow, and their heartbeat."""
@@ -64,7 +37,7 @@ class Followers:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._following: dict[Following, None] = {}
-        self._events = Events()
+        self._events = RowCache(lambda seq: b"id: %d\nevent: message\ndata: " % seq, b"\n")
         self._beat = LoopingCall(self._tell_all)
         self._beat.clock = server.clock
 
@@ -106,14 +79,14 @@ class Following(Feed):
     content = CONTENT
     greeting = b"retry: %d\n\n" % RETRY_MILLIS
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, events: Events) -> None:
+    def __init__(self, server: Server, exchange: Exchange, place: Sub, events: RowCache) -> None:
         """Take where the events are made."""
         super().__init__(server, exchange, place)
         self._events = events
 
-    def message(self, reply: Msg) -> bytes:
+    def message(self, reply: Msg) -> Row:
         """Return an event."""
-        return self._events.of(reply)
+        return self._events.row(reply)
 
     def missed(self, reply: Missed) -> bytes:
         """Return an event; who comes back has been told."""
