@@ -115,6 +115,11 @@ class Pace:
         """Return whether so many messages may come at once."""
         return self._messages is None or self._messages.level >= messages
 
+    @property
+    def holding(self) -> bool:
+        """Whether nothing may be read now."""
+        return self._pause is not None
+
     def stop(self) -> None:
         """The connection is gone."""
         if self._pause is not None:

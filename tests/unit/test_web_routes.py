@@ -10,6 +10,8 @@ from tests.unit.world import EPOCH
 from twisted_msg.log.store import StoreError, StoreFull
 from twisted_msg.readiness import BESIDE, LARGEST, PATIENCE
 from twisted_msg.web.api.tree import DESCRIPTION, TOP, api_resource
+from twisted_msg.web.channel import HEAD_SIZE
+from twisted_msg.web.request import QUERY_PARAMETERS
 
 LOBBY = "/v1/rooms/lobby/messages"
 PATHS = (
@@ -166,9 +168,9 @@ class PaceTests(WebCase):
         pipe = self.open()
         for room in ("a", "b"):
             self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
-        self.assertTrue(self.held(pipe))
-        self.world.wait(2)
-        self.assertFalse(self.held(pipe))
+            self.assertTrue(self.held(pipe))
+            self.world.wait(2)
+            self.assertFalse(self.held(pipe))
         for room in ("a", "b", "a"):
             self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
         self.assertFalse(self.held(pipe))
@@ -356,6 +358,11 @@ class DescriptionTests(StoredWebCase):
             ask(path, 200)
         for path in every:
             ask(path, 400, "?x=1")
+        for path in ("/healthz", "/readyz"):
+            ask(path, 400, "?" + "&" * QUERY_PARAMETERS)
+        for path in (*every, "/healthz", "/readyz"):
+            ask(path, 414, "?" + "x" * HEAD_SIZE)
+            ask(path, 431, X="x" * HEAD_SIZE)
         self.peer("HELLO name=bob")
         publish(201, Idempotency_Key="k")
         publish(200, Idempotency_Key="k")
@@ -363,6 +370,8 @@ class DescriptionTests(StoredWebCase):
         publish(400, to="a%20b")
         publish(404, to="@nobody")
         publish(413, bytes((1 << 20) + 1))
+        publish(414, to="x" * HEAD_SIZE)
+        publish(431, X="x" * HEAD_SIZE)
         for path in (*every, "/healthz", "/readyz"):
             ask(path, 403, Host="elsewhere.example")
         publish(403, Origin="http://elsewhere.example")

@@ -28,8 +28,15 @@ from twisted_msg.wire import ErrorCode, ProtocolError
 HEAD_SIZE: Final = 16 * 1024
 """Bytes of a request's line and headers: twice what common servers take by default."""
 
-HEAD_LINES: Final = 100
-"""Headers of a request: browsers send about twenty, and proxies add some."""
+HEADER_LINES: Final = 64
+"""Header lines of a request: browsers send about twenty, and proxies add some."""
+
+HEAD_PART: Final = 512
+"""Bytes of a head that count as one message more: they take as long as ten messages."""
+
+LINE_COST: Final = 32
+"""Bytes that each header line counts beside its own, as in HTTP/2 (RFC 9113, section 6.5.2): it
+takes 5 us to parse, however short it is."""
 
 IDLE_SECONDS: Final = 75.0
 """How long a visit may ask nothing: somewhat more than the minute for which proxies keep
@@ -38,6 +45,12 @@ connections open, so that it is they who close them."""
 REQUEST_SECONDS: Final = 30.0
 """How long a request may take from its first byte to its last, beside what its body's size
 allows at `PAYLOAD_RATE`."""
+
+FOLDED: Final = (
+    "a header line begins with white space: send each header on one line (RFC 9112, section 5.2)"
+)
+"""The answer to an obsolete line folding: other servers join such a line to the one before it, or
+read it as a header of its own, so that what one lets through is another request to the next."""
 
 CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
 """What is told who closes before a request is whole, or ends its lines with LF alone."""
@@ -49,15 +62,15 @@ class Channel(FlowChannel):
 
     requestFactory = WebRequest
     timeOut = None
-    totalHeadersSize = HEAD_SIZE
-    maxHeaders = HEAD_LINES
 
     def __init__(self, site: Any, server: Server, number: int = 0) -> None:
         """Take the site to show, and the place that this visit takes over, if it does."""
         super().__init__()
         self.site = site
         self.server = server
+        self.clock = server.clock
         self.number = number
+        self._head_size = self._head_lines = 0
         self._heir: Any = None
         self._begun = False
         self._ending = self._lingering = self._input_ended = False
@@ -73,7 +86,7 @@ class Channel(FlowChannel):
         super().connectionMade()
         rates = self.server.rates_of(self.transport)
         if rates is not None:
-            self.limit(rates, self.server.clock)
+            self.limit(rates)
         if self.number:
             return
         keep_alive(self.transport)
@@ -88,6 +101,11 @@ class Channel(FlowChannel):
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
         if not self._ending and self.take(data):
+            self.proceed(data)
+
+    def proceed(self, data: bytes) -> None:
+        """Take input that was counted before."""
+        if not self._ending:
             self.guard(lambda: self._read(data))
 
     def _read(self, data: bytes) -> None:
@@ -97,9 +115,20 @@ class Channel(FlowChannel):
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
+        if self._ending:
+            return
+        if line:
+            self._begin()
+            self._head_lines += 1
+            self._head_size += len(line) + len(self.delimiter)
+            if line[0] in b" \t":
+                self.refuse(400, ErrorCode.BAD_HEADER, FOLDED)
+            elif self._head_size > HEAD_SIZE:
+                self._refuse_head()
+            elif self._head_lines > 1 + HEADER_LINES:
+                text = f"the request has more than {HEADER_LINES} header lines: send fewer"
+                self.refuse(431, ErrorCode.TOO_LARGE, text)
         if not self._ending:
-            if line:
-                self._begin()
             super().lineReceived(line)
 
     def _begin(self) -> None:
@@ -124,7 +153,8 @@ class Channel(FlowChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is too long."""
-        self._respondToBadRequestAndDisconnect()
+        self._head_lines += 1
+        self._refuse_head()
 
     def allHeadersReceived(self) -> None:
         """Take a whole head: from here on it is known how long the body may take."""
@@ -133,6 +163,9 @@ class Channel(FlowChannel):
             self.refuse_body()
             return
         self._allowed += size / PAYLOAD_RATE
+        if self.pace is not None:
+            self.pace.count((self._head_size + LINE_COST * self._head_lines) // HEAD_PART)
+        self._head_size = self._head_lines = 0
         super().allHeadersReceived()
 
     def allContentReceived(self) -> None:
@@ -211,13 +244,21 @@ class Channel(FlowChannel):
         limit = self.site.body_limit
         self.refuse(413, ErrorCode.TOO_LARGE, f"the body is over {limit} bytes: send less at once")
 
+    def _refuse_head(self) -> None:
+        """Answer a head that is too long: its request line, or all of it."""
+        if self._head_lines > 1:
+            text = f"the request's head is over {HEAD_SIZE} bytes: send fewer or shorter headers"
+            self.refuse(431, ErrorCode.TOO_LARGE, text)
+        else:
+            text = f"the request line is over {HEAD_SIZE} bytes: ask for less in the path and query"
+            self.refuse(414, ErrorCode.TOO_LARGE, text)
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer what Twisted's parser cannot make out; it calls this by this name."""
         self.refuse(
             400,
             ErrorCode.BAD_HEADER,
-            f"this is no HTTP/1.1 request, or its head is over {HEAD_SIZE} bytes or {HEAD_LINES} "
-            "lines; what is no HTTP begins with the length of a frame",
+            "this is no HTTP/1.1 request; what is no HTTP begins with the length of a frame",
         )
 
     def loseConnection(self) -> None:

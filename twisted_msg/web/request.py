@@ -11,7 +11,7 @@ from typing import Any, Final
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.error import UnsupportedMethod
-from twisted.web.http import datetimeToString, parse_qs, unquote
+from twisted.web.http import datetimeToString, unquote
 from twisted.web.resource import IResource
 
 from twisted_msg import __version__
@@ -20,6 +20,12 @@ from twisted_msg.wire import ErrorCode
 
 METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 """What may be asked at all: TRACE shows a page its own secrets, and CONNECT asks a proxy."""
+
+QUERY_PARAMETERS: Final = 64
+"""Parameters of a query: ten times what any path takes, and few enough to parse at once."""
+
+PATH_PARTS: Final = 8
+"""Parts of a path that are taken apart: no path has as many, so the last may hold slashes."""
 
 LENGTH_DIGITS: Final = 100
 """Digits of a `Content-Length`: far more than a size has, and few enough for Python to read."""
@@ -58,6 +64,8 @@ class WebRequest(server.Request):
     channel: Any
     content: Any
     defaultContentType = b"application/octet-stream"
+    query = b""
+    """What stands after `?`, which a resource parses if it takes parameters."""
     _taken = 0
     leave: Callable[[], None] = staticmethod(lambda: None)
     """Has an answer end, well, that would go on for ever; others end by themselves."""
@@ -74,8 +82,7 @@ class WebRequest(server.Request):
         """Take a request that is whole; its body is no form, whatever it says that it is."""
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
-        self.path, _, query = path.partition(b"?")
-        self.args = parse_qs(query, keep_blank_values=True)
+        self.path, _, self.query = path.partition(b"?")
         self.process()
 
     def process(self) -> None:
@@ -85,7 +92,7 @@ class WebRequest(server.Request):
         for name, value in HEADERS:
             self.setHeader(name, value)
         self.prepath = []
-        self.postpath = [unquote(part) for part in self.path[1:].split(b"/")]
+        self.postpath = [unquote(part) for part in self.path[1:].split(b"/", PATH_PARTS)]
         try:
             status, reason = self._refusal()
             if status:
@@ -103,6 +110,8 @@ class WebRequest(server.Request):
             return 405, f"no other methods than {', '.join(map(bytes.decode, METHODS))} are known"
         if not self.path.startswith(b"/"):
             return 400, "ask for a path, such as /: this is no proxy"
+        if self.query.count(b"&") >= QUERY_PARAMETERS:
+            return 400, f"the query has more than {QUERY_PARAMETERS} parameters: send fewer"
         hosts, origins = (
             [value.decode("latin-1") for value in self.requestHeaders.getRawHeaders(name, ())]
             for name in (b"host", b"origin")

@@ -65,7 +65,7 @@ class Exchange:
 
         The body is never looked at for them: curl calls every body a form.
         """
-        query = self.request.uri.partition(b"?")[2].decode("ascii", "replace")
+        query = self.request.query.decode("ascii", "replace")
         found: dict[str, str] = {}
         for key, value in parse_qsl(query, keep_blank_values=True):
             if key not in known:
