@@ -371,6 +371,7 @@ class DescriptionTests(StoredWebCase):
         publish(404, to="@nobody")
         publish(413, bytes((1 << 20) + 1))
         publish(414, to="x" * HEAD_SIZE)
+        publish(415, Content_Type="multipart/form-data; boundary=x")
         publish(431, X="x" * HEAD_SIZE)
         for path in (*every, "/healthz", "/readyz"):
             ask(path, 403, Host="elsewhere.example")
