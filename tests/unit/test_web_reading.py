@@ -262,7 +262,25 @@ class FollowTests(StoredWebCase):
             answer = self.ask(EVENTS, Last_Event_ID=seen)
             self.assertEqual(answer.error[:2], (400, "bad-args"))
             self.assertIn("Last-Event-ID", answer.error[2])
-        self.assertIn("from=8 is beyond", self.ask(EVENTS, Last_Event_ID="7").error[2])
+
+    def reset(self, seen: int, head: int) -> tuple[str, str, object]:
+        return "reset", str(head), {"room": "lobby", "reset": {"seen": seen, "head": head}}
+
+    def test_coming_back_from_beyond_the_head(self) -> None:
+        """An EventSource that is answered 400 gives up for good."""
+        pipe = self.follow(Last_Event_ID="7")
+        self.assertEqual(Answer(pipe.received).events, [self.reset(7, 0), self.live(0)])
+        self.say("one", "two")
+        rest = [self.message(1, "one"), self.message(2, "two")]
+        self.assertEqual(Answer(pipe.received).events[2:], rest)
+        pipe = self.follow("?from=1", Last_Event_ID="3")
+        self.assertEqual(Answer(pipe.received).events, [self.reset(3, 2), self.live(2)])
+        self.assertEqual(Answer(self.follow(Last_Event_ID="2").received).events, [self.live(2)])
+        answer = self.ask(EVENTS, method="HEAD", Last_Event_ID="7")
+        self.assertEqual(answer.status, 200)
+        self.assertIn("from=4 is beyond", self.ask(EVENTS + "?from=4").error[2])
+        answer = self.ask("/v1/rooms/@bob/events", Last_Event_ID="7")
+        self.assertEqual(answer.error[:2], (403, "forbidden"))
 
     def test_a_stop_ends_it_and_nothing_is_missed(self) -> None:
         pipe = self.follow()

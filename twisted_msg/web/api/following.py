@@ -44,19 +44,20 @@ class Followers:
     async def follow(self, exchange: Exchange) -> None:
         """Begin to write a room's messages as they come.  Raises `ProtocolError`."""
         place = read_place(read_target(exchange), exchange.parameters(*PLACES))
-        seen = exchange.header("Last-Event-ID")
-        if seen:
-            last = number(seen.decode("ascii", "replace"))
-            if last is None or last == MAX_ID:
+        seen: int | None = None
+        last = exchange.header("Last-Event-ID")
+        if last:
+            seen = number(last.decode("ascii", "replace"))
+            if seen is None or seen == MAX_ID:
                 raise wrong(
                     "Last-Event-ID is the id of an event of this room, a whole number, not "
-                    f"{quoted(seen.decode('ascii', 'backslashreplace'))}"
+                    f"{quoted(last.decode('ascii', 'backslashreplace'))}"
                 )
-            place = Sub(place.room, last + 1)
+            place = Sub(place.room, seen + 1)
         if exchange.head:
-            Head(self._server, exchange, place, CONTENT)
+            Head(self._server, exchange, place, CONTENT, seen)
             return
-        following = Following(self._server, exchange, place, self._events)
+        following = Following(self._server, exchange, place, self._events, seen)
         exchange.request.leave = following.leave
         self._following[following] = None
         exchange.request.notifyFinish().addBoth(lambda _: self._left(following))
@@ -79,9 +80,16 @@ class Following(Feed):
     content = CONTENT
     greeting = b"retry: %d\n\n" % RETRY_MILLIS
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, events: RowCache) -> None:
+    def __init__(
+        self,
+        server: Server,
+        exchange: Exchange,
+        place: Sub,
+        events: RowCache,
+        seen: int | None,
+    ) -> None:
         """Take where the events are made."""
-        super().__init__(server, exchange, place)
+        super().__init__(server, exchange, place, seen)
         self._events = events
 
     def message(self, reply: Msg) -> Row:
@@ -96,6 +104,11 @@ class Following(Feed):
         """Return an event, whose id makes a stream that saw no message come back here."""
         row = json_row({"room": reply.room, "live": reply.head})
         return b"id: %d\nevent: live\ndata: %s\n" % (reply.head, row)
+
+    def reset(self, seen: int, head: int) -> bytes:
+        """Return an event, whose id makes the client come back here and not ahead again."""
+        row = json_row({"room": self._room, "reset": {"seen": seen, "head": head}})
+        return b"id: %d\nevent: reset\ndata: %s\n" % (head, row)
 
     def refused(self, reply: Err) -> bytes:
         """Return an event without an id, for it is none of the room's."""

@@ -70,10 +70,18 @@ class Feed(ABC):
     body = True
     """Whether there is more to the response than its head."""
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub) -> None:
-        """Join the room, and answer when the server has."""
+    def __init__(
+        self, server: Server, exchange: Exchange, place: Sub, seen: int | None = None
+    ) -> None:
+        """Join the room, and answer when the server has.
+
+        `seen` is the number of the last message that the peer says it has seen, if `place` comes
+        from that: one beyond the head is no reason to refuse.
+        """
         self.exchange = exchange
-        self.room = place.room
+        self._room = place.room
+        self._seen = seen
+        self._is_reset = False
         self.paused = False
         self._unwritten: deque[Row] = deque()
         self._end: Callable[[], None] | None = None
@@ -101,6 +109,10 @@ class Feed(ABC):
     def refused(self, reply: Err) -> bytes:
         """Return what stands last in a response that cannot go on."""
 
+    def reset(self, seen: int, head: int) -> bytes:
+        """Return what says that the peer has seen messages that the room does not hold."""
+        return b""
+
     # -- from the server -----------------------------------------------------
 
     def _heard(self, replies: list[Reply]) -> None:
@@ -117,14 +129,31 @@ class Feed(ABC):
                 self._add(self.live(reply))
             elif isinstance(reply, Subbed):
                 self.exchange.begin(self.content, self.greeting)
+                if self._is_reset and self._seen is not None:
+                    self._add(self.reset(self._seen, reply.head))
                 if not self.body:
                     self.close(self.exchange.finish)
                     self.conversation.abort()
             elif isinstance(reply, Err):
+                if self._continues_from_head(reply):
+                    continue
                 if self.exchange.begun:
                     self._add(self.refused(reply))
                 self.close(partial(self.exchange.refuse, reply.code, reply.reason))
         self._write()
+
+    def _continues_from_head(self, refusal: Err) -> bool:
+        """Join at the head if what the peer has seen is beyond it; return whether that is so.
+
+        The room has lost its newest messages, as when an older copy of the store is put in place.
+        A server of a cluster must first know that it is not merely behind the others; that check
+        belongs here.
+        """
+        if self._seen is None or self._is_reset or refusal.code != ErrorCode.BAD_ARGS:
+            return False
+        self._is_reset = True
+        self.conversation.say(Sub(self._room))
+        return True
 
     def _ended(self) -> None:
         """The server ended the conversation."""
@@ -241,10 +270,17 @@ class Head(Feed):
 
     body = False
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, content: str) -> None:
+    def __init__(
+        self,
+        server: Server,
+        exchange: Exchange,
+        place: Sub,
+        content: str,
+        seen: int | None = None,
+    ) -> None:
         """Take the content type."""
         self.content = content
-        super().__init__(server, exchange, place)
+        super().__init__(server, exchange, place, seen)
 
     def message(self, reply: Msg) -> Row:
         """Return nothing, as for all that a body would have."""
