@@ -81,23 +81,24 @@ class FlowChannel(HTTPChannel):
             self.busy = False
             self._behind = 0
             self.request_done()
-            if self.persistent and (self._buffer or self._dataBuffer):
-                self._end_turn()
+            self._end_turn()
             super().requestDone(request)
             if self.persistent and self.kept is not None:
                 self.transport.pauseProducing()  # Twisted has resumed it
 
     def _end_turn(self) -> None:
-        """Let all others have their turn before the next request, which is here already.
+        """Let all others have their turn before the next request, if it is here already.
 
         One read holds two thousand short requests, which take a third of a second.
         """
-        rest = [*self._dataBuffer, self.clearLineBuffer()]
+        rest = b"".join((*self._dataBuffer, self.clearLineBuffer()))
         self._dataBuffer = []
+        if not (rest and self.persistent):
+            return
         if self.kept is None:
             self.hold()
             self._turn = self.clock.callLater(0, self._begin_turn)
-        self.kept = rest + (self.kept or [])
+        self.kept = [rest, *(self.kept or ())]
 
     def _begin_turn(self) -> None:
         self._turn = None
