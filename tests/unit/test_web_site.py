@@ -542,6 +542,27 @@ class RateTests(SiteCase):
                 pipe = self.visit(request("/", "GET", header) * 12)
                 self.assertEqual(pipe.received.count(b"200 OK"), count)
 
+    def test_small_chunks_count(self) -> None:
+        for size, held in ((127, True), (128, False)):
+            self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+            chunk = b"%x\r\n" % size + b"x" * size + b"\r\n"
+            pipe = self.visit(request("/slow", "POST", "Transfer-Encoding: chunked") + chunk * 11)
+            self.assertEqual(pipe.reading, not held)
+            self.world.wait(2)
+            pipe.say(b"0\r\n\r\n")
+            self.assertEqual(Answer(pipe.received).body, b"%d" % (11 * size))
+
+    def test_what_waits_stays_bounded_as_requests_are_answered(self) -> None:
+        pipe = self.visit()
+        for _ in range(300):
+            while pipe.reading:
+                pipe.say(request() * 100)
+                self.turns()
+            self.slow.answer()
+            self.turns()
+            waiting = [*pipe.protocol._dataBuffer, *(pipe.protocol.kept or ())]
+            self.assertLess(sum(map(len, waiting)), 32 * 1024)
+
     def test_each_request_has_a_turn(self) -> None:
         """One read holds thousands, during which others would wait."""
         pipe, other = self.world.visitor(), self.world.visitor()

@@ -159,7 +159,7 @@ class FlowChannel(HTTPChannel):
         data = b"".join(kept or ())
         if data:
             self.proceed(data)
-        if self.kept is None and not self._full:
+        if self.kept is None and not self._full and self._behind <= BEHIND_SIZE:
             self.transport.resumeProducing()
 
     def let_go(self) -> None:
