@@ -19,6 +19,7 @@ from wsproto.events import AcceptConnection, BytesMessage, Event, RejectConnecti
 
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.sockets import Peer
+from tests.processes import ended_after
 from twisted_msg.wire import Frame, FrameDecoder, encode_frame
 
 NAME = "chat.example.com"
@@ -95,8 +96,9 @@ def nginx(tmp_path: Path, start: Callable[..., ServerProcess]) -> Iterator[Nginx
     folder = tmp_path / "nginx"
     folder.mkdir()
     nginx = Nginx(folder, server)
-    yield nginx
-    said = nginx.stop()
+    with ended_after(nginx.process):
+        yield nginx
+        said = nginx.stop()
     assert "[error]" not in said, said
     assert "[emerg]" not in said, said
 
