@@ -52,12 +52,12 @@ def ended_after(process: AnyPopen) -> Iterator[AnyPopen]:
 
 
 def child_processes() -> dict[int, str]:
-    """Return the command lines of this process's running children, by process id."""
+    """Return the names of this process's running children, by process id."""
     children = {}
     for thread in Path("/proc/self/task").iterdir():
         for pid in (thread / "children").read_text().split():
             with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-                if words:  # a process that has ended and was not waited for has none
-                    children[int(pid)] = words.decode(errors="replace").strip()
+                name, _, state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+                if not state.startswith(" Z"):  # it has ended, and was not waited for
+                    children[int(pid)] = name.partition("(")[2]
     return children
