@@ -93,12 +93,6 @@ export class Profile {
     this.later();
   }
 
-  /** Forget what was refused in a room that is left: it would bring the room back. */
-  dropFailures(room: string): void {
-    this.failures = this.failures.filter((each) => each.room !== room);
-    this.later();
-  }
-
   /** Write soon. */
   later(): void {
     this.#timer ??= setTimeout(() => this.save(), DELAY);
