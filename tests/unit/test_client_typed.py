@@ -443,7 +443,7 @@ class SendingTests(Case):
             self.assertIn(said, str(error))
         self.client.send("lobby", "a")
         self.client.begin_ids(100)
-        self.client.send_all("lobby", "bc")
+        self.client.send_all("lobby", ["b", "c"])
         self.client.begin_ids(2**63 - 1)
         last = self.client.send("lobby", "d")
         given = [8, 100, 101, 2**63 - 1]

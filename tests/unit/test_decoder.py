@@ -442,7 +442,9 @@ class LimitTests(SynchronousTestCase):
             self.assertEqual(FrameDecoder(width).header_size, width)
         for width in (-1, 0, 3, 2049):
             error = self.assertRaises(ValueError, FrameDecoder, width)
-            self.assertEqual(str(error), f"a header has 4 to 2048 bytes, not {width}")
+            self.assertEqual(
+                str(error), f"a header's width is a whole number from 4 to 2048, not {width}"
+            )
 
     def test_a_narrow_header_lowers_the_limit(self) -> None:
         self.assertEqual(FrameDecoder(4).max_payload, 9999)

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from twisted_msg.wire.names import ID_RULE, MAX_ID
+from twisted_msg.wire.arguments import check_whole
+from twisted_msg.wire.names import MAX_ID
 from twisted_msg.wire.requests import Pub
 
 T = TypeVar("T")
@@ -117,10 +118,10 @@ class Outbox(Generic[T]):
         """Give the next message this id, and the others the ids behind it.
 
         Raises `ValueError` for what is no id, for one that was given already or that the
-        server has received, and before the first connection, when that is not known.
+        server has received, and before the first connection, when that is not known; and
+        `TypeError`.
         """
-        if not 1 <= id_ <= MAX_ID:
-            raise ValueError(f"{ID_RULE}, and not {id_}")
+        id_ = check_whole(id_, "an id", 1)
         if not self._begun:
             raise ValueError(
                 "connect first: before that it is not known which ids the server has received"

@@ -8,6 +8,7 @@ before any of its payload is kept.
 from collections.abc import Iterator
 from enum import Enum
 
+from twisted_msg.wire.arguments import check_whole
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.frames import Frame, Run
 from twisted_msg.wire.header import Header, parse_header
@@ -45,12 +46,10 @@ class FrameDecoder:
     def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
         """Take the header's width and the largest payload, both in bytes.
 
-        Raises `ValueError` for a width outside 4 to 2048.
+        Raises `ValueError` for a width outside 4 to 2048 and a payload below 0, and `TypeError`.
         """
-        if not MIN_HEADER_SIZE <= header_size <= MAX_HEADER_SIZE:
-            raise ValueError(
-                f"a header has {MIN_HEADER_SIZE} to {MAX_HEADER_SIZE} bytes, not {header_size}"
-            )
+        header_size = check_whole(header_size, "a header's width", MIN_HEADER_SIZE, MAX_HEADER_SIZE)
+        max_payload = check_whole(max_payload, "the largest payload")
         self.header_size = header_size
         self.max_payload = max_payload_for(header_size, max_payload)
         self.typed: bool | None = None
@@ -77,9 +76,11 @@ class FrameDecoder:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take the next piece of the stream and yield the frames that it completes, one by one.
 
-        Else as `decode`.
+        Else as `decode`.  Raises `TypeError` for what is no bytes.
         """
-        for each in self.decode(data):
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a piece of the stream is bytes, not {type(data).__name__}")
+        for each in self.decode(bytes(data)):
             if isinstance(each, Run):
                 yield from each.frames()
             else:

@@ -60,12 +60,15 @@ def encode_header(length: int, words: Sequence[str] = (), header_size: int = HEA
     """Return the header of a frame, padded with spaces to `header_size` bytes.
 
     `length` is the payload's in bytes.  Raises `ValueError` if the words break the
-    grammar, if there are words and `header_size` is not 128, or if it all does not fit.
+    grammar, if there are words and `header_size` is not 128, or if it all does not fit, and
+    `TypeError`.
     """
     if not 0 <= length < LENGTH_BOUND:
         raise ValueError(f"a payload of {length} bytes cannot be announced: below 10^10 only")
     text = str(length)
     if words:
+        if type(words) is str:
+            raise TypeError("words are several, such as a tuple of them, not one str")
         if header_size != HEADER_SIZE:
             raise ValueError(f"typed frames need headers of {HEADER_SIZE} bytes")
         joined = " ".join(words)
