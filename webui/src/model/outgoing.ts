@@ -64,7 +64,9 @@ export class Outgoing {
   }
 
   /** Say something. */
-  say(place: string, words: string | Uint8Array): void {
+  say(place: string, said: string | Uint8Array): void {
+    // half a surrogate pair, as a cut text may end with, cannot be sent
+    const words = typeof said === "string" ? said.replace(/\p{Surrogate}/gu, "\ufffd") : said;
     const wire = this.#wire;
     const conversation = this.#conversations.find(place);
     if (wire === null || conversation === undefined) return;
