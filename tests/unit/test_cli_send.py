@@ -304,6 +304,21 @@ class SendTests(SynchronousTestCase):
         self.say(Ack(2, 2))
         self.assertIn("absent: nobody called bob", self.failure(Refused))
 
+    def test_a_direct_message_whose_outcome_is_unknown(self) -> None:
+        self.send([b"a"], room="@bob")
+        self.accept()
+        self.gone()
+        self.reactor.advance(1)
+        self.accept(last_id=1)
+        self.reactor.advance(0)
+        self.assertIn("may have it or not", self.failure(Refused))
+
+    def test_one_that_an_earlier_run_has_sent(self) -> None:
+        self.send([b"a"], room="@bob", first_id=7)
+        self.accept(last_id=7)
+        self.reactor.advance(0)
+        self.assertIn("it is not known whether bob has received", self.failure(Refused))
+
     def test_progress_on_a_terminal(self) -> None:
         terminal = io.StringIO()
         self.send([b"a"] * 2000, terminal=terminal)

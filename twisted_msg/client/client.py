@@ -42,8 +42,9 @@ class Client(Membership):
 
         It starts at once, whoever waits or not.  The Deferred fires when the message is
         stored, however many connections that takes; it fails with `Refused` if the server
-        does not take it (or if nobody is there, for a direct message), and with what ended the
-        client otherwise.  Cancelling it stops the waiting, not the message.
+        does not take it, and with what ended the client otherwise.  For a direct message it fails
+        with `Refused` also if it reached nobody (`absent`, `busy`), or if the connection was lost
+        before that was known (`unknown`).  Cancelling it stops the waiting, not the message.
         Raises `ValueError` for what cannot be a room, and `TypeError` for what is neither bytes
         nor text; then nothing is sent.
         """

@@ -156,7 +156,7 @@ export class Outgoing {
       return;
     }
     conversation.own({ key, content, time, state: "failed", reason }, own?.after ?? afterOf(key));
-    this.#parts.notices.speak(`Not sent: ${reason}`);
+    this.#parts.notices.speak(error.code === "unknown" ? reason : `Not sent: ${reason}`);
   }
 
   #drop(place: string, key: string): void {
