@@ -38,7 +38,8 @@ class Lifetime(ABC):
     async def close(self, timeout: float = GOODBYE_SECONDS) -> None:
         """Wait until all that was sent has arrived, say goodbye, and connect no more.
 
-        What a `Client` sent has arrived when it is stored; its iterators end at once.  What a
+        What a `Client` sent has arrived when it is stored; its iterators of rooms end at once,
+        that of direct messages with the connection.  What a
         `PlainClient` sent has, when the server has processed it; without a connection it does
         not wait.  Raises `TimedOut` if that is not known after `timeout` seconds, or what else
         kept it from being known; the client is closed all the same.  Raises `ValueError` or

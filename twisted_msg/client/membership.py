@@ -134,7 +134,7 @@ class Membership(Lifetime):
         """Wait until all that was sent is stored, and say `BYE`."""
         talk, line = self._talk, self._line
         talk.closing = True
-        talk.readings.end(None)
+        talk.readings.end_rooms(None)
         try:
             if line.started and not talk.outbox.empty:
                 await talk.settled.wait().addTimeout(timeout, self._clock)
