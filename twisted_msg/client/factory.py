@@ -48,9 +48,10 @@ class PlainFactory(FrameFactory):
             if callback is not None:
                 check_callable(callback, what)
         super().__init__(PlainConnection, header_size=header_size, max_payload=max_payload)
+        check_callable(getattr(clock, "callLater", None), "a clock's callLater")
         self.clock = clock
         self.disconnect_word = check_word(disconnect_word)
-        self.listen = listen
+        self.listen = bool(listen)
         self.inbox = inbox
         self.made = made
         self.lost = lost

@@ -59,7 +59,7 @@ class PlainConnection(ClientConnection):
         """
         super().__init__(clock, header_size=header_size, max_payload=max_payload)
         self._word = check_word(disconnect_word)
-        self._listen = listen
+        self._listen = bool(listen)
         self._shared = inbox is not None
         self._inbox = Inbox() if inbox is None else inbox
         self._writable = Gate(opened=True)

@@ -14,7 +14,14 @@ import type { Question } from "./questions.js";
 import { Reader, type SubscribeOptions } from "./reader.js";
 import type { PageWanted } from "./room.js";
 import type { Receipt, Waiter } from "./talk.js";
-import { checkFunction, checkObject, checkText, checkUnicode, isBytes } from "./wire/arguments.js";
+import {
+  checkFunction,
+  checkObject,
+  checkText,
+  checkUnicode,
+  isBytes,
+  kind,
+} from "./wire/arguments.js";
 import { copied, encodeText } from "./wire/bytes.js";
 import { checkRoom, checkTarget } from "./wire/names.js";
 import type { Reply, ReplyOf } from "./wire/replies.js";
@@ -226,6 +233,9 @@ function bytesOf(payload: unknown): Uint8Array {
   if (isBytes(payload)) {
     return copied(payload);
   }
-  checkUnicode(payload, "a message that is no Uint8Array");
+  if (typeof payload !== "string") {
+    throw new TypeError(`a message is a string or a Uint8Array, not ${kind(payload)}`);
+  }
+  checkUnicode(payload, "a message");
   return encodeText(payload);
 }

@@ -73,7 +73,7 @@ export function checkMilliseconds(value: unknown): void {
 }
 
 /** Return what a value is, without calling any method of it. */
-function kind(value: unknown): string {
+export function kind(value: unknown): string {
   return value === null ? "null" : typeof value;
 }
 
