@@ -22,7 +22,7 @@ from twisted_msg.cli import main as command
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.client import Refused, TimedOut
 from twisted_msg.wire import FrameDecoder
-from twisted_msg.wire.replies import Err, Here, Pong, RoomList, Welcome
+from twisted_msg.wire.replies import Err, Here, Msg, Pong, RoomList, Welcome
 from twisted_msg.wire.requests import Ping, Request, Rooms, Who, parse_request
 
 
@@ -76,6 +76,13 @@ class AskingTests(SynchronousTestCase):
         self.ask("who", "hall", "--json")
         self.say(Here("hall", ["bob"]))
         self.assertEqual(json.loads(self.printed()), {"room": "hall", "name": "bob"})
+
+    def test_a_direct_message_that_comes_meanwhile_is_said(self) -> None:
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.ask("who", "hall")
+            self.say(Msg("@guest-1", 1, "bob", 1, b"psst"), Here("hall", []))
+            self.assertEqual(self.printed(), "")
+        self.assertEqual(stderr.getvalue(), "tcpmsg: direct message from bob: psst\n")
 
     def test_rooms(self) -> None:
         hall = {"room": "hall", "head": 1234, "members": 2, "later": "x"}
