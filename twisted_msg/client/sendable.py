@@ -6,7 +6,7 @@ refused here, before it is sent, with a text that says why.  No Twisted.
 
 from __future__ import annotations
 
-from twisted_msg.wire.arguments import check_payload, check_text
+from twisted_msg.wire.arguments import BUFFERS, check_payload, check_text
 from twisted_msg.wire.limits import (
     DISCONNECT,
     ERROR_PREFIX,
@@ -48,7 +48,7 @@ def sendable(
 
 def check_word(word: bytes) -> bytes:
     """Return a disconnect word.  Raises `TypeError` for what is no bytes, `ValueError` for none."""
-    if not isinstance(word, bytes | bytearray | memoryview):
+    if not isinstance(word, BUFFERS):
         raise TypeError(f"a disconnect word is bytes, not {type(word).__name__}")
     if not word:
         raise ValueError("a disconnect word is not empty: an empty message is a keep-alive")

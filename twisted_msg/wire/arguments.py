@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isnan
 from operator import index
-from typing import Any
+from typing import Any, Final
 
 from twisted_msg.wire.names import MAX_ID
+
+BUFFERS: Final = (bytes, bytearray, memoryview)
+"""What holds bytes.  One object, since a union of types is made anew at each check."""
 
 
 def check_text(value: object, what: str) -> str:
@@ -32,7 +35,7 @@ def check_payload(message: object) -> bytes:
     """
     if isinstance(message, str):
         return str.encode(message)
-    if isinstance(message, bytes | bytearray | memoryview):
+    if isinstance(message, BUFFERS):
         return bytes(message)
     raise TypeError(f"a message is bytes or a str, not {_kind(message)}")
 
@@ -42,9 +45,9 @@ def check_payloads(messages: Iterable[object]) -> list[bytes]:
 
     A single message, whose parts would pass for many, is refused with `TypeError`.
     """
-    if isinstance(messages, str | bytes | bytearray | memoryview):
+    if isinstance(messages, (str, *BUFFERS)):
         raise TypeError(f"messages are several, such as a list of them, not one {_kind(messages)}")
-    return [check_payload(message) for message in messages]
+    return [m if type(m) is bytes else check_payload(m) for m in messages]
 
 
 def check_whole(value: Any, what: str, least: int = 0, most: int = MAX_ID) -> int:

@@ -8,7 +8,7 @@ before any of its payload is kept.
 from collections.abc import Iterator
 from enum import Enum
 
-from twisted_msg.wire.arguments import check_whole
+from twisted_msg.wire.arguments import BUFFERS, check_whole
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.frames import Frame, Run
 from twisted_msg.wire.header import Header, parse_header
@@ -78,7 +78,7 @@ class FrameDecoder:
 
         Else as `decode`.  Raises `TypeError` for what is no bytes.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if not isinstance(data, BUFFERS):
             raise TypeError(f"a piece of the stream is bytes, not {type(data).__name__}")
         for each in self.decode(bytes(data)):
             if isinstance(each, Run):
