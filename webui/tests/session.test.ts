@@ -290,6 +290,19 @@ describe("direct messages", () => {
   });
 });
 
+describe("a direct message whose outcome was lost", () => {
+  it("is shown as perhaps not received, also after a reload", () => {
+    const made = inLobby();
+    made.session.enter("@bob");
+    made.session.outgoing.say("@bob", "hello?");
+    made.wire().refuse(failure("unknown", "bob may have it or not"));
+    expect(made.session.conversations.find("@bob")?.sending[0]).toMatchObject({ state: "failed", uncertain: true });
+    expect(made.session.notices.spoken).toBe("Perhaps not received: bob may have it or not");
+    made.profile.save();
+    expect(world(made.storage).session.conversations.find("@bob")?.sending[0]).toMatchObject({ state: "failed", uncertain: true });
+  });
+});
+
 describe("the list", () => {
   it("has rooms that one enters, and not those that one leaves", () => {
     const made = inLobby();

@@ -59,8 +59,8 @@ export class Conversations {
     for (const message of this.#directs.of(place)) conversation.appendLocal(keptEntry(message));
     conversation.markRead();
     conversation.clearDivider();
-    for (const { key, room, text, time, reason } of this.#profile.failures) {
-      if (room === place) conversation.own({ key, content: text, time, state: "failed", reason }, afterOf(key));
+    for (const { key, room, text, time, reason, uncertain } of this.#profile.failures) {
+      if (room === place) conversation.own({ key, content: text, time, state: "failed", reason, uncertain: uncertain === true }, afterOf(key));
     }
     conversation.subscribe(() => this.remember());
     this.changed();

@@ -51,6 +51,8 @@ export interface Sending {
   readonly state: "waiting" | "sent" | "stored" | "failed";
   /** Why it failed. */
   readonly reason: string | null;
+  /** Of what failed: whether its receiver may have it all the same. */
+  readonly uncertain?: boolean;
 }
 
 /** Return a payload as what people can read, or as bytes: UTF-8 with zero bytes in it is no text. */

@@ -19,6 +19,9 @@ export const ECHO_TIME = 10_000;
  * than that, and a slow line would be taken for a dead one. */
 export const SOON_SENT = 64 * 1024;
 
+/** What is said of a message that may have been received. */
+export const UNCERTAIN = "Perhaps not received";
+
 export class Outgoing {
   readonly #parts: Parts;
   readonly #conversations: Conversations;
@@ -148,15 +151,16 @@ export class Outgoing {
     const reason = "reason" in error ? (error as Refused).reason : error.message;
     const own = conversation?.findOwn(key);
     const time = own?.time ?? Date.now();
+    const uncertain = error.code === "unknown";
     if (typeof content === "string") {
-      this.#parts.profile.keepFailure({ key, room, time, text: content, reason });
+      this.#parts.profile.keepFailure({ key, room, time, text: content, reason, uncertain });
     }
     if (conversation === undefined) {
       this.#parts.notices.show(`A message to ${room} was refused: ${reason} Join ${room} to edit it or send it again.`, "bad");
       return;
     }
-    conversation.own({ key, content, time, state: "failed", reason }, own?.after ?? afterOf(key));
-    this.#parts.notices.speak(error.code === "unknown" ? reason : `Not sent: ${reason}`);
+    conversation.own({ key, content, time, state: "failed", reason, uncertain }, own?.after ?? afterOf(key));
+    this.#parts.notices.speak(`${uncertain ? UNCERTAIN : "Not sent"}: ${reason}`);
   }
 
   #drop(place: string, key: string): void {

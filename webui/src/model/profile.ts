@@ -23,6 +23,8 @@ export interface KeptFailure {
   readonly time: number;
   readonly text: string;
   readonly reason: string;
+  /** Whether its receiver may have it all the same; browsers that kept it before this was known have no such field. */
+  readonly uncertain?: boolean;
 }
 
 /** Refused messages that are kept. */

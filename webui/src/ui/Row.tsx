@@ -7,6 +7,7 @@
 
 import { memo, type ReactElement, useEffect, useRef } from "react";
 import { isAction } from "../model/commands";
+import { UNCERTAIN } from "../model/outgoing";
 import type { Entry, Said, Sending } from "../model/entry";
 import { dayName, shortTime, timeOfDay, wholeTime } from "../text/times";
 import { useMedia } from "./hooks";
@@ -140,7 +141,7 @@ function Mark({ entry, actions }: { entry: Sending; actions: RowActions }): Reac
   return (
     <div className="row-mark">
       <span>
-        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}
+        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `${entry.uncertain === true ? UNCERTAIN : "Not sent"}: ${entry.reason}`}
       </span>
       {entry.state === "failed" && (
         <>
