@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from twisted_msg.connection import Connection
 from twisted_msg.counts import End
@@ -47,7 +49,14 @@ NO_TLS: Final = (
 )
 """What the log says of a peer that does; it gets no answer that it could read."""
 
+ALPN_PROTOCOLS: Final = (b"http/1.1",)
+"""What a TLS listener selects by ALPN (RFC 7301).  Without such a list Twisted selects an empty
+name, which OpenSSL refuses, so that every client that sends ALPN fails.  A client that offers
+other protocols alone, such as `h2`, gets an alert, as section 3.2 demands: it could speak
+neither HTTP/1.1 nor frames.  A client that speaks frames offers nothing, or `http/1.1`."""
 
+
+@implementer(IProtocolNegotiationFactory)
 class Server(FrameFactory):
     """Builds the connections, knows them all, and ends them."""
 
@@ -94,6 +103,10 @@ class Server(FrameFactory):
         self._sweeper = Sweeper(clock, self.guests, self.failed, self._sweep_rest)
         self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
+
+    def acceptableProtocols(self) -> tuple[bytes, ...]:
+        """Return what a TLS listener may select by ALPN."""
+        return ALPN_PROTOCOLS
 
     # -- for connections -----------------------------------------------------
 
