@@ -15,6 +15,7 @@ from twisted_msg.wire.header import Header, parse_header
 from twisted_msg.wire.limits import (
     HEADER_SIZE,
     MAX_HEADER_SIZE,
+    MAX_HELLO,
     MAX_PAYLOAD,
     MIN_HEADER_SIZE,
     max_payload_for,
@@ -112,7 +113,10 @@ class FrameDecoder:
                 raw = data[start : start + width]
                 header = series.recognise(raw)
                 if header is None:
-                    header = self._admit(parse_header(raw))
+                    try:
+                        header = self._admit(parse_header(raw))
+                    except ProtocolError as error:
+                        raise self._without_secret(error) from None
                     series.begin(raw, header)
                 elif run := series.run(data, start):
                     start += len(run.payloads) * (width + header.length)
@@ -133,6 +137,19 @@ class FrameDecoder:
             self._buffer += data[start:] if start else data
             self.unfinished += 1
 
+    def _without_secret(self, error: ProtocolError) -> ProtocolError:
+        """Return the error of a header, which quotes nothing if the frame before was a `HELLO`.
+
+        If that announced too few bytes, the rest of its secret stands where this header should.
+        """
+        if error.code is ErrorCode.BAD_HEADER and self._series.words[:1] == ("HELLO",):
+            return ProtocolError(
+                error.code,
+                f"behind HELLO no header of {self.header_size} bytes follows: announce as many "
+                "bytes as its JSON has, and send the length of the next frame in digits",
+            )
+        return error
+
     def _admit(self, header: Header) -> Header:
         """Return the header, or raise for one that this stream may not hold."""
         length, words = header
@@ -143,6 +160,13 @@ class FrameDecoder:
                 ErrorCode.BAD_HEADER,
                 "this connection began with a plain frame, so its headers hold the length "
                 "alone: open another connection for typed frames",
+            )
+        if length > MAX_HELLO and words[:1] == ("HELLO",):
+            raise ProtocolError(
+                ErrorCode.TOO_LARGE,
+                f"the payload of HELLO has at most {MAX_HELLO} bytes, and this one has {length}: "
+                "send only the fields that HELLO has",
+                verb="HELLO",
             )
         if length > self.max_payload:
             raise ProtocolError(

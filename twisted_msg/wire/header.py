@@ -16,6 +16,10 @@ from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.limits import EXCERPT, HEADER_SIZE, LENGTH_BOUND
 
 _TYPED: Final = re.compile(rb"([0-9]+) ([A-Z]+(?: [!-~]+)*)")
+_QUOTED: Final = re.compile(rb"([^ =:]*(?: +[^ =:]*)?).*", re.DOTALL)
+"""What may be quoted of a header that is refused: two words, and nothing after `=` or `:`, where
+the secret of a `HELLO` may stand."""
+
 _WORDS: Final = re.compile(r"[A-Z]+(?: [!-~]+)*")
 
 
@@ -91,4 +95,6 @@ def _fault(data: bytes, text: bytes) -> str:
     rule = f"a header is {len(data)} ASCII bytes: the length in digits, padded with spaces"
     if not text:
         return f"{rule}; this one is empty, so send 0 for an empty message"
-    return f"{rule}; this one begins {excerpt(text)}"
+    begins = _QUOTED.sub(rb"\1", text, count=1)
+    more = "..." if len(begins) < len(text) and len(begins) <= EXCERPT else ""
+    return f"{rule}; this one begins {excerpt(begins)}{more}"
