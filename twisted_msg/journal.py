@@ -37,11 +37,14 @@ STORE: Final = "the store"
 
 
 def peer_name(address: IAddress | None) -> str:
-    """Return an address for people: `HOST:PORT`, or what kind of peer it is."""
+    """Return an address for people: `HOST:PORT`, or what kind of peer it is.
+
+    A client behind a proxy has no port.
+    """
     host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None or port is None:
+    if host is None:
         return "a local peer"
-    return shown(host, port)
+    return host if port is None else shown(host, port)
 
 
 def json_lines(out: TextIO) -> FileLogObserver:

@@ -44,6 +44,7 @@ from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
 from twisted_msg.settings import Settings
 from twisted_msg.transports import is_loopback
+from twisted_msg.trusted_proxies import TrustedProxies
 from twisted_msg.web.site import WebFactory, WebSite, make_site
 from twisted_msg.wire.requests import VERSION
 
@@ -130,7 +131,11 @@ def make_server(
         settings.room,
         settings.plain_reply,
     )
-    door = Door(settings.connections_per_address, loopback=settings.limit_loopback)
+    door = Door(
+        settings.connections_per_address,
+        loopback=settings.limit_loopback,
+        proxies=TrustedProxies(settings.trusted_proxy),
+    )
     door.limit = settings.connections
     return Server(
         house,

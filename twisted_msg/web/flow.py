@@ -6,7 +6,7 @@ Twisted's own channel answers whatever one read holds, to a peer that takes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.web.http import HTTPChannel, Request
@@ -31,6 +31,8 @@ class FlowChannel(HTTPChannel):
         self.pace: Pace | None = None
         self.kept: list[bytes] | None = None
         """What came while nothing may be read."""
+        self._uncounted = 0
+        self._waiting: Callable[[], None] | None = None
         self._answered: Request | None = None
         """What was answered, behind which the next one waits."""
         self._full = False
@@ -49,7 +51,25 @@ class FlowChannel(HTTPChannel):
             return False
         if self.pace is not None:
             self.pace.read(len(data))
+        else:
+            self._uncounted += len(data)
         return True
+
+    def begin_counting(self, pace: Pace | None) -> None:
+        """Count by this, what has come of the request as well: only now is it known whose it is."""
+        if self.pace is not None:
+            self.pace.stop()
+        self.pace = pace
+        uncounted, self._uncounted = self._uncounted, 0
+        if pace is not None:
+            pace.read(uncounted)
+
+    def answer(self, process: Callable[[], None]) -> None:
+        """Have a request answered: once reading goes on, if it was one too many."""
+        if self.kept is None:
+            process()
+        else:
+            self._waiting = process
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or what comes behind a whole request."""
@@ -75,7 +95,17 @@ class FlowChannel(HTTPChannel):
             self.busy = False
             self._behind = 0
             self.request_done()
+            kept = self._read_on() if self.pace is None else []
             super().requestDone(request)
+            for data in kept:
+                self.dataReceived(data)
+
+    def _read_on(self) -> list[bytes]:
+        """Read again for the next client, whatever the last one owes; return what was kept."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            self.transport.resumeProducing()
+        return kept or []
 
     def request_done(self) -> None:
         """Called when one request was answered, and before the next one is."""
@@ -117,6 +147,9 @@ class FlowChannel(HTTPChannel):
     def release(self) -> None:
         """Read again, first what came meanwhile."""
         kept, self.kept = self.kept, None
+        process, self._waiting = self._waiting, None
+        if process is not None:
+            process()
         for data in kept or ():
             self.dataReceived(data)
         if self.kept is None and not self._full:

@@ -76,7 +76,7 @@ class WebRequest(server.Request):
         self.method, self.uri, self.clientproto = command, path, version
         self.path, _, query = path.partition(b"?")
         self.args = parse_qs(query, keep_blank_values=True)
-        self.process()
+        self.channel.answer(self.process)
 
     def process(self) -> None:
         """Answer, if the one who asks may."""

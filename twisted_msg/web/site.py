@@ -59,7 +59,7 @@ class WebFactory(Factory):
         """Return a visit, whose place is still to be found."""
         return self._site.receive(0)
 
-    def acceptableProtocols(self) -> tuple[bytes, ...]:
+    def acceptableProtocols(self) -> list[bytes]:
         """Return what a TLS listener may select by ALPN."""
         return ALPN_PROTOCOLS
 
