@@ -120,8 +120,8 @@ OPTIONS: Final = (
            "yes, hold peers on this machine to rates and connections-per-address, too"),
     Option("trusted-proxy", "ADDRESS|CIDR", (), read_proxy,
            "a proxy whose X-Forwarded-For and PROXY headers name the client, or unix for proxies "
-           "on Unix sockets; may be given several times [default: none; on haproxy: endpoints those "
-           "on this machine]",
+           "on Unix sockets; may be given several times [default: none; on haproxy: endpoints "
+           "those on this machine]",
            repeatable=True),
     Option("data-dir", "DIR", None, read_folder,
            "the folder that holds the store [default: $STATE_DIRECTORY, $XDG_DATA_HOME/tcpmsg, "
