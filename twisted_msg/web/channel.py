@@ -228,6 +228,7 @@ class Channel(FlowChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests and the server."""
         super().connectionLost(reason)
+        self._waiting = None
         if self.pace is not None:
             self.pace.stop()
         if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
