@@ -101,7 +101,7 @@ class RefusalTests(StoreCase):
 
     def test_no_file_can_be_made(self) -> None:
         os.makedirs(os.path.join(self.folder, "log.sqlite3"))
-        self.assertIn("writable", self.refused(self.store()))
+        self.assertIn("Is a directory", self.refused(self.store()))
 
     def test_a_truncated_file(self) -> None:
         store = self.opened()

@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
+from glob import escape, glob
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from twisted_msg.log.folder import Folder, sync
+from twisted_msg.log.folder import Folder, make_private, sync
 from twisted_msg.log.store import Damaged, StoreBroken, StoreError, StoreFull
 
 APPLICATION_ID: Final = 0x74636D73
@@ -198,6 +199,9 @@ class Database:
         return self._connection
 
     def _take_file(self) -> None:
+        # SQLite would make the file readable to others, and its log like the file.
+        for path in {self.path, *glob(escape(self.path) + "*")}:
+            make_private(path)
         self._connection = connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -261,6 +265,7 @@ class Database:
 
     def _back_up(self, path: str) -> None:
         """Copy the file beside itself; a copy that an earlier try left is written anew."""
+        make_private(path)
         with closing(sqlite3.connect(path)) as copy:
             self._open.backup(copy)
         sync(path)

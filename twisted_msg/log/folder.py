@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import Final
 
@@ -20,6 +21,9 @@ BEGUN = b"A store was begun here; without its file it is not the same.\n"
 CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 """What is said where a file system sets nothing aside (NFS up to 4.1, many of FUSE) and the C
 library does not write in its place: glibc does, musl does not."""
+
+PRIVATE: Final = 0o600
+"""The mode of every file: other users read no messages, whatever the folder lets them do."""
 
 
 class Folder:
@@ -39,7 +43,7 @@ class Folder:
         Raises `StoreError` if another process holds it, `OSError` if it cannot be had.
         """
         os.makedirs(self.path, 0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, PRIVATE)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -81,6 +85,21 @@ class Folder:
             os.write(self._lock, BEGUN)
             os.fsync(self._lock)
         sync(self.path)
+
+
+def make_private(path: str) -> None:
+    """Make a file that only its owner may read; narrow the mode of one that is there.
+
+    A file of another user stays as it is, since only its owner may change its mode.
+    Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PRIVATE)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            with suppress(PermissionError):
+                os.fchmod(descriptor, PRIVATE)
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: str) -> None:
