@@ -229,6 +229,9 @@ class FakeStore:
     def set_aside(self, size: int) -> None:
         self._job(f"set aside {size}")
 
+    def check(self) -> None:
+        self._job("check")
+
     def prune(self, now: int) -> list[Kept]:
         self._job("prune")
         if not self.drops:

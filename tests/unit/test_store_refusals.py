@@ -95,6 +95,44 @@ class RefusalTests(StoreCase):
             self.assertEqual(sorted(os.listdir(self.folder)), before)
         store.commit([said("lobby", 1)], [])  # as if nothing had been asked
 
+    def test_files_that_are_there_pass_the_check(self) -> None:
+        store = self.store()
+        store.check()  # of a store that is not open nothing can be lost
+        store.open()
+        store.check()
+        for seq in range(1, 300):  # beyond a checkpoint
+            store.commit([said("lobby", seq, bytes(20_000))], [])
+        os.link(os.path.join(self.folder, "log.sqlite3"), self.folder + "-linked")
+        store.check()
+        store.close()
+        shutil.rmtree(self.folder)
+        store.check()
+
+    def test_a_file_that_was_removed(self) -> None:
+        for name in ("log.sqlite3", "log.sqlite3-wal", "lock"):
+            self.folder = self.mktemp()
+            store = self.opened()
+            os.unlink(os.path.join(self.folder, name))
+            error = self.assertRaises(StoreBroken, store.check)
+            self.assertIn(f"{os.path.join(self.folder, name)} was removed (No such", str(error))
+
+    def test_a_file_that_was_replaced(self) -> None:
+        for name in ("log.sqlite3", "log.sqlite3-wal", "lock"):
+            self.folder = self.mktemp()
+            store = self.opened()
+            path = os.path.join(self.folder, name)
+            shutil.copy(path, path + ".copy")
+            os.rename(path + ".copy", path)
+            error = self.assertRaises(StoreBroken, store.check)
+            self.assertIn(f"{path} was replaced", str(error))
+
+    def test_a_folder_that_was_removed_or_moved(self) -> None:
+        store = self.opened()
+        os.rename(self.folder, self.folder + "-moved")
+        self.assertIn("was removed", str(self.assertRaises(StoreBroken, store.check)))
+        self.opened()  # another server's
+        self.assertIn("was replaced", str(self.assertRaises(StoreBroken, store.check)))
+
     def test_no_folder_can_be_made(self) -> None:
         Path(self.folder).write_bytes(b"")
         self.assertIn("may write", self.refused(self.store(folder=self.folder + "/store")))

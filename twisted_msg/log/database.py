@@ -156,6 +156,10 @@ class Database:
             reason = f"nothing can be written to {self.folder}: {error.strerror}; see to its disk"
             raise StoreError(reason) from error
 
+    def check(self) -> None:
+        """Raise `StoreBroken` if the files were removed or replaced since they were opened."""
+        self._place.check()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all or nothing of what is written inside; the end is the one sync."""
@@ -237,6 +241,7 @@ class Database:
                 raise self.damaged(found)
         self._migrate()
         self._place.begin()
+        self._place.watch(self.path, f"{self.path}-wal")
 
     def _migrate(self) -> None:
         steps = sorted(

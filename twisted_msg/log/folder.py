@@ -13,7 +13,7 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import Final
 
-from twisted_msg.log.store import StoreError
+from twisted_msg.log.store import StoreBroken, StoreError
 
 BEGUN = b"A store was begun here; without its file it is not the same.\n"
 """What stands in the lock's file from the first start on."""
@@ -36,6 +36,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock: int | None = None
+        self._identities: dict[str, tuple[int, int]] = {}
 
     def take(self) -> None:
         """Make the folder if need be, and lock it.
@@ -43,7 +44,7 @@ class Folder:
         Raises `StoreError` if another process holds it, `OSError` if it cannot be had.
         """
         os.makedirs(self.path, 0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, PRIVATE)
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, PRIVATE)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,6 +56,7 @@ class Folder:
     def leave(self) -> None:
         """Let go of the lock; to leave again changes nothing."""
         lock, self._lock = self._lock, None
+        self._identities = {}
         if lock is not None:
             os.close(lock)
 
@@ -72,6 +74,35 @@ class Folder:
                     raise
                 file.write(bytes(size))
                 file.flush()
+
+    def watch(self, *paths: str) -> None:
+        """Note which files these names and the lock's stand for now; see `check`.
+
+        Raises `OSError`.
+        """
+        self._identities = {path: _identity(path) for path in (self._lock_path, *paths)}
+
+    def check(self) -> None:
+        """Raise `StoreBroken` if a watched name does not stand for the same file any more.
+
+        Then the open file has lost its last link, or a start would find another one: what is
+        written to it is gone with this process.
+        """
+        for path, identity in self._identities.items():
+            try:
+                same = _identity(path) == identity
+                reason = f"{path} was replaced by another file"
+            except OSError as error:
+                same, reason = False, f"{path} was removed ({error.strerror})"
+            if not same:
+                raise StoreBroken(
+                    f"{reason} while the server used it; put the store back, or restore a backup, "
+                    "before the next start"
+                )
+
+    @property
+    def _lock_path(self) -> str:
+        return os.path.join(self.path, "lock")
 
     @property
     def begun(self) -> bool:
@@ -109,6 +140,12 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return device and inode of the file that a name stands for now."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _sync_way(folder: str) -> None:

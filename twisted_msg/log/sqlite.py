@@ -164,6 +164,10 @@ class SqliteStore:
         """Raise `StoreFull` if there is no room for so many bytes more."""
         self._database.set_aside(size)
 
+    def check(self) -> None:
+        """Raise `StoreBroken` if the files were removed or replaced since they were opened."""
+        self._database.check()
+
     def prune(self, now: int) -> list[Kept]:
         """Do one step: what is too old, then rooms and at last a store that are too large.
 

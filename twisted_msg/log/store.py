@@ -129,6 +129,10 @@ class Store(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Raise `StoreBroken` if what is written would be lost, for the files were removed."""
+        ...
+
     def prune(self, now: int) -> list[Kept]:
         """Do one small step of retention and return the rooms that it changed.
 
