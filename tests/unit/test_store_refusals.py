@@ -204,6 +204,56 @@ class RefusalTests(StoreCase):
         store.close()
         self.assertEqual([kept.head for kept in store.open()], [3, 1])
 
+    def left_by_a_crash(self) -> None:
+        """Have a folder whose messages stand in SQLite's log alone."""
+        store = self.opened()
+        store.commit([said("lobby", 1, bytes(50_000))], [(b"c", 1, 1)])
+        self.folder = shutil.copytree(self.folder, self.mktemp())
+        store.close()
+
+    def opened_where(self, code: int) -> SqliteStore:
+        """Open a store on a disk where the checkpoint of the start fails."""
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, /, *values: object) -> sqlite3.Cursor:
+                if "TRUNCATE" in sql:
+                    error = sqlite3.OperationalError("it fails")
+                    error.sqlite_errorcode = code  # type: ignore[misc]
+                    raise error
+                return super().execute(sql, *values)  # type: ignore[arg-type]
+
+        with patch("sqlite3.connect", partial(sqlite3.connect, factory=Connection)):
+            return self.opened()
+
+    def test_a_start_on_a_full_disk_serves_what_it_has_synced(self) -> None:
+        self.left_by_a_crash()
+        synced: list[str] = []
+        with patch.object(database, "sync", synced.append):
+            store = self.opened_where(sqlite3.SQLITE_FULL)
+        self.assertEqual(synced, [os.path.join(self.folder, "log.sqlite3-wal")])
+        piece = store.piece("lobby", 1)
+        assert piece is not None
+        self.assertEqual(piece.payloads, [bytes(50_000)])
+        self.assertEqual(store.mark(b"c"), Mark(1, 1))
+        # When there is room, the first commit brings all of it to the file.
+        path = Path(self.folder, "log.sqlite3")
+        before = path.stat().st_size
+        store.commit([said("lobby", 2)], [])
+        self.assertGreater(path.stat().st_size, before + 50_000)
+
+    def test_a_start_on_a_full_disk_that_cannot_sync_is_refused(self) -> None:
+        self.left_by_a_crash()
+        with patch.object(database, "sync", side_effect=OSError(errno.EIO, "it fails")):
+            error = self.assertRaises(StoreError, self.opened_where, sqlite3.SQLITE_FULL)
+        self.assertIn("it fails", str(error))
+        self.opened()
+
+    def test_a_start_on_a_disk_that_fails_is_refused(self) -> None:
+        self.left_by_a_crash()
+        error = self.assertRaises(StoreError, self.opened_where, sqlite3.SQLITE_IOERR)
+        self.assertIn("it fails", str(error))
+        self.opened()
+
     def test_a_failed_write_is_final(self) -> None:
         store = self.opened()
         store._database.read("PRAGMA query_only = ON")

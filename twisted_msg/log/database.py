@@ -73,7 +73,8 @@ class Database:
         """Lock, check and migrate the file; close again when that fails.
 
         Before anything is read it is checkpointed: what a crash left readable in the log
-        was perhaps never synced, and this syncs it.
+        was perhaps never synced, and this syncs it.  A full disk has no room for that: then the
+        log itself is synced, and the store can be read.
         """
         try:
             self._place.take()
@@ -234,7 +235,7 @@ class Database:
             raise StoreError(
                 f"the store in {self.folder} cannot keep a log there; see that its disk is sound"
             )
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._bring_home(connection)
         if os.path.getsize(self.path) < CHECKED_SIZE:
             found = self.read("PRAGMA quick_check(1)")[0][0]
             if found != "ok":
@@ -242,6 +243,16 @@ class Database:
         self._migrate()
         self._place.begin()
         self._place.watch(self.path, f"{self.path}-wal")
+
+    def _bring_home(self, connection: sqlite3.Connection) -> None:
+        """Sync what the log holds, and copy it to the file if the disk has room for that."""
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            if not isinstance(self._refusal(error, StoreError), StoreFull):
+                raise
+            sync(f"{self.path}-wal")
+            self._logged = CHECKPOINT_PAGES  # the next commit tries again
 
     def _migrate(self) -> None:
         steps = sorted(
