@@ -41,6 +41,7 @@ from twisted_msg.log.views import PlainView
 from twisted_msg.log.worker import ThreadWorker, Worker
 from twisted_msg.pace import Rates
 from twisted_msg.rooms.registry import Rooms
+from twisted_msg.rooms.retention_clock import RetentionClock
 from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
 from twisted_msg.settings import Settings
@@ -121,6 +122,12 @@ def make_server(
         rooms,
         soon=soon,
         now=now,
+        retention_clock=RetentionClock(
+            now=now,
+            seconds=reactor.seconds,
+            age=settings.retain.age,
+            report=journal.clock_jumped,
+        ),
         max_payload=settings.max_payload,
         details={
             "v": VERSION,
@@ -205,6 +212,7 @@ class ServerService(Service):
                 self._close_ports()
                 raise CannotStart(str(error)) from None
             self.server.house.rooms.load(kept)
+            self.server.house.retention_clock.compare(self._storage.store.newest)
             sys.setswitchinterval(SWITCH_SECONDS)
             self._worker.start()
             self._checking = LoopingCall(self._check, self._storage.store)

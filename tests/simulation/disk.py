@@ -126,6 +126,10 @@ class SimulatedStore:
         self.opened = False
 
     @property
+    def newest(self) -> int:
+        return 0
+
+    @property
     def size(self) -> int:
         return 0
 

@@ -178,6 +178,10 @@ class FakeStore:
         self.forgotten: list[str] = []
 
     @property
+    def newest(self) -> int:
+        return max((piece.millis for each in self.pieces.values() for piece in each), default=0)
+
+    @property
     def size(self) -> int:
         return sum(piece.cost for pieces in self.pieces.values() for piece in pieces)
 

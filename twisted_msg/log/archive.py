@@ -130,7 +130,10 @@ class Archive:
         self._ask(lambda: self._forget(rooms), self._tidied, _always)
 
     def prune(self, now: int) -> None:
-        """Have the store drop what it need not keep at this Unix time in milliseconds."""
+        """Have the store drop what it need not keep at this Unix time in milliseconds.
+
+        See `Store.prune`.
+        """
         if not self._pruning:
             self._pruning = True
             self._prune_on(now)

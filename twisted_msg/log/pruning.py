@@ -30,6 +30,10 @@ MARK_ROWS: Final = 4096
 """Marks that one call looks at, in a millisecond.  A call a minute then keeps up with 68 new
 clients a second: a script that calls `tcpmsg send` for each line makes one for each line."""
 
+AHEAD_ROWS: Final = 4096
+"""Pieces of a clock that was ahead, at the most, behind which a step looks for one that shows
+that they are old: what a busy room takes in some seconds."""
+
 AGED_ROOMS: Final = 16
 """Rooms that share one step when several hold what is too old, and so share its sync."""
 
@@ -51,11 +55,10 @@ _SWEEP: Final = "DELETE FROM marks WHERE client > ? AND client <= ? AND millis <
 
 
 class _Bound(NamedTuple):
-    """How far deleting goes: rows, bytes, what is older than a time, what stands before `seq`."""
+    """How far deleting goes: rows, bytes, what stands before `seq`."""
 
     rows: int
     size: int
-    millis: int = 0
     seq: int = _ALL
 
 
@@ -105,10 +108,13 @@ class Pruning:
             return []
         cutoff = now - int(self._retention.age * 1000)
         rooms = self._ledger.overdue(cutoff, AGED_ROOMS)
+        if not rooms:
+            return []
         share = _Bound(PRUNE_ROWS // AGED_ROOMS, PRUNE_SIZE // AGED_ROOMS)
         if len(rooms) == 1:
             share = _STEP
-        return self._trimmed([(room, _Bound(0, 0, cutoff), share) for room in rooms])
+        with self._database.transaction():
+            return [self._expire(room, cutoff, now, share) for room in rooms]
 
     def _prune_size(self) -> list[Room]:
         while self._crowded:
@@ -154,13 +160,43 @@ class Pruning:
         Those that `wanted` asks for, no more than `most` allows.
         """
         size, end = 0, None
-        for first, millis, length in self._oldest(room, most.seq, most.rows):
-            if size >= most.size or (size >= wanted.size and millis >= wanted.millis):
+        for first, _, length in self._oldest(room, most.seq, most.rows):
+            if size >= most.size or size >= wanted.size:
                 break
             size += length
             end = first
-        if end is None:
-            return room
+        return room if end is None else self._delete(room, end, size)
+
+    def _expire(self, room: Room, cutoff: int, now: int, most: _Bound) -> Room:
+        """Delete what was said before a time from a room's oldest end; return what it is then.
+
+        A piece whose time is still to come was said by a clock that was ahead.  It goes with an
+        old piece behind it, which was said later.
+        """
+        pieces = self._with_ahead(room, now, most.rows)
+        passed, size, end = 0, 0, None
+        for first, millis, length in pieces:
+            if cutoff <= millis <= now or size >= most.size:
+                break
+            passed += length
+            if millis < cutoff:
+                size, end = passed, first
+        if end is not None:
+            room = self._delete(room, end, size)
+            pieces = self._with_ahead(room, now, 1)
+        oldest = next((millis for _, millis, _ in pieces if millis <= now), now)
+        if pieces and oldest != room.oldest:
+            room = room._replace(oldest=oldest)
+            self._database.write_all([room_row(room)])
+        return room
+
+    def _with_ahead(self, room: Room, now: int, rows: int) -> list[tuple[int, int, int]]:
+        """Return a room's first pieces; more of them if the first is from the future."""
+        pieces = self._oldest(room, _ALL, rows)
+        return self._oldest(room, _ALL, AHEAD_ROWS) if pieces and pieces[0][1] > now else pieces
+
+    def _delete(self, room: Room, end: int, size: int) -> Room:
+        """Delete a room's pieces up to one, which take so many bytes; return what it is then."""
         self._database.write("DELETE FROM pieces WHERE room = ? AND first <= ?", room.id, end)
         left = self._oldest(room, _ALL, 1)
         if left:

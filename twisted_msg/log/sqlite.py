@@ -59,6 +59,11 @@ class SqliteStore:
         """Bytes that its files take: what is deleted leaves room in them for what comes."""
         return self._database.size
 
+    @property
+    def newest(self) -> int:
+        """The highest time of a kept message, in Unix milliseconds; 0 if there is none."""
+        return self._ledger.peak
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms; raises `StoreError` if it cannot be used."""
         database = self._database

@@ -82,6 +82,11 @@ class Store(Protocol):
         """Bytes that its files take; may be asked from any thread."""
         ...
 
+    @property
+    def newest(self) -> int:
+        """The highest time of a kept message, in Unix milliseconds; 0 if there is none."""
+        ...
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms that it remembers, empty ones too."""
         ...
@@ -136,7 +141,8 @@ class Store(Protocol):
     def prune(self, now: int) -> list[Kept]:
         """Do one small step of retention and return the rooms that it changed.
 
-        Nothing is returned when there is no more to do.  `now` is Unix time in milliseconds.
+        Nothing is returned when there is no more to do.  `now` is the Unix time in milliseconds
+        to go by, 0 if none can be trusted: then nothing is deleted by age.
         """
         ...
 

@@ -156,9 +156,13 @@ class Rooms:
 
     # -- the passing of time -------------------------------------------------
 
-    def sweep(self) -> None:
-        """Let go of what need not be kept; to be called about once a second."""
-        now = self._millis()
+    def sweep(self, now: int | None = None) -> None:
+        """Let go of what need not be kept; to be called about once a second.
+
+        `now` is the Unix time in milliseconds that memory rooms delete by, 0 if none can be
+        trusted; without it the clock is.
+        """
+        now = self._millis() if now is None else now
         oldest = 0 if self._age is None else now - int(self._age * 1000)
         cost = 0
         for room in list(self._rooms.values()):
