@@ -229,6 +229,12 @@ class Server(FrameFactory):
         where = network(str(getattr(client, "host", "local peers")))
         return Pace(shared.rates, self.clock, paced, shared.of(where, self.clock.seconds()))
 
+    def network_of(self, transport: Any) -> str | None:
+        """Return the network of a peer that has spoken; None if nothing bounds it by that."""
+        peer = transport.getPeer()
+        bounds = self.door.bounds(peer, relayed=False)  # a proxy has told by now
+        return network(str(getattr(peer, "host", ""))) if bounds else None
+
     def carry(
         self, transport: Any, number: int = 0, kind: type[Connection] = Connection
     ) -> Connection:

@@ -126,6 +126,13 @@ class SimulatedStore:
         self.opened = False
 
     @property
+    def marks_per_address(self) -> int | None:
+        return None
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        raise AssertionError("marks have no limit")
+
+    @property
     def newest(self) -> int:
         return 0
 

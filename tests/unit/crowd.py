@@ -178,6 +178,15 @@ class FakeStore:
         self.forgotten: list[str] = []
 
     @property
+    def marks_per_address(self) -> int | None:
+        return None
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        self._job("drop marks")
+        for client in clients:
+            self.marks.pop(client, None)
+
+    @property
     def newest(self) -> int:
         return max((piece.millis for each in self.pieces.values() for piece in each), default=0)
 

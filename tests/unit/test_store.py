@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.log import database, ledger, pruning
+from twisted_msg.log import database, ledger, marks, pruning
 from twisted_msg.log.ledger import Ledger
+from twisted_msg.log.marks import MARK_AGE
 from twisted_msg.log.piece import Author, Piece
-from twisted_msg.log.pruning import MARK_AGE
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import (
     KEEP_ALL,
@@ -473,7 +473,7 @@ class RetentionTests(StoreCase):
 
     def test_marks_are_swept_in_turns(self) -> None:
         store = self.opened()
-        with patch.object(pruning, "MARK_ROWS", 2):
+        with patch.object(marks, "MARK_ROWS", 2):
             store.commit([], [(b"%d" % each, 1, 1) for each in range(5)])
             left = []
             for _ in range(4):

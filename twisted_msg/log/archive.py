@@ -89,6 +89,15 @@ class Archive:
         """Ask how far a client has come; None if the store does not know it."""
         self._ask(lambda: self._store.mark(key), then, _always)
 
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address the store remembers; None for any number."""
+        return self._store.marks_per_address
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Have the store forget clients."""
+        self._ask(lambda: self._store.drop_marks(clients), self._tidied, _always)
+
     def since(self, room: str, millis: int, then: Callable[[int | BaseException], None]) -> None:
         """Ask from where on a room's messages were said at this Unix time or later."""
         self._ask(lambda: self._store.since(room, millis), then, _always)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from twisted_msg.log.database import Database
 from twisted_msg.log.ledger import Ledger, Room
+from twisted_msg.log.marks import MARK_SIZE, Marks
 from twisted_msg.log.store import Retention
 
 PRUNE_ROWS: Final = 256
@@ -21,14 +22,6 @@ PRUNE_SIZE: Final = 4 * 1024 * 1024
 SLACK: Final = 1024 * 1024
 """Bytes below its limit that a room is taken down to, or a 16th of the limit if that is
 less.  A room that is flooded at its limit then pays for deleting once in a megabyte."""
-
-MARK_AGE: Final = 7 * 24 * 3600
-"""Seconds that a client's mark is kept at least, however short messages are: a client that
-was away for a few days may still send again what it does not know to be stored."""
-
-MARK_ROWS: Final = 4096
-"""Marks that one call looks at, in a millisecond.  A call a minute then keeps up with 68 new
-clients a second: a script that calls `tcpmsg send` for each line makes one for each line."""
 
 AHEAD_ROWS: Final = 4096
 """Pieces of a clock that was ahead, at the most, behind which a step looks for one that shows
@@ -48,10 +41,6 @@ _OLDEST: Final = (
     " WHERE room = ? AND first < ? ORDER BY first LIMIT ?)"
 )
 _NEWEST: Final = "SELECT max(first) FROM pieces WHERE room = ?"
-_MARKS: Final = (
-    "SELECT max(client) FROM (SELECT client FROM marks WHERE client > ? ORDER BY client LIMIT ?)"
-)
-_SWEEP: Final = "DELETE FROM marks WHERE client > ? AND client <= ? AND millis < ?"
 
 
 class _Bound(NamedTuple):
@@ -80,7 +69,7 @@ class Pruning:
         self._limit = _ALL if retention.size is None else retention.size
         # Only a limit that was lowered makes these: commits keep within it.
         self._crowded = [room.name for room in ledger.rooms.values() if self.crowded(room)]
-        self._swept = b""
+        self.marks = Marks(database, retention)
 
     def crowded(self, room: Room) -> bool:
         """Return whether a room holds more than it may."""
@@ -100,7 +89,7 @@ class Pruning:
         """Do a step; return the rooms that it changed, as they are now."""
         changed = self._prune_age(now) or self._prune_size() or self._prune_store()
         if not changed:
-            self._prune_marks(now)
+            self.marks.step(now, self._ledger.oldest())
         return changed
 
     def _prune_age(self, now: int) -> list[Room]:
@@ -131,20 +120,12 @@ class Pruning:
     def _prune_store(self) -> list[Room]:
         if self._retention.store is None:
             return []
-        excess = self._database.used - self._retention.store
+        marks = (
+            self.marks.surplus * MARK_SIZE
+        )  # they go by themselves, and take no message with them
+        excess = self._database.used - marks - self._retention.store
         room = self._ledger.largest() if excess > 0 else None
         return self._trimmed([(room, _Bound(0, excess), _STEP)]) if room else []
-
-    def _prune_marks(self, now: int) -> None:
-        age = max(self._retention.age or 0, MARK_AGE)
-        oldest = self._ledger.oldest()
-        cutoff = now - int(age * 1000)
-        if oldest is not None:
-            cutoff = min(cutoff, oldest)
-        ((end,),) = self._database.read(_MARKS, self._swept, MARK_ROWS)
-        if end is not None:
-            self._database.write(_SWEEP, self._swept, end, cutoff)
-        self._swept = end or b""
 
     def _trimmed(self, tasks: list[tuple[Room, _Bound, _Bound]]) -> list[Room]:
         """Trim rooms in one transaction; return those that changed."""

@@ -77,6 +77,7 @@ class SqliteStore:
             database.close()
             raise
         self._pruning = Pruning(database, self._ledger, self._retention)
+        self._pruning.marks.load()
         return [room.kept for room in self._ledger.rooms.values()]
 
     def close(self) -> None:
@@ -108,8 +109,14 @@ class SqliteStore:
         # what stands before the messages that it guards.
         rows.extend((_MARK, *mark, peak, None, None, None) for mark in marks)
         crowded = [room for room in changed.values() if self._pruning.crowded(room)]
-        if crowded or len(rows) > WRITES:
+        known, gone = self._pruning.marks, 0
+        clients = [client for client, _, _ in marks]
+        new = known.unknown(clients)
+        if crowded or known.crowded(new) or len(rows) > WRITES:
             with self._database.transaction():
+                if known.crowded(new):
+                    gone = known.make_room(new)
+                    new = known.unknown(clients)  # some of them may be gone
                 self._database.write_all(rows, came)
                 for room in crowded:
                     begin = next(piece.first for piece in pieces if piece.room == room.name)
@@ -121,6 +128,7 @@ class SqliteStore:
         for room in changed.values():
             self._ledger.put(room)
         self._ledger.peak = peak
+        known.stored(clients, new, gone)
         return [room.kept for room in changed.values()]
 
     def piece(self, room: str, seq: int) -> Piece | None:
@@ -164,6 +172,15 @@ class SqliteStore:
         """Return a client's mark, None if there is none."""
         found = self._database.read("SELECT id, seq FROM marks WHERE client = ?", key)
         return Mark._make(found[0]) if found else None
+
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address it remembers; None if marks have no limit."""
+        return self._pruning.marks.per_address
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Forget the marks of clients."""
+        self._pruning.marks.drop(clients)
 
     def set_aside(self, size: int) -> None:
         """Raise `StoreFull` if there is no room for so many bytes more."""

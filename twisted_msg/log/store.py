@@ -127,6 +127,15 @@ class Store(Protocol):
         """Return a client's mark, None if there is none."""
         ...
 
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address it remembers at most; None for any number."""
+        ...
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Forget the marks of clients."""
+        ...
+
     def set_aside(self, size: int) -> None:
         """See whether there is room for so many bytes more.  Raises `StoreFull` if not.
 

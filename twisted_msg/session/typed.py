@@ -159,7 +159,7 @@ class TypedSession:
             return
         key = self._out.key = key_of(request.client)
         self._pause(
-            lambda then: self._house.clients.enter(key, self, then),
+            lambda then: self._house.clients.enter(key, self, then, self._line.network),
             lambda mark: self._welcome(request.name, mark),
         )
 
