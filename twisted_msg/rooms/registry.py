@@ -96,12 +96,24 @@ class Rooms:
         """Return whether a room of that name is, or would be, stored."""
         return not any(fnmatchcase(name, pattern) for pattern in self._memory)
 
+    def names(self) -> list[str]:
+        """Return the names of all rooms there are now."""
+        return [*self._rooms, *self._known]
+
+    def describe(self, name: str) -> tuple[int, int] | None:
+        """Return a room's newest sequence number and its members, None if it is gone."""
+        room = self._rooms.get(name)
+        if room is not None:
+            return room.head, len(room.members)
+        kept = self._known.get(name)
+        return None if kept is None else (kept.head, 0)
+
     def listed(self) -> Iterator[tuple[str, int, int]]:
         """Return each room's name, the sequence number of its newest message, and its members."""
-        for name, room in self._rooms.items():
-            yield name, room.head, len(room.members)
-        for name, kept in self._known.items():
-            yield name, kept.head, 0
+        for name in self.names():
+            found = self.describe(name)
+            if found is not None:
+                yield name, *found
 
     def __len__(self) -> int:
         """How many rooms there are."""

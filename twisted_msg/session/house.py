@@ -12,6 +12,7 @@ from twisted_msg.rooms.registry import Rooms
 from twisted_msg.rooms.retention_clock import RetentionClock
 from twisted_msg.session.clients import Clients
 from twisted_msg.session.names import Names
+from twisted_msg.session.portions import Portions
 
 PRUNE_SECONDS: Final = 60
 """How often the store is asked to drop what it need not keep any more: ages are in hours and
@@ -54,6 +55,7 @@ class House:
         self.commits = rooms.commits
         self.counts = rooms.counts
         self.names: Names[Addressee] = Names()
+        self.portions = Portions(soon)
         self.clients = Clients(rooms.commits, soon)
         self.max_payload = max_payload
         self.details = details
