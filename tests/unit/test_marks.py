@@ -112,7 +112,7 @@ class MarksTests(StoreCase):
     def test_marks_that_are_too_many_take_no_message_with_them(self) -> None:
         store = self.opened()
         store.commit([said("lobby", 1, bytes(400_000))], [])
-        store.commit([], [(key, 1, 1) for key in self.keys(20_000)])
+        store.commit([], [(key, 1, 1) for key in self.keys(30_000)])
         store.close()
         store = self.opened(Retention(store=1024 * 1024))
         with patch.object(marks, "WINDOWS", 1):
