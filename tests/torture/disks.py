@@ -106,7 +106,7 @@ def _reads_on(stage: Stage) -> None:
     except HTTPError as error:
         status, said = error.code, error.read()
     with talking(stage.server.port) as line:
-        line.sendall(frame("PUB a 1", bytes(1_000_000)))
+        line.sendall(frame("PUB a 1", bytes(1_000_000)) + frame("BYE"))
         answers = [words[:2] for words, _ in frames(line)]
     if answers != [[b"ERR", b"busy"]]:
         stage.verdict.faults.append(f"on a full disk PUB was answered {answers}")
