@@ -161,6 +161,12 @@ class Speaker:
         self.refusals += 1
 
 
+def listed(rooms: Rooms) -> list[tuple[str, int, int]]:
+    """Return each room's name, the number of its newest message, and how many are in it."""
+    found = [(name, rooms.describe(name)) for name in rooms.names()]
+    return [(name, *room) for name, room in found if room is not None]
+
+
 class FakeStore:
     """A store in memory: it keeps all it ever got in `history`, and fails as it is told."""
 

@@ -111,7 +111,7 @@ class Pruning:
             if room is not None and self.crowded(room):
                 ((newest,),) = self._database.read(_NEWEST, room.id)
                 wanted = _Bound(0, room.size - self._limit)
-                changed = self._trimmed([(room, wanted, _STEP._replace(seq=newest))])
+                changed = self._trimmed(room, wanted, _STEP._replace(seq=newest))
                 if changed:
                     return changed
             self._crowded.pop()
@@ -125,15 +125,13 @@ class Pruning:
         )  # they go by themselves, and take no message with them
         excess = self._database.used - marks - self._retention.store
         room = self._ledger.largest() if excess > 0 else None
-        return self._trimmed([(room, _Bound(0, excess), _STEP)]) if room else []
+        return self._trimmed(room, _Bound(0, excess), _STEP) if room else []
 
-    def _trimmed(self, tasks: list[tuple[Room, _Bound, _Bound]]) -> list[Room]:
-        """Trim rooms in one transaction; return those that changed."""
-        if not tasks:
-            return []
+    def _trimmed(self, room: Room, wanted: _Bound, most: _Bound) -> list[Room]:
+        """Trim a room in a transaction; return it if it changed."""
         with self._database.transaction():
-            rooms = [self._trim(*task) for task in tasks]
-        return [room for room, task in zip(rooms, tasks, strict=True) if room is not task[0]]
+            trimmed = self._trim(room, wanted, most)
+        return [] if trimmed is room else [trimmed]
 
     def _trim(self, room: Room, wanted: _Bound, most: _Bound) -> Room:
         """Delete the oldest pieces of a room and return what it is then.

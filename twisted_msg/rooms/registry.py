@@ -6,7 +6,7 @@ of it is kept and nobody is in it; its numbers are never given twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -107,13 +107,6 @@ class Rooms:
             return room.head, len(room.members)
         kept = self._known.get(name)
         return None if kept is None else (kept.head, 0)
-
-    def listed(self) -> Iterator[tuple[str, int, int]]:
-        """Return each room's name, the sequence number of its newest message, and its members."""
-        for name in self.names():
-            found = self.describe(name)
-            if found is not None:
-                yield name, *found
 
     def __len__(self) -> int:
         """How many rooms there are."""
