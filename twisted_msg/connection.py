@@ -160,6 +160,11 @@ class Connection(FrameProtocol):
         """Read no faster than these rates allow, from now on; to be called before anything came."""
         self._pace = Pace(rates, self.host.clock, self)
 
+    @property
+    def network(self) -> str | None:
+        """What the peer can draw addresses from; see `Line`."""
+        return self.host.network_of(self.transport)
+
     def charge(self, messages: int) -> None:
         """Count what a frame asks for as so many more; see `Line`."""
         if self._pace is not None:

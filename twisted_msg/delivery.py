@@ -256,8 +256,8 @@ class Outlet:
         return data
 
     def _take_answers(self) -> bytes:
-        """Return all answers; what is acknowledged was asked for before them."""
-        data = b"".join((self._ack, *(self._answers or ())))
+        """Return all answers, then what is acknowledged: an `ACK` never overtakes a notice."""
+        data = b"".join((*(self._answers or ()), self._ack))
         self._ack = b""
         self._answers = None
         self._answers_size = self._notices_size = 0

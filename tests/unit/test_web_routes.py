@@ -98,7 +98,7 @@ class RouteTests(WebCase):
             raise ZeroDivisionError
 
         self.patch(self.world.server.house.names, "claim", fail)
-        status, code, _ = self.ask("/v1/rooms").error
+        status, code, _ = self.ask("/v1/rooms/lobby/members").error
         self.assertEqual((status, code), (500, "internal"))
         self.assertEqual(len(self.flushLoggedErrors(TypeError, ZeroDivisionError)), 1)
 
@@ -107,7 +107,7 @@ class RouteTests(WebCase):
             raise ZeroDivisionError
 
         self.patch(self.world.server, "carry", fail)
-        status, code, text = self.ask("/v1/rooms").error
+        status, code, text = self.ask("/v1/rooms/lobby/members").error
         self.assertEqual((status, code), (500, "internal"))
         self.assertIn("in its log", text)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -125,6 +125,15 @@ class ListTests(WebCase):
             [("hall", 1), ("Lab", 0), ("lobby", 0)],
         )
         self.assertEqual(rooms[2]["seq"], EPOCH + 1)
+
+    def test_rooms_that_are_too_many(self) -> None:
+        self.world = self.begin(max_payload="80")
+        for name in ("c", "B", "a"):
+            self.peer(f"SUB {name}")
+        answer = self.ask("/v1/rooms")
+        self.assertEqual([room["room"] for room in answer.json], ["a", "B"][: len(answer.json)])
+        self.assertEqual(int(answer.headers["Left-Out"]), 3 - len(answer.json))
+        self.assertLessEqual(len(answer.body.strip()), 80)
 
     def test_members(self) -> None:
         self.peer("HELLO name=carl", "SUB lobby")

@@ -13,7 +13,13 @@ from typing import Any, Final, NamedTuple
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from twisted_msg.cli.clients import connect, plain_client, to_stderr, typed_client
+from twisted_msg.cli.clients import (
+    connect,
+    plain_client,
+    show_directs,
+    to_stderr,
+    typed_client,
+)
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import LOBBY, Common
 from twisted_msg.cli.running import tell, whichever
@@ -22,6 +28,7 @@ from twisted_msg.cli.streams import Output
 from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, TimedOut
 from twisted_msg.client.reconnecting import PlainClient
+from twisted_msg.wire.names import DIRECT
 
 LEAVE_SECONDS: Final = 2.0
 """How long the goodbye may take: a reader that has what it wants does not wait for more."""
@@ -33,7 +40,7 @@ class Order(NamedTuple):
     At most one of `start` (a sequence number; 0 is everything kept), `last` (so many) and
     `since` (Unix milliseconds) says from where.  `until_end` ends behind what was said so far;
     `number` is how many messages to wait for, `timeout` for how many seconds in all.  The
-    plain protocol knows the last two only.
+    plain protocol knows the last two only, and so do direct messages, with `@name` as the room.
     """
 
     room: str = LOBBY
@@ -90,20 +97,32 @@ async def _typed_lines(
 ) -> AsyncIterator[bytes]:
     """Connect, and yield a room's messages, each once, over however many connections."""
     room = order.room
+    direct = room.startswith(DIRECT)
+    if not direct:
+        show_directs(client, to_stderr(common))
     try:
-        messages = client.messages(
-            room,
-            start=order.start,
-            last=order.last,
-            since=order.since,
-            until_end=order.until_end,
-            strict=order.strict,
-            on_missed=None if order.strict else lambda gap: tell(f"history has a gap: {gap}"),
+        messages = (
+            client.directs()
+            if direct
+            else client.messages(
+                room,
+                start=order.start,
+                last=order.last,
+                since=order.since,
+                until_end=order.until_end,
+                strict=order.strict,
+                on_missed=None if order.strict else lambda gap: tell(f"history has a gap: {gap}"),
+            )
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
     async with messages:
         await connect(reactor, common, client)
+        if direct and client.name != common.name:
+            raise ClientError(
+                f"the name {common.name} is taken: direct messages to it go to another connection, "
+                "which has to end first"
+            )
         if common.verbose:
             await client.ping()  # its answer comes behind the one that the room gives
             tell(f"listening to {room} at {common.server}")

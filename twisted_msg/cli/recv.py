@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 
 from twisted_msg.cli.exits import UsageError
 from twisted_msg.cli.options import (
@@ -22,11 +23,14 @@ from twisted_msg.cli.options import (
 )
 from twisted_msg.cli.shapes import Shape, json_line, raw_line, visible_line
 from twisted_msg.times import read_since
+from twisted_msg.wire.names import DIRECT, NAME, NAME_RULE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("room", metavar="ROOM", help="which room")
+    parser.add_argument(
+        "room", metavar="ROOM", help="which room, or @NAME: the direct messages to NAME"
+    )
     begin = parser.add_argument_group("where to begin [default: with the next message]")
     where = begin.add_mutually_exclusive_group()
     where.add_argument(
@@ -66,8 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Receive, and return the exit code."""
-    common = read_common(arguments, os.environ)
-    _check(arguments, common)
+    common = _check(arguments, read_common(arguments, os.environ))
     shape: Shape = raw_line
     if arguments.json:
         shape = json_line
@@ -95,10 +98,23 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _check(arguments: argparse.Namespace, common: Common) -> None:
-    """Refuse what cannot be received.  Raises `UsageError`."""
-    if common.plain:
-        only_lobby(arguments.room)
+def _check(arguments: argparse.Namespace, common: Common) -> Common:
+    """Return the options with the name to receive as.  Raises `UsageError`."""
+    room: str = arguments.room
+    direct = room.startswith(DIRECT) and not common.plain
+    if direct:
+        name = room.removeprefix(DIRECT)
+        if NAME.fullmatch(name) is None:
+            raise UsageError(f"{NAME_RULE}, not {name!r}")
+        if vars(arguments).get("name", name) != name:
+            raise UsageError(f"recv {room} receives as {name}: leave --name out")
+        common = replace(common, name=name)
+    if common.plain or direct:
+        if common.plain:
+            only_lobby(room)
+            what = "the plain protocol has no history; leave --plain out"
+        else:
+            what = "direct messages are live only, and have no history"
         for flag, given in (
             ("--from", arguments.start is not None),
             ("--last", arguments.last is not None),
@@ -107,11 +123,8 @@ def _check(arguments: argparse.Namespace, common: Common) -> None:
             ("--strict", arguments.strict),
         ):
             if given:
-                raise UsageError(f"{flag}: the plain protocol has no history; leave --plain out")
-    elif arguments.room.startswith("@"):
-        raise UsageError(
-            f"{arguments.room}: direct messages are in no room; tcpmsg chat shows those to you"
-        )
+                raise UsageError(f"{flag}: {what}")
+    return common
 
 
 def _since(text: str) -> int:

@@ -19,7 +19,8 @@ from zope.interface import implementer
 from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
-from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece
+from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, relayed
+from twisted_msg.trusted_proxies import FORWARDED_FOR
 from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest, is_clear
@@ -71,6 +72,8 @@ class Channel(FlowChannel):
         self.clock = server.clock
         self.number = number
         self._head_size = self._head_lines = 0
+        self._client: Any = None
+        """Whose request is being answered, while a trusted proxy is the peer."""
         self._heir: Any = None
         self._begun = False
         self._ending = self._lingering = self._input_ended = False
@@ -85,7 +88,7 @@ class Channel(FlowChannel):
         self._wait(IDLE_SECONDS)
         super().connectionMade()
         rates = self.server.rates_of(self.transport)
-        if rates is not None:
+        if rates is not None and not self._by_proxy():
             self.limit(rates)
         if self.number:
             return
@@ -93,7 +96,7 @@ class Channel(FlowChannel):
         read_by_the_piece(self.transport)
         error = self.server.guests.enter(self, self.transport)
         if error is not None:
-            if self.server.door.crowded:
+            if self.server.door.closes_silently(error):
                 drop(self.transport)
             else:
                 self.turn_away(error)
@@ -157,7 +160,9 @@ class Channel(FlowChannel):
         self._refuse_head()
 
     def allHeadersReceived(self) -> None:
-        """Take a whole head: from here on it is known how long the body may take."""
+        """Take a whole head, which says whose it is, and how long the body may take."""
+        if not self._identify():
+            return
         size = self.site.body_limit if self.length is None else self.length
         if size > self.site.body_limit:
             self.refuse_body()
@@ -167,6 +172,27 @@ class Channel(FlowChannel):
             self.pace.count((self._head_size + LINE_COST * self._head_lines) // HEAD_PART)
         self._head_size = self._head_lines = 0
         super().allHeadersReceived()
+
+    def _by_proxy(self) -> bool:
+        """Return whether a trusted proxy is the peer, so that each request may be another's."""
+        return self.server.door.proxies.trusts(self.transport.getPeer())
+
+    def _identify(self) -> bool:
+        """Find out whose request this is; return whether its address has a place left.
+
+        Through a trusted proxy each request takes a place of its own client for as long as it is
+        answered, and is counted by the rates of that client.
+        """
+        request, client = self.requests[-1], self.transport.getPeer()
+        if self._by_proxy():
+            lines = request.requestHeaders.getRawHeaders(FORWARDED_FOR, [])
+            client = self.server.door.proxies.client_address(client, lines)
+            request.client = self._client = client
+            self.begin_counting(self.server.pace_of(client, self))
+        error = self.server.guests.claim(self, client, relayed=relayed(self.transport))
+        if error is not None:
+            self.turn_away(error)
+        return error is None
 
     def allContentReceived(self) -> None:
         """Take a whole request."""
@@ -187,6 +213,10 @@ class Channel(FlowChannel):
     def request_done(self) -> None:
         """Wait for the next request."""
         self._begun = False
+        if self._client is not None:
+            self._client = None
+            self.server.guests.release(self)
+            self.begin_counting(None)
         self._wait(IDLE_SECONDS)
 
     def requestDone(self, request: Request) -> None:
@@ -194,9 +224,22 @@ class Channel(FlowChannel):
         super().requestDone(request)
         self._end_if_over()
 
+    def answer(self, process: Callable[[], None]) -> None:
+        """Have a request answered.
+
+        One that a proxy passed on waits itself while its client is too fast, for the connection is
+        another client's next.
+        """
+        if self._client is None:
+            process()
+        else:
+            super().answer(process)
+
     def release(self) -> None:
         """Read again."""
         super().release()
+        if self._input_ended:
+            self.crowded()
         self._end_if_over()
 
     def _end_if_over(self) -> None:
@@ -218,11 +261,12 @@ class Channel(FlowChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests and the server."""
         super().connectionLost(reason)
+        self._waiting = None
         if self.pace is not None:
             self.pace.stop()
         if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
             self._end = End.LOST
-        peer = self.transport.getPeer()
+        peer = self._client or self.transport.getPeer()
         self.server.leave(self, peer, self._end, self._complaint, refused=True)
 
     # -- the way out ---------------------------------------------------------

@@ -6,7 +6,7 @@ Twisted's own channel answers whatever one read holds, to a peer that takes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.protocol import connectionDone
@@ -35,6 +35,8 @@ class FlowChannel(HTTPChannel):
         self.pace: Pace | None = None
         self.kept: list[bytes] | None = None
         """What came while nothing may be read."""
+        self._uncounted = 0
+        self._waiting: Callable[[], None] | None = None
         self._answered: Request | None = None
         """What was answered, behind which the next one waits."""
         self._turn: Any = None
@@ -49,13 +51,31 @@ class FlowChannel(HTTPChannel):
 
     def take(self, data: bytes) -> bool:
         """Count input; return whether it may be looked at now, or keep it."""
-        if self.kept is not None:
-            self.kept.append(data)
-            self.transport.pauseProducing()  # somebody else let it go on
-            return False
         if self.pace is not None:
             self.pace.read(len(data))
-        return True
+        else:
+            self._uncounted += len(data)
+        if self.kept is None:
+            return True
+        self.kept.append(data)
+        self.transport.pauseProducing()
+        return False
+
+    def begin_counting(self, pace: Pace | None) -> None:
+        """Count by this, what has come of the request as well: only now is it known whose it is."""
+        if self.pace is not None:
+            self.pace.stop()
+        self.pace = pace
+        uncounted, self._uncounted = self._uncounted, 0
+        if pace is not None:
+            pace.read(uncounted)
+
+    def answer(self, process: Callable[[], None]) -> None:
+        """Have a request answered: once reading goes on, if it was one too many."""
+        if self.kept is None:
+            process()
+        else:
+            self._waiting = process
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or what comes behind a whole request."""
@@ -93,9 +113,9 @@ class FlowChannel(HTTPChannel):
         """
         rest = b"".join((*self._dataBuffer, self.clearLineBuffer()))
         self._dataBuffer = []
-        if not (rest and self.persistent):
+        if not self.persistent or not (rest or self.kept is not None):
             return
-        if self.kept is None:
+        if self._turn is None and (self.pace is None or not self.pace.holding):
             self.hold()
             self._turn = self.clock.callLater(0, self._begin_turn)
         self.kept = [rest, *(self.kept or ())]
@@ -156,8 +176,13 @@ class FlowChannel(HTTPChannel):
     def release(self) -> None:
         """Read again, first what came meanwhile."""
         kept, self.kept = self.kept, None
+        process, self._waiting = self._waiting, None
+        if process is not None:
+            process()
         data = b"".join(kept or ())
-        if data:
+        if data and self.kept is not None:
+            self.kept.append(data)
+        elif data:
             self.proceed(data)
         if self.kept is None and not self._full and self._behind <= BEHIND_SIZE:
             self.transport.resumeProducing()

@@ -90,7 +90,7 @@ class WebRequest(server.Request):
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
         self.path, _, self.query = path.partition(b"?")
-        self.process()
+        self.channel.answer(self.process)
 
     def process(self) -> None:
         """Answer, if the one who asks may."""

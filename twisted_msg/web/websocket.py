@@ -46,15 +46,19 @@ class WebSocket:
     """The protocol of the transport that carries it, and the transport of a connection."""
 
     __slots__ = (
-        "_closing", "_control", "_deaf", "_done", "_emptied", "_engine", "_head", "_left", "_way",
-        "carrier", "code", "connection", "reason",
+        "_closing", "_control", "_deaf", "_done", "_emptied", "_engine", "_head", "_left", "_peer",
+        "_way", "carrier", "code", "connection", "reason",
     )  # fmt: skip
 
     connection: WebConnection
 
-    def __init__(self, carrier: Any) -> None:
-        """Take the transport, whose producer is to be the connection's outlet."""
+    def __init__(self, carrier: Any, peer: Any) -> None:
+        """Take the transport, whose producer is to be the connection's outlet.
+
+        `peer` is the address of the client, which may be behind a proxy.
+        """
         self.carrier = carrier
+        self._peer = peer
         self.code: int = CloseReason.NORMAL_CLOSURE
         self.reason = ""
         self._way = Way(carrier)
@@ -196,8 +200,8 @@ class WebSocket:
         self.carrier.abortConnection()
 
     def getPeer(self) -> Any:
-        """Return the peer's address."""
-        return self.carrier.getPeer()
+        """Return the client's address."""
+        return self._peer
 
     def getHost(self) -> Any:
         """Return this side's address."""
