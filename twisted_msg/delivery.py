@@ -27,6 +27,10 @@ a fraction of what a call does.  With a piece behind them that is 96 KiB at the 
 what one who stops reading in that very moment shares with nobody."""
 
 
+def _ignore(*_: object) -> None:
+    """Take the callbacks of an outlet whose connection is lost."""
+
+
 @implementer(IPushProducer)
 class Outlet:
     """Writes to one transport what one conversation owes its peer.
@@ -291,7 +295,10 @@ class Outlet:
         self.pump()
 
     def stopProducing(self) -> None:
-        """The connection is lost."""
-        self._open = False
-        self._rest = b""
+        """Take the loss of the connection: drop all data, and whatever holds this outlet."""
         self.cut_short()
+        self._open = self._backlogged = False
+        self._answers = self._cursors = self._ready = self._current = self._finish = None
+        self._answers_size = 0
+        self._ack = self._last = self._rest = b""
+        self._on_backlog = self._on_fault = _ignore

@@ -98,6 +98,7 @@ class FrameProtocol(Protocol):
         self._left = ()
         self._rest = None
         self._unread.clear()
+        self.decoder.discard()
 
     def hold_frames(self) -> None:
         """Receive no frame until `release_frames`, not even those of the piece at hand.

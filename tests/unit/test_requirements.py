@@ -26,7 +26,10 @@ TRANSPORT = (
     "TLS", "_tempDataBuffer", "_tempDataLen", "_writeDisconnected", "_writeDisconnecting",
     "dataBuffer", "offset", "producerPaused", "streamingProducer",
 )  # fmt: skip
-CHANNEL = ("_buffer", "_respondToBadRequestAndDisconnect", "_version")
+CHANNEL = (
+    "_buffer", "_dataBuffer", "_requestProducer", "_respondToBadRequestAndDisconnect",
+    "_transferDecoder", "_version",
+)  # fmt: skip
 
 
 def requirements() -> list[Requirement]:

@@ -102,12 +102,15 @@ class TypedSession:
         self._line.close(End.STOPPED, "the server stops", goodbye)
 
     def lost(self) -> None:
-        """Leave every room, and give back name and client."""
+        """Leave every room, and give back name and client; to be lost again changes nothing."""
+        if self._lost:
+            return
         self._lost = True
         self._subscriptions.leave()
         self._house.names.release(self.name, self)
         if self._out.key is not None:
             self._house.clients.leave(self._out.key, self)
+        del self._out, self._costs, self._subscriptions  # which hold methods of this session
 
     # -- from the rooms and the store ----------------------------------------
 

@@ -262,8 +262,9 @@ class Channel(FlowChannel):
         """Tell the requests and the server."""
         super().connectionLost(reason)
         self._waiting = None
-        if self.pace is not None:
-            self.pace.stop()
+        self.begin_counting(None)
+        # these hold this channel: Twisted leaves them where they are
+        self._transferDecoder = self._requestProducer = None
         if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
             self._end = End.LOST
         peer = self._client or self.transport.getPeer()

@@ -189,8 +189,7 @@ class FlowChannel(HTTPChannel):
 
     def let_go(self) -> None:
         """Hold nothing any more."""
-        if self.pace is not None:
-            self.pace.stop()
+        self.begin_counting(None)
         if self._full or self.kept is not None:
             self.transport.resumeProducing()
 

@@ -55,6 +55,10 @@ class InnerConnection(Connection):
             pace.count(messages)
 
 
+def _no_turn() -> None:
+    """Take the place of what asks for a turn, once the conversation is over."""
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class InnerTransport:
     """What the server's connection takes for its transport."""
@@ -168,7 +172,8 @@ class InnerTransport:
         return self.closing and self._producer is None and not self._unread
 
     def lost(self) -> None:
-        """Tell the server's side that nobody is there."""
+        """Tell the server's side that nobody is there; ask for no more turns."""
+        self._turn = _no_turn
         self._unread.clear()
         self._unread_size = 0
         producer, self._producer = self._producer, None
@@ -266,6 +271,7 @@ class Conversation:
                 tell()
             except Exception:  # whatever becomes of one side, the other must hear of it
                 self._server.failed(Failure())
+        del self._protocol, self._heard, self._ended  # which hold this conversation
 
 
 def ask(server: Server, asker: Asker, *requests: Request) -> Deferred[list[Reply]]:

@@ -92,6 +92,11 @@ class WebRequest(server.Request):
         self.path, _, self.query = path.partition(b"?")
         self.channel.answer(self.process)
 
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the loss of the connection; the producer holds this request."""
+        super().connectionLost(reason)
+        self.producer = None
+
     def process(self) -> None:
         """Answer, if the one who asks may."""
         self.site = self.channel.site

@@ -75,7 +75,8 @@ class WebSocket:
         """Take input."""
         if self._deaf:
             return
-        connection, violation = self.connection, None
+        connection = self.connection
+        violation: tuple[int, str] | None = None
         connection.hear()
         pieces: list[bytes] = []
         empty = small = 0
@@ -99,13 +100,13 @@ class WebSocket:
                     raise ParseFailed("too many empty frames", CloseReason.POLICY_VIOLATION)
         except ParseFailed as failed:
             self._deaf = True
-            violation = failed
+            violation = failed.code, str(failed)  # its traceback would hold this frame
         if pieces:
             connection.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if empty or small:
             connection.charge(empty + small)
         if violation is not None:
-            connection.violated(violation.code, str(violation))
+            connection.violated(*violation)
         elif self._done:
             self._end_input()
 
@@ -122,6 +123,7 @@ class WebSocket:
         """Tell the connection."""
         self._deaf = True
         self.connection.connectionLost(reason)
+        del self.connection
 
     def _end_input(self) -> None:
         if self._closing:

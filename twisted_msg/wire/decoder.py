@@ -150,6 +150,11 @@ class FrameDecoder:
             )
         return error
 
+    def discard(self) -> None:
+        """Drop the unfinished frame; nothing is to be decoded after this."""
+        self._buffer = bytearray()
+        self._header = None
+
     def _admit(self, header: Header) -> Header:
         """Return the header, or raise for one that this stream may not hold."""
         length, words = header

@@ -46,9 +46,13 @@ class Exchange:
         """Whether a stream was begun, so that no other answer can be given."""
         self.held = 0
         """Bytes of messages that a stream holds back until the peer has read what it was sent."""
-        self.asker = Asker(request.getClientAddress(), self.untaken, request.channel.pace)
-        """Who asks, for a conversation in its name."""
+        self._pace = request.channel.pace
         request.notifyFinish().addBoth(self._ended)
+
+    @property
+    def asker(self) -> Asker:
+        """Who asks, for a conversation in its name."""
+        return Asker(self.request.getClientAddress(), self.untaken, self._pace)
 
     @property
     def head(self) -> bool:

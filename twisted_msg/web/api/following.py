@@ -66,6 +66,7 @@ class Followers:
 
     def _left(self, following: Following) -> None:
         del self._following[following]
+        del following.exchange.request.leave  # which holds what holds the request
         if not self._following and self._beat.running:
             self._beat.stop()
 
