@@ -63,6 +63,24 @@ def test_a_text_arrives(server: ServerProcess, receiver: Callable[..., Any]) -> 
     assert reader.returncode == 0
 
 
+def test_direct_messages_to_a_receiver(server: ServerProcess, begin: Begin) -> None:
+    """A direct message to a name that `recv` holds is printed, as data if it was asked for."""
+    beside = begin("recv", "lobby", "-v", "--count", "1", "--name", "carol")
+    until(beside.stderr, b"listening to lobby")
+    asked = begin("recv", "@bob", "-v", "--count", "1")
+    until(asked.stderr, b"listening to @bob")
+    taken = run(server, "recv", "@bob")
+    assert (taken.returncode, taken.stdout) == (3, b"")
+    assert b"the name bob is taken" in taken.stderr
+    for to in ("@bob", "@carol", "lobby"):
+        assert run(server, "--name", "alice", "send", to, f"to {to}").returncode == 0
+    out, _ = asked.communicate(timeout=PATIENCE)
+    assert (asked.returncode, out) == (0, b"to @bob\n")
+    out, err = beside.communicate(timeout=PATIENCE)
+    assert (beside.returncode, out) == (0, b"to lobby\n")
+    assert b"tcpmsg: direct message from alice: to @carol\n" in err
+
+
 def test_a_pipe_of_100_000_lines_arrives_complete(server: ServerProcess) -> None:
     lines = numbers(1, 100_000)
     sent = run(server, "send", "lobby", given=lines)

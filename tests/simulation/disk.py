@@ -126,6 +126,17 @@ class SimulatedStore:
         self.opened = False
 
     @property
+    def marks_per_address(self) -> int | None:
+        return None
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        raise AssertionError("marks have no limit")
+
+    @property
+    def newest(self) -> int:
+        return 0
+
+    @property
     def size(self) -> int:
         return 0
 
@@ -196,6 +207,9 @@ class SimulatedStore:
     def set_aside(self, size: int) -> None:
         if self.disk.full:
             raise StoreFull("no space is left")
+
+    def check(self) -> None:
+        pass
 
     def since(self, room: str, millis: int) -> int:
         for row in self.rooms.get(room, ()):

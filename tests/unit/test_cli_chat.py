@@ -754,6 +754,13 @@ class TypedSideTests(ChatCase):
         self.assertEqual(self.screen.lines, ["12:00 -> bob: hello you", "12:00 [bob] yes?"])
         self.assertEqual(self.screen.take(), ["not sent: nobody called carol is here: hi"])
 
+    def test_a_direct_message_whose_outcome_is_unknown(self) -> None:
+        peer = self.enter()
+        self.type(b"/msg bob hi")
+        peer.say(Err("unknown", "ask bob", "PUB", "1"), Ack(1, 0, dup=True))
+        self.assertEqual(self.screen.take(), ["perhaps not received: ask bob: hi"])
+        self.assertEqual(self.screen.shown, [])
+
     def test_direct_messages_that_came_too_fast_are_counted(self) -> None:
         peer = self.enter()
         self.screen.room.shut()

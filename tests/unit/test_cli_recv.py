@@ -23,7 +23,7 @@ from twisted_msg.cli.options import Common
 from twisted_msg.cli.receiving import RETRY_SECONDS, Order, receive
 from twisted_msg.cli.running import OutputClosed
 from twisted_msg.cli.shapes import Shape, json_line, raw_line
-from twisted_msg.client import CannotConnect, Gap, Refused, TimedOut
+from twisted_msg.client import CannotConnect, ClientError, Gap, Refused, TimedOut
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.replies import Err, Live, Missed, Msg, Pong, Subbed, Welcome
@@ -101,6 +101,37 @@ class RecvTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.done), Exit.DONE)
         self.assertEqual(self.output.data, b"a\nb\n")
         self.assertTrue(self.output.finished)
+
+    def test_direct_messages_are_said_beside_the_room(self) -> None:
+        self.recv(number=1)
+        self.accept()
+        self.say(Msg("@al", 1, "bob", 1, b"psst\x1b"), Subbed("hall", 6), Live("hall", 6))
+        self.assertEqual(self.output.data, b"")
+        self.say(Msg("hall", 7, "bob", 1, b"a"), Msg("@al", 2, "bob", 1, b"two"))
+        self.say(Msg("@al", 3, "bob", 1, b"while it leaves"))
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertEqual(self.output.data, b"a\n")
+        said = [f"tcpmsg: direct message from bob: {text}" for text in ("psst\\x1b", "two")]
+        last = "tcpmsg: direct message from bob: while it leaves"
+        self.assertEqual(self.stderr.getvalue().splitlines(), [*said, last])
+
+    def test_direct_messages_are_what_was_asked_for(self) -> None:
+        self.recv(raw_line, COMMON, "@al", number=2)
+        self.accept()
+        self.assertEqual(self.said(), [])
+        self.say(Msg("@al", 5, "bob", 1, b"a"), Msg("@al", 6, "bob", 1, b"b"))
+        self.assertEqual(self.said(), [Bye()])
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertEqual((self.output.data, self.stderr.getvalue()), (b"a\nb\n", ""))
+
+    def test_direct_messages_to_a_name_that_is_taken(self) -> None:
+        self.recv(raw_line, replace(COMMON, name="bob"), "@bob")
+        self.accept()  # as al
+        self.gone()
+        error = self.failureResultOf(self.done, ClientError).value
+        self.assertIn("the name bob is taken: direct messages to it go to another", str(error))
 
     def test_json(self) -> None:
         self.recv(json_line)

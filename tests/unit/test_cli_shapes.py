@@ -48,6 +48,8 @@ class ShapeTests(SynchronousTestCase):
             f"#hall -- from al: PNG image, {len(PNG) / 1024:.1f} KiB; to save it: tcpmsg recv "
             "--server '[::1]:1' hall --from 17 --count 1 --raw > FILE.png\n",
         )
+        direct = visible_line(Received(b"\0", "@al", 5, "bob", 2), save=save)
+        self.assertEqual(direct, b"-- from bob: binary data, 1 byte\n")
         plain = visible_line(Received(b"\0\x1b"), save=save)
         self.assertEqual(plain, b"-- binary data, 2 bytes\n")
 

@@ -13,7 +13,13 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from twisted_msg.cli.clients import connect, plain_client, to_stderr, typed_client
+from twisted_msg.cli.clients import (
+    connect,
+    plain_client,
+    show_directs,
+    to_stderr,
+    typed_client,
+)
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import LOBBY, Common
 from twisted_msg.cli.running import tell, together, whichever
@@ -23,6 +29,7 @@ from twisted_msg.client.client import Client
 from twisted_msg.client.errors import CannotConnect, ClientError, TimedOut
 from twisted_msg.client.messages import Messages
 from twisted_msg.client.reconnecting import PlainClient
+from twisted_msg.wire.names import DIRECT
 
 LEAVE_SECONDS: Final = 2.0
 """How long the goodbye may take: a reader that has what it wants does not wait for more."""
@@ -38,7 +45,7 @@ class Order(NamedTuple):
     At most one of `start` (a sequence number; 0 is everything kept), `last` (so many) and
     `since` (Unix milliseconds) says from where in each room.  `until_end` ends after what was said
     so far; `number` is how many messages to wait for, `timeout` for how many seconds in all.  The
-    plain protocol knows the last two only.
+    plain protocol knows the last two only, and so do direct messages, with `@name` as the room.
     """
 
     rooms: tuple[str, ...] = (LOBBY,)
@@ -157,6 +164,9 @@ class Receiving:
     async def _typed(self) -> None:
         """Connect, and write the rooms' messages, each once, over however many connections."""
         client = self._client = typed_client(self._reactor, self._common, to_stderr(self._common))
+        direct = self._order.rooms[0].startswith(DIRECT)
+        if not direct:
+            show_directs(client, to_stderr(self._common))
         async with AsyncExitStack() as stack:
             rooms = [
                 await stack.enter_async_context(self._messages(client, room))
@@ -164,13 +174,22 @@ class Receiving:
             ]
             await connect(self._reactor, self._common, client)
             self._unreached = None
+            if direct and client.name != self._common.name:
+                raise ClientError(
+                    f"the name {self._common.name} is taken: direct messages to it go to another "
+                    "connection, which has to end first"
+                )
             if self._common.verbose:
                 await client.ping()  # its answer comes behind those that the rooms give
                 tell(f"listening to {', '.join(self._order.rooms)} at {self._common.server}")
-            await together(*(self._read(messages) for messages in rooms))
+            await together(
+                *(self._read(*each) for each in zip(self._order.rooms, rooms, strict=True))
+            )
 
     def _messages(self, client: Client, room: str) -> Messages:
         """Return a room's messages.  Raises `UsageError` for what cannot be a room."""
+        if room.startswith(DIRECT):
+            return client.directs()
         order = self._order
         try:
             return client.messages(
@@ -185,9 +204,8 @@ class Receiving:
         except ValueError as error:
             raise UsageError(str(error)) from None
 
-    async def _read(self, messages: Messages) -> None:
+    async def _read(self, room: str, messages: Messages) -> None:
         """Write a room's messages."""
-        room = messages.room
         async for each in messages:
             await self._put(Received(each.payload, room, each.seq, each.sender, each.time))
 

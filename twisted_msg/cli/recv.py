@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 
 from twisted_msg.cli.exits import UsageError
@@ -33,12 +34,16 @@ from twisted_msg.cli.shapes import (
     visible_line,
 )
 from twisted_msg.times import read_since
+from twisted_msg.wire.names import DIRECT, NAME, NAME_RULE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "rooms", metavar="ROOM", nargs="+", help="which room; of several, each line names its own"
+        "rooms",
+        metavar="ROOM",
+        nargs="+",
+        help="which room; of several, each line names its own.  @NAME alone: messages to NAME",
     )
     begin = parser.add_argument_group(
         "where to begin in each room [default: with the next message]"
@@ -100,8 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Receive, and return the exit code."""
-    common = read_common(arguments, os.environ)
-    _check(arguments, common)
+    common = _check(arguments, read_common(arguments, os.environ))
     several = len(arguments.rooms) > 1
     shape: Shape = partial(raw_line, several=several)
     if arguments.json:
@@ -135,31 +139,44 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _check(arguments: argparse.Namespace, common: Common) -> None:
-    """Refuse what cannot be received.  Raises `UsageError`."""
+def _check(arguments: argparse.Namespace, common: Common) -> Common:
+    """Return the options with the name to receive as.  Raises `UsageError`."""
     if arguments.raw and on_terminal(sys.stdout):
         raise UsageError(
             "--raw: what others send may act on this terminal; write it to a file: --raw > FILE"
         )
-    if common.plain:
-        for room in arguments.rooms:
-            only_lobby(room)
-        for flag, given in (
-            ("--from", arguments.start is not None),
-            ("--last", arguments.last is not None),
-            ("--since", arguments.since is not None),
-            ("--until-end", arguments.until_end),
-            ("--strict", arguments.strict),
-        ):
-            if given:
-                raise UsageError(f"{flag}: the plain protocol has no history; leave --plain out")
+    what = ""
     for number, room in enumerate(arguments.rooms):
-        if room.startswith("@"):
-            raise UsageError(
-                f"{room}: direct messages are in no room; tcpmsg chat shows those to you"
-            )
+        if common.plain:
+            only_lobby(room)
+            what = "the plain protocol has no history; leave --plain out"
+        elif room.startswith(DIRECT):
+            common = _as_receiver(arguments, common, room)
+            what = "direct messages are live only, and have no history"
         if room in arguments.rooms[:number]:
             raise UsageError(f"the room {room} is named twice")
+    for flag, given in (
+        ("--from", arguments.start is not None),
+        ("--last", arguments.last is not None),
+        ("--since", arguments.since is not None),
+        ("--until-end", arguments.until_end),
+        ("--strict", arguments.strict),
+    ):
+        if what and given:
+            raise UsageError(f"{flag}: {what}")
+    return common
+
+
+def _as_receiver(arguments: argparse.Namespace, common: Common, room: str) -> Common:
+    """Return the options under the name whose direct messages are wanted.  Raises `UsageError`."""
+    name = room.removeprefix(DIRECT)
+    if NAME.fullmatch(name) is None:
+        raise UsageError(f"{NAME_RULE}, not {name!r}")
+    if vars(arguments).get("name", name) != name:
+        raise UsageError(f"recv {room} receives as {name}: leave --name out")
+    if len(arguments.rooms) > 1:
+        raise UsageError(f"{room} and rooms: receive each with a command of its own")
+    return replace(common, name=name)
 
 
 def _template(text: str) -> Template:

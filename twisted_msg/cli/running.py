@@ -191,6 +191,7 @@ def _code(error: ClientError) -> Exit:
             ErrorCode.UNAUTHORIZED.value: Exit.UNAUTHENTICATED,
             ErrorCode.BUSY.value: Exit.TRY_AGAIN,
             ErrorCode.LIMIT.value: Exit.TRY_AGAIN,
+            ErrorCode.UNKNOWN.value: Exit.TIMED_OUT,
         }.get(error.code, Exit.REFUSED)
     return Exit.REFUSED
 

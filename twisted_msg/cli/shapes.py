@@ -17,6 +17,7 @@ from twisted_msg.cli.text import visible
 from twisted_msg.programs import tcpmsg_command
 from twisted_msg.rows import message_row
 from twisted_msg.times import utc
+from twisted_msg.wire.names import DIRECT
 
 
 class Received(NamedTuple):
@@ -65,7 +66,7 @@ def visible_line(message: Received, *, several: bool = False, save: Save | None 
     if data is not None:
         origin = None if sender is None else f"from {sender}"
         command = ""
-        if save is not None and message.seq is not None:
+        if save is not None and message.seq is not None and not message.room.startswith(DIRECT):
             command = save(message.room, message.seq, data.extension)
         return f"{room}{described(data, origin, command)}\n".encode()
     signature = "" if sender is None else f"{sender}: "

@@ -26,6 +26,7 @@ from twisted_msg.client.errors import ClientError
 from twisted_msg.client.outbox import Receipt
 from twisted_msg.client.sendable import sendable
 from twisted_msg.client.waiting import Gate
+from twisted_msg.wire import ErrorCode
 
 FAREWELL_SECONDS: Final = 10.0
 """How long an old name may take to say goodbye."""
@@ -224,7 +225,9 @@ class TypedSide:
         def refused(failure: Failure) -> Failure:
             error = failure.value
             if isinstance(error, ClientError) and not client.closed:
-                self._screen.say(f"not sent: {words(error)}: {short(text)}", urgent=True)
+                unknown = getattr(error, "code", "") == ErrorCode.UNKNOWN
+                what = "perhaps not received" if unknown else "not sent"
+                self._screen.say(f"{what}: {words(error)}: {short(text)}", urgent=True)
             return failure
 
         sent: Deferred[Receipt] = client.send(where, text).addErrback(refused)
