@@ -96,7 +96,8 @@ def is_loopback(address: Any) -> bool:
 
 
 def relayed(transport: Any) -> bool:
-    """Return whether a proxy will tell the peer's address, in front of its first bytes."""
+    """Return whether a proxy tells the peer's address, in front of its first bytes."""
+    transport = getattr(transport, "carrier", transport)
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
 
 

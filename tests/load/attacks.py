@@ -1,13 +1,14 @@
 """What one connection can do to the others by asking for what costs the server much.
 
     python -m tests.load.attacks                      without limits, then with the defaults
+    python -m tests.load.attacks --only HTTP          only attacks whose name holds this
 
 A thousand members watch a room, and a thousand rooms are there; two others talk.  Each attack
 sends one request again and again, as fast as it is read, and reads what is answered: comings
 and goings in the watched room, by SUB and by new connections; lists of rooms and members;
-HELLO; subscriptions; new rooms.  Prints how long the two others' messages took, what processor
-time the server used, and how many requests were done.  Exits 1 if, with the limits, the two
-others waited for more than a second, or the server had no time to spare.
+HELLO; subscriptions; new rooms; HTTP requests with large heads.  Prints how long the two others'
+messages took, what processor time the server used, and how many requests were done.  Exits 1 if,
+with the limits, the two others waited for more than a second, or the server had no time to spare.
 """
 
 from __future__ import annotations
@@ -57,6 +58,15 @@ def new_rooms() -> Iterator[bytes]:
         yield frame(f"PUB new-{next(COUNT)}", b"x")
 
 
+def asked(query: int = 0, lines: int = 0, value: str = "") -> Iterator[bytes]:
+    """Ask over HTTP with so many parameters and header lines, each with this value."""
+    target = "/healthz?" + "&".join(f"a{number}={value}" for number in range(query))
+    head = [f"GET {target} HTTP/1.1", "Host: localhost"]
+    head += [f"a{number}: {value}" for number in range(lines)]
+    while True:
+        yield "\r\n".join((*head, "", "")).encode()
+
+
 ATTACKS = {
     "comings and goings": comings,
     "ROOMS": lambda: repeated("ROOMS"),
@@ -64,6 +74,10 @@ ATTACKS = {
     "HELLO": lambda: repeated("HELLO", b'{"v":1}'),
     "subscriptions": subscriptions,
     "new rooms": new_rooms,
+    "HTTP, 2,000 parameters": lambda: asked(query=2000),
+    "HTTP, 95 header lines": lambda: asked(lines=95),
+    "HTTP, 62 header lines": lambda: asked(lines=62),
+    "HTTP, 62 long header lines": lambda: asked(lines=62, value="x" * 240),
 }
 
 
@@ -130,14 +144,16 @@ def _watch(port: int, watchers: int, pipe: Connection) -> None:
             key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
 
 
-def run(server: ServerProcess, *, watchers: int, seconds: float, limited: bool) -> list[str]:
+def run(
+    server: ServerProcess, *, watchers: int, seconds: float, limited: bool, only: str
+) -> list[str]:
     """Make every attack; print what it did, and return what it should not have done."""
     faults = []
     here, there = multiprocessing.Pipe()
     crowd = multiprocessing.Process(target=_watch, args=(server.port, watchers, there), daemon=True)
     crowd.start()
     here.recv()
-    for name in (*ATTACKS, "new connections"):
+    for name in (name for name in (*ATTACKS, "new connections") if only in name):
         with Probe(server.port, every=0.05) as probe:
             before, until = cpu_seconds(server.pid), time.monotonic() + seconds
             if name in ATTACKS:
@@ -159,6 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--watchers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     allow_descriptors()
     faults = []
@@ -173,6 +190,7 @@ def main() -> int:
                     watchers=arguments.watchers,
                     seconds=arguments.seconds,
                     limited=limited,
+                    only=arguments.only,
                 )
             finally:
                 server.stop()
