@@ -17,7 +17,7 @@ from twisted.logger import globalLogPublisher
 from twisted_msg import delivery, transports
 from twisted_msg.client import outbox
 from twisted_msg.client.subscription import Subscription
-from twisted_msg.log import archive, commits, database, ledger, piece, pruning, sqlite
+from twisted_msg.log import archive, commits, database, ledger, marks, piece, pruning, sqlite
 from twisted_msg.rooms import cursor, memory, registry, stored
 from twisted_msg.rooms import room as rooms
 from twisted_msg.rooms.holds import Holds
@@ -28,7 +28,7 @@ from twisted_msg.session.plain import PlainSession
 from twisted_msg.session.publishing import Publishing
 from twisted_msg.session.typed import TypedSession
 from twisted_msg.web import inside
-from twisted_msg.web.api import following
+from twisted_msg.web.api import encoding
 from twisted_msg.wire import series
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ BOUNDS: list[tuple[Any, str, Any]] = [
     (pruning, "_STEP", pruning._Bound(6, 4000)),
     (pruning, "SLACK", 1000),
     (pruning, "AGED_ROOMS", 2),
-    (pruning, "MARK_ROWS", 4),
+    (marks, "MARK_ROWS", 4),
     (ledger, "EMPTY_ROOMS", 1),
     (ledger, "FOLD_ROOMS", 1),
     (database, "CHECKPOINT_PAGES", 40),
@@ -64,7 +64,7 @@ BOUNDS: list[tuple[Any, str, Any]] = [
     (sqlite, "WRITES", 8),
     (house, "PRUNE_SECONDS", 3),
     (inside, "BUFFER", 3000),
-    (following, "EVENTS_COST", 5000),
+    (encoding, "CACHE_SIZE", 5000),
     (house, "PRUNE_COST", 20_000),
 ]
 

@@ -22,6 +22,7 @@ from tests.simulation.model import Model, ObservedStore
 from tests.unit.pumped import PumpedWorker
 from twisted_msg.log.store import Retention, StoreError
 from twisted_msg.log.worker import outcome
+from twisted_msg.rooms.retention_clock import CONFIRM_SECONDS
 from twisted_msg.server import Server
 from twisted_msg.service import Storage, make_server
 from twisted_msg.settings import Settings, load
@@ -148,6 +149,8 @@ class Machine:
             self.count("retention configured anew")
         clock = ProcessClock(self.time)
         self.store = store = self.store_class(self.disk, self.model, self.retention)
+        began, wait = self.time.now, min(CONFIRM_SECONDS, self.retention.age or CONFIRM_SECONDS)
+        store.is_steady = lambda: self.time.now - max(began, self.time.jumped) >= wait
         self.worker = worker = SteppedWorker()
         settings = replace(
             base_settings(),
@@ -181,6 +184,15 @@ class Machine:
         server.start()
         self.note("started", self.incarnation, self.retention)
         return True
+
+    def expire(self) -> None:
+        """Have the store delete what is too old now, as if the clock had long been steady."""
+        commits, store = self.server.house.commits, self.store
+        assert commits is not None
+        assert store is not None
+        now = self.time.wall() // 1000
+        store.proposed.add(now)
+        commits.archive.prune(now)
 
     def kill(self) -> None:
         """End the process at once; its system closes its sockets."""

@@ -88,14 +88,14 @@ class Mishaps:
         there = machine.server.house.rooms._rooms if machine.up else {}
         if by < 0 and not all(room in there for room in machine.memory_rooms):
             return  # a memory room that begins later would give numbers again: see `Machine`
-        self.world.time.wall_offset += int(by * 1e6)
+        self.world.time.set_wall(by)
         self.world.fault("clock steps", by)
 
     def fault_prune(self) -> None:
         machine = self.world.machine
         if machine.up and machine.server.house.commits is not None:
             self.world.fault("expiries")
-            machine.server.house.commits.archive.prune(self.world.time.wall() // 1000)
+            machine.expire()
 
     def fault_takeover(self) -> None:
         publisher = self.random.choice(self.world.publishers)

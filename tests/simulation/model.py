@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tests.simulation.files import Died, Files
 from twisted_msg.log import pruning
 from twisted_msg.log.codec import checksum, pack, unpack
+from twisted_msg.log.marks import MARK_AGE, MARK_SIZE, STORE_PART
 from twisted_msg.log.piece import Piece
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import KEEP_ALL, Kept, Mark, Retention, StoreError, StoreFull
@@ -114,6 +115,7 @@ class Model:
     ) -> None:
         """Take in a group that the store says it has."""
         self._append(rows, marks)
+        self._fade(retention, {key for key, _, _ in marks})
         came = dict(reversed(rows))  # the first row of each room
         if sorted(each.room for each in kept) != sorted(came):
             self.trouble(f"LOST the store tells of {kept} after a group of {sorted(came)}")
@@ -123,7 +125,7 @@ class Model:
 
     def pruned(self, kept: Sequence[Kept], now: int, used: int, retention: Retention) -> None:
         """Take in a step of retention."""
-        age = max(retention.age or 0, pruning.MARK_AGE)
+        age = max(retention.age or 0, MARK_AGE)
         oldest = min((rows[0].millis for rows in self.rows.values() if rows), default=now)
         cutoff = min(now - int(age * 1000), oldest)
         if not kept:
@@ -131,6 +133,14 @@ class Model:
         for each in kept:
             self._trim(each, retention, now=now, used=used)
             self._compare(each)
+
+    def _fade(self, retention: Retention, kept: set[bytes]) -> None:
+        """Let marks go if there are more than their part of the store: not those just written."""
+        if retention.store is not None:
+            limit = max(1, retention.store // STORE_PART // MARK_SIZE)
+            if len(self.marks) > limit:
+                self.count("marks beyond their part of the store")
+                self.fading |= self.marks.keys() - kept
 
     def opened(
         self,
@@ -317,6 +327,10 @@ class ObservedStore(SqliteStore):
         self.model = model
         self.retention = retention
         self.now: int | None = None
+        self.proposed: set[int] = set()
+        """Times at which the test itself has the store delete what is too old."""
+        self.is_steady: Callable[[], bool] = lambda: True
+        """Whether the clock has run without a jump for as long as retention by age must wait."""
 
     def open(self) -> list[Kept]:
         """Open, and compare every row with the model."""
@@ -360,6 +374,12 @@ class ObservedStore(SqliteStore):
 
     def prune(self, now: int) -> list[Kept]:
         """Prune, and tell the model."""
+        if now and now not in self.proposed:
+            self.model.count("expiries by a clock that was steady")
+            if not self.is_steady():
+                self.model.trouble(f"LOST messages are deleted by age at {now}, after a jump")
+        elif not now:
+            self.model.count("expiries that wait for the clock")
         used = self._database.used if self.retention.store is not None else 0
         try:
             kept = super().prune(now)
@@ -384,6 +404,20 @@ class ObservedStore(SqliteStore):
             raise
         if self.floor != before:
             self.model.count("floors raised")
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Drop marks of an address that has too many, which only a store with a limit does."""
+        if self.retention.store is None:
+            self.model.trouble(f"LOST {len(clients)} marks are dropped without a limit")
+        self.model.fading |= set(clients)
+        try:
+            super().drop_marks(clients)
+        except StoreFull:
+            raise
+        except StoreError:
+            self._die()
+            raise
+        self.model.count("marks dropped for their address")
 
     def mark(self, key: bytes) -> Mark | None:
         """Return a client's mark, and compare it with the model's."""

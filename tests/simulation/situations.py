@@ -37,6 +37,8 @@ SITUATIONS = (
     # retention and the index of rooms
     "retention configured anew", "rooms pruned by age", "rooms pruned by size",
     "rooms pruned to the byte", "rooms pruned for the store's limit", "floors raised",
+    "expiries by a clock that was steady", "expiries that wait for the clock",
+    "marks dropped for their address",
     # what is compared at the end
     "rooms read whole", "rooms read since a time",
 )  # fmt: skip

@@ -21,6 +21,7 @@ from twisted_msg.log.piece import Piece
 from twisted_msg.log.pruning import Pruning
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Kept
+from twisted_msg.rooms.retention_clock import RetentionClock
 
 
 @contextmanager
@@ -273,4 +274,11 @@ def marks_swept_too_early() -> Iterator[None]:
 
     original = Pruning._prune_marks
     with instead(Pruning, _prune_marks=prune_marks):
+        yield
+
+
+@planted
+def a_clock_that_jumped_is_believed() -> Iterator[None]:
+    """Messages are deleted by age without a wait for the clock."""
+    with instead(RetentionClock, read=lambda self: self._now() // 1000):
         yield

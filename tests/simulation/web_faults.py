@@ -16,7 +16,8 @@ from twisted_msg.session.names import Names
 from twisted_msg.session.subscriptions import Subscriptions
 from twisted_msg.session.typed import TypedSession
 from twisted_msg.web.api import publishing
-from twisted_msg.web.api.following import Events, Following
+from twisted_msg.web.api.encoding import Row, RowCache
+from twisted_msg.web.api.following import Following
 from twisted_msg.web.api.reading import Feed
 from twisted_msg.web.inside import InnerTransport
 from twisted_msg.wire.replies import Ack, Msg
@@ -97,16 +98,16 @@ def missed_without_an_id() -> Iterator[None]:
 
 @planted
 def events_of_another_room() -> Iterator[None]:
-    """The latest events are kept by number, whatever room they are of."""
+    """The latest rows are kept by number, whatever room they are of."""
 
-    def of(self: Events, reply: Msg) -> bytes:
-        for (_, seq), event in self._made.items():
-            if seq == reply.seq:
-                return event
+    def row(self: RowCache, reply: Msg) -> Row:
+        for (_, seq, start), part in self._encoded.items():
+            if (seq, start) == (reply.seq, -1):
+                return part
         return original(self, reply)
 
-    original = Events.of
-    with instead(Events, of=of):
+    original = RowCache.row
+    with instead(RowCache, row=row):
         yield
 
 
@@ -114,7 +115,7 @@ def events_of_another_room() -> Iterator[None]:
 def a_conversation_drops_what_waits() -> Iterator[None]:
     """What a conversation does not take at once is lost."""
 
-    def take(self: InnerTransport, most: int) -> bytes:
+    def take(self: InnerTransport, most: int) -> list[bytes]:
         data = original(self, most)
         self._unread.clear()
         self._unread_size = 0
@@ -128,7 +129,7 @@ def a_conversation_drops_what_waits() -> Iterator[None]:
 @planted
 def a_follower_that_left_stays() -> Iterator[None]:
     """A follower whose connection is gone remains a member."""
-    with instead(Feed, stopProducing=lambda self: setattr(self, "_over", True)):
+    with instead(Feed, stopProducing=lambda self: setattr(self, "_end", lambda: None)):
         yield
 
 
