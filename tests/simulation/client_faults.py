@@ -47,9 +47,9 @@ def resume_one_too_early() -> Iterator[None]:
 def new_ids_on_retry() -> Iterator[None]:
     """A client that comes back sends what is not acknowledged under new ids."""
 
-    def resume(self: Outbox[Any], last_id: int) -> list[Any]:
+    def resume(self: Outbox[Any], last_id: int, *rest: Any) -> list[Any]:
         begun = self._begun
-        done = original(self, last_id)
+        done = original(self, last_id, *rest)
         if begun:
             for batch in self._batches:
                 batch.first = self._next

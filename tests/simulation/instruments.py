@@ -14,7 +14,7 @@ from unittest import mock
 
 from twisted.logger import globalLogPublisher
 
-from twisted_msg import delivery, transports
+from twisted_msg import delivery, rows, transports
 from twisted_msg.client import outbox
 from twisted_msg.client.subscription import Subscription
 from twisted_msg.log import archive, commits, database, ledger, marks, piece, pruning, sqlite
@@ -28,7 +28,7 @@ from twisted_msg.session.plain import PlainSession
 from twisted_msg.session.publishing import Publishing
 from twisted_msg.session.typed import TypedSession
 from twisted_msg.web import inside
-from twisted_msg.web.api import encoding
+from twisted_msg.web.api import encoding, reading
 from twisted_msg.wire import series
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ BOUNDS: list[tuple[Any, str, Any]] = [
     (house, "PRUNE_SECONDS", 3),
     (inside, "BUFFER", 3000),
     (encoding, "CACHE_SIZE", 5000),
+    (encoding, "SLICE_SIZE", 300),
+    (rows, "SLICE_SIZE", 300),
+    (reading, "WRITE_SIZE", 500),
     (house, "PRUNE_COST", 20_000),
 ]
 

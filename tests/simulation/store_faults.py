@@ -17,6 +17,7 @@ from tests.simulation.planting import instead, planted
 from twisted_msg.log import database, folder
 from twisted_msg.log.archive import Archive
 from twisted_msg.log.ledger import Ledger, Room
+from twisted_msg.log.marks import Marks
 from twisted_msg.log.piece import Piece
 from twisted_msg.log.pruning import Pruning
 from twisted_msg.log.sqlite import SqliteStore
@@ -268,12 +269,11 @@ def the_newest_room_first() -> Iterator[None]:
 def marks_swept_too_early() -> Iterator[None]:
     """Marks go though messages that they guard are kept."""
 
-    def prune_marks(self: Pruning, now: int) -> None:
-        with mock.patch.object(Ledger, "oldest", return_value=None):
-            original(self, now + 8 * 24 * 3600 * 1000)
+    def step(self: Marks, now: int, oldest: int | None) -> None:
+        original(self, now + 8 * 24 * 3600 * 1000, None)
 
-    original = Pruning._prune_marks
-    with instead(Pruning, _prune_marks=prune_marks):
+    original = Marks.step
+    with instead(Marks, step=step):
         yield
 
 

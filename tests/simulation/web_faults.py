@@ -19,7 +19,6 @@ from twisted_msg.web.api import publishing
 from twisted_msg.web.api.encoding import Row, RowCache
 from twisted_msg.web.api.following import Following
 from twisted_msg.web.api.reading import Feed
-from twisted_msg.web.inside import InnerTransport
 from twisted_msg.wire.replies import Ack, Msg
 
 
@@ -112,17 +111,15 @@ def events_of_another_room() -> Iterator[None]:
 
 
 @planted
-def a_conversation_drops_what_waits() -> Iterator[None]:
-    """What a conversation does not take at once is lost."""
+def a_response_drops_what_waits() -> Iterator[None]:
+    """What a response holds back while its peer does not read is lost."""
 
-    def take(self: InnerTransport, most: int) -> list[bytes]:
-        data = original(self, most)
-        self._unread.clear()
-        self._unread_size = 0
-        return data
+    def pause(self: Feed) -> None:
+        self._unwritten.clear()
+        original(self)
 
-    original = InnerTransport.take
-    with instead(InnerTransport, take=take):
+    original = Feed.pauseProducing
+    with instead(Feed, pauseProducing=pause):
         yield
 
 
