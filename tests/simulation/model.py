@@ -257,7 +257,7 @@ class Model:
         why = ""
         if now is not None:
             age = retention.age
-            if age is not None and all(row.millis < now - int(age * 1000) for row in gone):
+            if age is not None and _are_old(gone, now - int(age * 1000), now):
                 why = "rooms pruned by age"
             elif retention.store is not None and least < used - retention.store:
                 why = "rooms pruned for the store's limit"
@@ -312,6 +312,11 @@ class Model:
         if rows != disk:
             kind = "LOST" if len(disk) < len(rows) else "PHANTOM"
             self.trouble(f"{kind} {room}: on disk {_shown(disk)}, and it should be {_shown(rows)}")
+
+
+def _are_old(rows: Sequence[Row], cutoff: int, now: int) -> bool:
+    """Return whether rows are too old, also those of a clock that was ahead before an old one."""
+    return rows[-1].millis < cutoff and all(not cutoff <= row.millis <= now for row in rows)
 
 
 def _shown(rows: Sequence[Row]) -> str:

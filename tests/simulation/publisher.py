@@ -62,7 +62,9 @@ class Publisher(Person):
             self._send(client, clock, number, room, payload)
 
     def say(self, room: str, size: int) -> None:
-        """Send a new message."""
+        """Send a new message, unless what was sent before it has ended the program."""
+        if self.client is None:
+            return
         number, self.next = self.next, self.next + 1
         payload = written(Said(self.name, number), size)
         self.journal[number] = room, payload
@@ -123,8 +125,10 @@ class Publisher(Person):
         elif failure.check(Refused):
             entry = self.journal.pop(number, None)
             if entry is not None:
-                self.world.counts["refusals"] += 1
-                self.world.said(entry[0], Said(self.name, number), "refused", None)
+                is_known = failure.value.code != "unknown"  # the outcome of a direct message
+                self.world.counts["refusals"] += is_known
+                outcome = "refused" if is_known else "unknown"
+                self.world.said(entry[0], Said(self.name, number), outcome, None)
                 absent = "absent" in str(failure.value)
                 if absent and any(
                     Said(self.name, number) in member.directs for member in self.world.members
