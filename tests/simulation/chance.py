@@ -6,11 +6,13 @@ Law of this file: all chance comes from the one source that it is given.
 from __future__ import annotations
 
 from random import Random
+from typing import cast
 
 from tests.simulation.clocks import ProcessClock
 from tests.simulation.http import HttpPerson
 from tests.simulation.machine import MEMORY, PLAIN
 from tests.simulation.mishaps import FAULTS, Mishaps
+from tests.simulation.plain import PlainPerson
 from tests.simulation.publisher import Publisher
 from tests.simulation.world import ROOMS, World
 
@@ -158,12 +160,18 @@ class Chance(Mishaps):
                 for _ in range(random.choice([1, 2, 4])):
                     speaker.say(PLAIN, 10)
                     self.hurry(speaker.clock)
-                    self.come_in()
+                    late = self.come_in()
+                    if late is not None and random.random() < 0.5:
+                        speaker.say(PLAIN, 10)  # the other has come amid what this one says
+                        self.hurry(speaker.clock)
+                    if late is not None and late.can_say:
+                        late.say(PLAIN, 10)
+                        self.hurry(late.clock)
         world.counts["crowds"] += 1
         return True
 
-    def come_in(self) -> None:
-        """Have a plain peer that waits for its connection come in, perhaps, and speak."""
+    def come_in(self) -> PlainPerson | None:
+        """Have a plain peer that waits for its connection come in, perhaps; return it."""
         world = self.world
         for attempt in world.attempts:
             if attempt.person in world.plain and self.random.random() < 0.3:
@@ -172,10 +180,8 @@ class Chance(Mishaps):
                     self.hurry(attempt.clock)
                     if attempt.clock.due:
                         attempt.clock.turn()
-                if attempt.person.can_say:
-                    attempt.person.say(PLAIN, 10)
-                    self.hurry(attempt.clock)
-                return
+                return cast(PlainPerson, attempt.person)
+        return None
 
     def do_mix(self) -> bool:
         """One speaks in a memory room and in a stored one, while others' words cannot be stored."""

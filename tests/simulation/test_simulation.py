@@ -26,8 +26,6 @@ messages that retention should have deleted."""
 
 TRIED_FIRST = {
     "a-follower-that-left-stays": 43,
-    "a-name-is-given-back-by-anybody": 186,
-    "a-run-left-out-at-a-cut": 27,
     "created-before-it-is-stored": 7,
     "floor-not-raised": 17,
     "ids-forgotten-at-a-full-disk": 62,
