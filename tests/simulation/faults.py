@@ -7,7 +7,7 @@ from tests.simulation import client_faults, room_faults, server_faults, store_fa
 from tests.simulation.planting import FAULTS
 
 NOT_FOUND = {
-    "a-name-is-given-back-by-anybody": "a member taken over must be written to before it comes back",
+    "a-name-is-given-back-by-anybody": "a direct message must come between a takeover and an end",
     "missed-without-an-id": "a stream must break between the event and the next one with an id",
     "plain-missed-counts-what-it-got": "a plain peer must fall before it has read one piece",
     "released-only-once": "the next commit releases the next publisher",
@@ -15,8 +15,8 @@ NOT_FOUND = {
 }
 """Faults that were not found, and what would have to happen for that.
 
-About 700 seeds were tried for the first, 150 for the next two, and 25 for `released-only-once`.  The search for the
-last was not finished; `tests/unit/test_failed_sync.py` finds that one.
+About 700 seeds were tried for the first, 150 for the next two, and 25 for `released-only-once`.
+The search for the last was not finished; `tests/unit/test_failed_sync.py` finds that one.
 """
 
 __all__ = [
