@@ -297,6 +297,19 @@ class BoundTests(SiteCase):
         ):  # fmt: skip
             self.assert_refused(400, "bad-header", data)
 
+    def test_which_part_cannot_be_read(self) -> None:
+        body = request("/slow", "POST", "Transfer-Encoding: chunked")
+        for data, words in (
+            (b"GET /caf\xc3\xa9 HTTP/1.1\r\n\r\n", "this is no HTTP/1.1 request"),
+            (GET + b"GET /\r\n\r\n", "this is no HTTP/1.1 request"),
+            (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", "a header line"),
+            (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "a header line"),
+            (body + b"x\r\n", "a chunk of the body"),
+            (body + b"3\r\nabc\r\n0\r\n\r\nGET\r\n\r\n", "this is no HTTP/1.1 request"),
+        ):
+            with self.subTest(data):
+                self.assertIn(f'"text":"{words}'.encode(), self.visit(data).received)
+
     def test_smuggling(self) -> None:
         head = b"POST /slow HTTP/1.1\r\nHost: localhost\r\n"
         for lines in (

@@ -53,6 +53,19 @@ FOLDED: Final = (
 """The answer to an obsolete line folding: other servers join such a line to the one before it, or
 read it as a header of its own, so that what one lets through is another request to the next."""
 
+NO_REQUEST: Final = (
+    "this is no HTTP/1.1 request: its first line is a method, a path in ASCII (with %XX for other "
+    "characters) and HTTP/1.1; what is no HTTP begins with the length of a frame"
+)
+NO_HEADER: Final = (
+    "a header line cannot be read, or leaves open where the body ends: send NAME: VALUE, and "
+    "either Content-Length once or Transfer-Encoding: chunked"
+)
+NO_CHUNK: Final = (
+    "a chunk of the body cannot be read: it is its size in hexadecimal digits, CR LF, as many "
+    "bytes, CR LF"
+)
+
 CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
 """What is told who closes before a request is whole, or ends its lines with LF alone."""
 
@@ -300,11 +313,11 @@ class Channel(FlowChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer what Twisted's parser cannot make out; it calls this by this name."""
-        self.refuse(
-            400,
-            ErrorCode.BAD_HEADER,
-            "this is no HTTP/1.1 request; what is no HTTP begins with the length of a frame",
-        )
+        if not self._head_lines:  # the head was read
+            text = NO_CHUNK
+        else:
+            text = NO_HEADER if self._head_lines > 1 else NO_REQUEST
+        self.refuse(400, ErrorCode.BAD_HEADER, text)
 
     def loseConnection(self) -> None:
         """Close when everything is sent: this side first, so that no reset destroys an answer."""
