@@ -6,17 +6,38 @@ say.  The server's `--listen` and the client's `--server` are read here alike.
 
 import re
 from importlib.util import find_spec
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 from typing import Final
+
+from twisted_msg.programs import install_command
 
 DEFAULT_PORT: Final = 5050
 """The port of the original scripts."""
 
 LOOPBACK: Final = "127.0.0.1"
 
+TLS: Final = "twisted[tls]"
+"""What TLS needs beside the rest; the extra `tls` in setup.cfg has it with its version."""
+
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: Twisted's 50 loses some of two hundred
 clients that start at once.  The kernel lowers it to its own limit (somaxconn)."""
+
+UNIX: Final = "unix"
+"""The word for every peer that comes by a Unix socket."""
+
+Network = IPv4Network | IPv6Network
+
+_FORWARDED: Final = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f:.]+)"
+)
+"""An address in `X-Forwarded-For`: some proxies add a port, and brackets around IPv6."""
 
 _HOST_PORT: Final = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]*))(?::(?P<port>[0-9]+))?"
@@ -61,7 +82,7 @@ def typed(endpoint: str) -> str:
 def no_endpoint(address: str, endpoint: str, error: BaseException) -> str:
     """Return what to say of an endpoint string that Twisted cannot make anything of."""
     if endpoint.startswith(("ssl:", "tls:")) and find_spec("OpenSSL") is None:
-        return f"{address!r} needs TLS, which is not installed: pip install 'tcpmsg[tls]'"
+        return f"{address!r} needs TLS, which is not installed: {install_command(TLS)}"
     return (
         f"{address!r} is no endpoint: {error}; write HOST:PORT, or an endpoint string such as "
         "unix:/run/tcpmsg.sock"
@@ -99,6 +120,12 @@ def ip_of(host: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def forwarded_ip(entry: str) -> IPv4Address | IPv6Address | None:
+    """Return the address of an entry of `X-Forwarded-For`, or None if it is none."""
+    match = _FORWARDED.fullmatch(entry)
+    return None if match is None else ip_of(match["six"] or match["four"] or match["bare"])
 
 
 def network(host: str) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
+from collections.abc import Iterable
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from twisted_msg import __version__
 from twisted_msg.addresses import DEFAULT_PORT, LOOPBACK, shown
+from twisted_msg.interfaces import reachable
+from twisted_msg.programs import tcpmsg_command
 from twisted_msg.settings import Retain, Settings
 from twisted_msg.transports import is_loopback
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
@@ -43,12 +45,36 @@ def announce(addresses: list[IAddress], settings: Settings, web: IAddress | None
     if web is not None:
         log.info("HTTP is spoken on {address}", address=shown_address(web))
     if any(not is_loopback(address) for address in (*addresses, web)):
-        log.warn("open to the network: whoever reaches an address above can read and write")
+        _announce_open(addresses, settings, web)
     else:
         log.info("only programs on this machine can connect")
     if not settings.no_web:
-        _suggest_web(addresses[0] if web is None else web, settings)
-    _suggest(_client(addresses[0], settings), settings)
+        if web is None:
+            _suggest_web(addresses[0], _secure(settings.listen[0]))
+        else:
+            _suggest_web(web, _secure(settings.web or ""))
+    server = _reached(addresses[0])
+    _suggest(_client(server, settings, tcpmsg_command(), _secure(settings.listen[0])), settings)
+
+
+def _announce_open(addresses: list[IAddress], settings: Settings, web: IAddress | None) -> None:
+    """Print how other machines reach this server."""
+    frames = _reached_by_others(addresses, settings.listen)
+    pages = frames if web is None else _reached_by_others([web], [settings.web or ""])
+    places = ", ".join(dict.fromkeys(place for place, _ in (*frames, *pages)))
+    if not places:
+        log.warn("open to the network: whoever reaches an address above can read and write")
+        return
+    log.warn(
+        "open to the network: whoever reaches one of these addresses can read and write: {places}",
+        places=places,
+    )
+    if pages and not settings.no_web:
+        log.info("on another machine, in a browser: {url}", url=_url(*pages[0]))
+    if frames and settings.plain_reply is None:
+        server, secure = frames[0]
+        line = _client(server, settings, "tcpmsg", secure).format("chat", "--name carol")
+        log.info("on another machine, in a terminal: {line}", line=line)
 
 
 def _where(settings: Settings) -> str:
@@ -86,17 +112,24 @@ def _suggest(client: str, settings: Settings) -> None:
     say("from a script: {line}", line=client.format("send", f'{settings.room} "hello"'))
 
 
-def _suggest_web(address: IAddress, settings: Settings) -> None:
+def _suggest_web(address: IAddress, secure: bool) -> None:
     """Print what to try over HTTP."""
     place = _reached(address)
-    secure = (settings.web or settings.listen[0]).startswith("ssl:")
-    url = f"http{'s' if secure else ''}://"
+    say = _url(place, secure)
     if place.startswith("unix:"):
         path = shlex.quote(os.fsdecode(getattr(address, "name", b"")))
-        say = f"curl --unix-socket {path} {url}localhost/"
-    else:
-        say = f"{url}{place}/"
+        say = f"curl --unix-socket {path} {_url('localhost', secure)}"
     log.info("in a browser, or with curl: {say}", say=say)
+
+
+def _url(place: str, secure: bool) -> str:
+    """Return the web address of a place."""
+    return f"http{'s' if secure else ''}://{place}/"
+
+
+def _secure(endpoint: str) -> bool:
+    """Return whether an endpoint speaks TLS."""
+    return endpoint.startswith("ssl:")
 
 
 def shown_address(address: IAddress) -> str:
@@ -117,10 +150,21 @@ def _reached(address: IAddress) -> str:
     return server
 
 
-def _client(address: IAddress, settings: Settings) -> str:
-    """Return how to type a client's command for this server, with two places to fill in."""
-    server = _reached(address)
-    if settings.listen[0].startswith("ssl:"):
+def _reached_by_others(
+    addresses: Iterable[IAddress], endpoints: Iterable[str]
+) -> list[tuple[str, bool]]:
+    """Return under which addresses others reach these ones, and whether by TLS."""
+    return [
+        (shown(host, address.port), _secure(endpoint))
+        for address, endpoint in zip(addresses, endpoints, strict=False)
+        if isinstance(address, IPv4Address | IPv6Address) and not is_loopback(address)
+        for host in reachable(address.host)
+    ]
+
+
+def _client(server: str, settings: Settings, command: str, secure: bool) -> str:
+    """Return how to type a client's command for a server, with two places to fill in."""
+    if secure:
         server = f"tcpmsgs://{server}"
     options = []
     if server != f"{LOOPBACK}:{DEFAULT_PORT}":
@@ -130,12 +174,4 @@ def _client(address: IAddress, settings: Settings) -> str:
     if settings.disconnect_message != DISCONNECT:
         options += ["--disconnect-message", os.fsdecode(settings.disconnect_message)]
     words = " ".join(shlex.quote(word) for word in options).replace("{", "{{").replace("}", "}}")
-    return " ".join(filter(None, (_command(), "{}", words, "{}")))
-
-
-def _command() -> str:
-    """Return how to type the `tcpmsg` command so that a shell finds it."""
-    if shutil.which("tcpmsg"):
-        return "tcpmsg"
-    beside = os.path.join(os.path.dirname(sys.executable), "tcpmsg")
-    return beside if os.path.exists(beside) else f"{sys.executable} -m twisted_msg"
+    return " ".join(filter(None, (command, "{}", words, "{}")))

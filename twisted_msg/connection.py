@@ -32,6 +32,7 @@ class _Phase(Enum):
     LIVE = "live"
     FLUSHING = "flushing"
     LINGERING = "lingering"
+    LOST = "lost"
 
 
 class Connection(FrameProtocol):
@@ -117,10 +118,7 @@ class Connection(FrameProtocol):
 
     def surrender(self) -> Any:
         """Return the transport, which speaks something else and is another's from now on."""
-        self.stop_receiving()
-        if self._pace is not None:
-            self._pace.stop()
-        self.outlet.stopProducing()
+        self._let_go()
         self.transport.unregisterProducer()
         if self._holds:
             self.transport.resumeProducing()
@@ -144,21 +142,34 @@ class Connection(FrameProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell session and server."""
-        self.stop_receiving()
-        if self._pace is not None:
-            self._pace.stop()
-        self.outlet.stopProducing()  # a wrapper may not have told it
         if self.session is not None:
             self.session.lost()
         if self._why[0] is End.LOST and reason.check(ConnectionDone):
             self._why = End.CLOSED, "closed the connection"
+        self._let_go()
         self.host.left(self, *self._why, refused=self._refused)
+
+    def _let_go(self) -> None:
+        """Drop all buffers, and whatever holds this connection: no reference cycle is left."""
+        self._phase = _Phase.LOST
+        self.stop_receiving()
+        self.outlet.stopProducing()  # a wrapper may not have called it
+        self.session = None
+        self.__dict__.pop("frame_received", None)
+        if self._pace is not None:
+            self._pace.stop()
+            self._pace = None
 
     # -- no faster than it may -----------------------------------------------
 
     def limit(self, rates: Rates) -> None:
         """Read no faster than these rates allow, from now on; to be called before anything came."""
         self._pace = Pace(rates, self.host.clock, self)
+
+    @property
+    def network(self) -> str | None:
+        """What the peer can draw addresses from; see `Line`."""
+        return self.host.network_of(self.transport)
 
     def charge(self, messages: int) -> None:
         """Count what a frame asks for as so many more; see `Line`."""

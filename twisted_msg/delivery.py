@@ -27,6 +27,10 @@ a fraction of what a call does.  With a piece behind them that is 96 KiB at the 
 what one who stops reading in that very moment shares with nobody."""
 
 
+def _ignore(*_: object) -> None:
+    """Take the callbacks of an outlet whose connection is lost."""
+
+
 @implementer(IPushProducer)
 class Outlet:
     """Writes to one transport what one conversation owes its peer.
@@ -40,7 +44,7 @@ class Outlet:
     __slots__ = (
         "_ack", "_answers", "_answers_size", "_backlogged", "_current", "_cursors", "_finish",
         "_last", "_notices_size", "_on_backlog", "_on_fault", "_open", "_paused", "_pumping",
-        "_ready", "_rest", "_seen", "_sent", "_transport", "_way", "_written", "owing",
+        "_ready", "_rest", "_seen", "_sent", "_transport", "_way", "_whole", "_written", "owing",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +55,7 @@ class Outlet:
     ) -> None:
         self._transport = transport
         self._way = way(transport)
+        self._whole = bool(getattr(transport, "takes_whole", False))  # a peer in this process
         self._on_backlog = on_backlog
         self._on_fault = on_fault
         self._answers: list[bytes] | None = None
@@ -186,7 +191,7 @@ class Outlet:
         self._pumping = True
         try:
             while data := self._rest or self._next() or self._take_last():
-                if self._ready and len(data) < JOINED and not self._rest:
+                if self._ready and len(data) < JOINED and not (self._rest or self._whole):
                     data = self._join(data)
                 sent = self._way.send(data, self._sent)
                 self._written += sent
@@ -217,7 +222,7 @@ class Outlet:
         """Return the next bytes to write: the rest of a frame, else answers, else a room's."""
         cursor = self._current
         if cursor is not None:
-            data = cursor.take()
+            data = cursor.take(whole=self._whole)
             if not cursor.mid_frame:
                 self._current = None
             return data
@@ -227,7 +232,7 @@ class Outlet:
         while ready:
             cursor = ready.pop(0)
             cursor.queued = False  # before it takes, since that may lead to its being woken
-            data = cursor.take()
+            data = cursor.take(whole=self._whole)
             if data:
                 if cursor.more and not cursor.queued:
                     cursor.queued = True
@@ -255,8 +260,8 @@ class Outlet:
         return data
 
     def _take_answers(self) -> bytes:
-        """Return all answers; what is acknowledged was asked for before them."""
-        data = b"".join((self._ack, *(self._answers or ())))
+        """Return all answers, then what is acknowledged: an `ACK` never overtakes a notice."""
+        data = b"".join((*(self._answers or ()), self._ack))
         self._ack = b""
         self._answers = None
         self._answers_size = self._notices_size = 0
@@ -290,7 +295,10 @@ class Outlet:
         self.pump()
 
     def stopProducing(self) -> None:
-        """The connection is lost."""
-        self._open = False
-        self._rest = b""
+        """Take the loss of the connection: drop all data, and whatever holds this outlet."""
         self.cut_short()
+        self._open = self._backlogged = False
+        self._answers = self._cursors = self._ready = self._current = self._finish = None
+        self._answers_size = 0
+        self._ack = self._last = self._rest = b""
+        self._on_backlog = self._on_fault = _ignore

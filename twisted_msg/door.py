@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from twisted_msg.addresses import network
 from twisted_msg.transports import is_loopback
+from twisted_msg.trusted_proxies import ForwardedAddress, TrustedProxies
 from twisted_msg.wire import ErrorCode, ProtocolError
 
 DESCRIPTORS_KEPT: Final = 128
@@ -19,6 +20,13 @@ are being told that there is no room."""
 TOLD_LIMIT: Final = 64
 """Connections that are being told, at the same time, that there is no room: each takes a place
 for some seconds.  Those beyond are closed without a word."""
+
+
+NOT_TRUSTED: Final = (
+    "it is no trusted proxy, and a haproxy: endpoint takes only those: name it with "
+    "--trusted-proxy, or have clients connect to another endpoint"
+)
+"""What the log says of a peer that may not send a PROXY header."""
 
 
 def places(descriptors: int) -> tuple[int, int]:
@@ -33,11 +41,17 @@ def places(descriptors: int) -> tuple[int, int]:
 class Door:
     """Counts the connections that are in, and those that are on their way out again."""
 
-    def __init__(self, per_address: int | None, *, loopback: bool) -> None:
-        """Take how many may come from one address; of this machine, too, if `loopback`."""
+    def __init__(
+        self, per_address: int | None, *, loopback: bool, proxies: TrustedProxies | None = None
+    ) -> None:
+        """Take how many may come from one address; of this machine, too, if `loopback`.
+
+        `proxies` are the trusted ones, none without them.
+        """
         self.limit: int | None = None
         """How many may be in, None for no limit."""
         self.told_limit = TOLD_LIMIT
+        self.proxies = TrustedProxies() if proxies is None else proxies
         self._per_address = per_address
         self._loopback = loopback
         self._inside = 0
@@ -50,29 +64,62 @@ class Door:
 
         Of one that is `relayed` by a proxy the address is still to come.
         """
-        return self._loopback or relayed or not is_loopback(peer)
+        told = relayed or isinstance(peer, ForwardedAddress)
+        return self._loopback or told or not is_loopback(peer)
 
     def enter(self, number: int, peer: Any, *, relayed: bool) -> ProtocolError | None:
-        """Let a connection in, or return what to tell it."""
-        where = network(str(getattr(peer, "host", "")))
-        alone = relayed or not self.bounds(peer, relayed=relayed)
-        reason = ""
-        if self.limit is not None and self._inside >= self.limit:
+        """Let a connection in, or return what to tell it.
+
+        Whether its address has a place left is known now, unless the peer is a proxy.
+        """
+        error: ProtocolError | None = None
+        if relayed and not self.proxies.may_relay(peer):
+            error = ProtocolError(ErrorCode.FORBIDDEN, NOT_TRUSTED)
+        elif self.limit is not None and self._inside >= self.limit:
             reason = f"all {self.limit} places for connections are taken: try again later"
-        elif not alone and self._per_address is not None:
-            if self._networks.get(where, 0) >= self._per_address:
-                reason = (
-                    f"all {self._per_address} places for connections from {where} are taken: close "
-                    "one, or try again later"
-                )
-            else:
-                self._networks[where] = self._networks.get(where, 0) + 1
-                self._counted[number] = where
-        if reason:
+            error = ProtocolError(ErrorCode.BUSY, reason)
+        elif not (relayed or self.proxies.trusts(peer)):
+            error = self.claim(number, peer, relayed=False)
+        if error is not None:
             self._told.add(number)
-            return ProtocolError(ErrorCode.BUSY, reason)
-        self._inside += 1
+        else:
+            self._inside += 1
+        return error
+
+    def claim(self, number: int, client: Any, *, relayed: bool) -> ProtocolError | None:
+        """Take a place of the client's address for a connection, or return what to tell it.
+
+        A connection that has one keeps it, until `release` or `leave`.
+        """
+        limit = self._per_address
+        if limit is None or number in self._counted or not self.bounds(client, relayed=relayed):
+            return None
+        where = network(str(getattr(client, "host", "local peers")))
+        taken = self._networks.get(where, 0)
+        if taken >= limit:
+            return ProtocolError(
+                ErrorCode.BUSY,
+                f"all {limit} places for connections from {where} are taken: close one, or try "
+                "again later",
+            )
+        self._networks[where] = taken + 1
+        self._counted[number] = where
         return None
+
+    def release(self, number: int) -> None:
+        """Give back the place of a client's address, if the connection has one."""
+        where = self._counted.pop(number, None)
+        if where is not None:
+            self._networks[where] -= 1
+            if not self._networks[where]:
+                del self._networks[where]
+
+    def closes_silently(self, error: ProtocolError) -> bool:
+        """Return whether a refused connection gets no answer.
+
+        Either too many are being answered, or it is no trusted proxy on an endpoint for those.
+        """
+        return self.crowded or error.code is ErrorCode.FORBIDDEN
 
     @property
     def crowded(self) -> bool:
@@ -85,9 +132,5 @@ class Door:
             self._told.remove(number)
             return False
         self._inside -= 1
-        where = self._counted.pop(number, None)
-        if where is not None:
-            self._networks[where] -= 1
-            if not self._networks[where]:
-                del self._networks[where]
+        self.release(number)
         return True

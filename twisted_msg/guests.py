@@ -36,6 +36,17 @@ class Guests:
             self._journal.turned_away(peer, error.reason)
         return error
 
+    def claim(self, guest: Guest, client: Any, *, relayed: bool = False) -> ProtocolError | None:
+        """Take a place of the client's address, now that it is known; or return what to tell it."""
+        error = self._door.claim(guest.number, client, relayed=relayed)
+        if error is not None:
+            self._journal.turned_away(client, error.reason)
+        return error
+
+    def release(self, guest: Guest) -> None:
+        """Give back the place of the client's address: another client may come next."""
+        self._door.release(guest.number)
+
     def enter_within(self, guest: Guest) -> None:
         """Give a number alone to what lies within a guest: it takes no place, and no line."""
         self._number(guest)

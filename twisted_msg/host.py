@@ -81,6 +81,10 @@ class Host(Protocol[C]):
         """Return the session for a connection whose first frame is there."""
         ...
 
+    def network_of(self, transport: Any) -> str | None:
+        """Return what the peer can draw addresses from; None if nothing bounds it by that."""
+        ...
+
     def refusal(self, connection: C, error: ProtocolError) -> bytes:
         """Return what to tell a peer whose first frame was refused."""
         ...

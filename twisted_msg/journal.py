@@ -35,13 +35,19 @@ NEWCOMERS: Final = "newcomers"
 STORE: Final = "the store"
 """What the lines about a store that takes nothing are counted under: it may change its mind."""
 
+CLOCK: Final = "the clock"
+"""What the lines about a clock that jumps are counted under: it may jump again and again."""
+
 
 def peer_name(address: IAddress | None) -> str:
-    """Return an address for people: `HOST:PORT`, or what kind of peer it is."""
+    """Return an address for people: `HOST:PORT`, or what kind of peer it is.
+
+    A client behind a proxy has no port.
+    """
     host, port = getattr(address, "host", None), getattr(address, "port", None)
-    if host is None or port is None:
+    if host is None:
         return "a local peer"
-    return shown(host, port)
+    return host if port is None else shown(host, port)
 
 
 def json_lines(out: TextIO) -> FileLogObserver:
@@ -138,6 +144,11 @@ class Journal:
         elif self._strained and not reason:
             self._strained = False
             log.info("messages are stored again")
+
+    def clock_jumped(self, reason: str) -> None:
+        """Note that the system's clock is not to be trusted, why, and what follows."""
+        if self._spend(CLOCK):
+            log.warn("{reason}", reason=reason)
 
     def failed(self, failure: Failure) -> None:
         """Note a fault of the server's own, with its traceback."""

@@ -21,6 +21,7 @@ from twisted_msg.values import (
     read_host,
     read_limit,
     read_payload,
+    read_proxy,
     read_rate,
     read_reply,
     read_room,
@@ -117,6 +118,11 @@ OPTIONS: Final = (
            "how many of them from one IPv4 address or IPv6 /64; none for no limit"),
     Option("limit-loopback", "", "no", read_switch,
            "yes, hold peers on this machine to rates and connections-per-address, too"),
+    Option("trusted-proxy", "ADDRESS|CIDR", (), read_proxy,
+           "a proxy whose X-Forwarded-For and PROXY headers name the client, or unix for proxies "
+           "on Unix sockets; may be given several times [default: none; on haproxy: endpoints "
+           "those on this machine]",
+           repeatable=True),
     Option("data-dir", "DIR", None, read_folder,
            "the folder that holds the store [default: $STATE_DIRECTORY, $XDG_DATA_HOME/tcpmsg, "
            "~/.local/share/tcpmsg or /var/lib/tcpmsg, the first that there is]"),

@@ -6,10 +6,14 @@ its speed; what it may not yet send waits in its own system.  Time is in seconds
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
+
+MAX_ADDRESSES: Final = 4096
+"""Addresses behind proxies whose buckets are remembered, the latest ones: a bound on memory."""
 
 PAUSE_SECONDS: Final = 0.1
 """For how long reading stops at the least: a connection at its limit costs ten wakeups a
@@ -59,6 +63,34 @@ class Bucket:
         return max(0.0, -self.level / self._rate)
 
 
+Buckets = tuple[Bucket | None, Bucket | None]
+"""Those of bytes and of messages, None for no limit."""
+
+
+def new_buckets(rates: Rates, now: float) -> Buckets:
+    """Return full buckets."""
+    return (
+        None if rates.bytes is None else Bucket(rates.bytes, rates.burst, now),
+        None if rates.messages is None else Bucket(rates.messages, rates.burst, now),
+    )
+
+
+class AddressBuckets:
+    """The buckets of clients whose requests come through proxies, shared by all connections."""
+
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self._buckets: OrderedDict[str, Buckets] = OrderedDict()
+
+    def of(self, address: str, now: float) -> Buckets:
+        """Return the buckets of an address; they are new if it was not seen lately."""
+        buckets = self._buckets.setdefault(address, new_buckets(self.rates, now))
+        self._buckets.move_to_end(address)
+        if len(self._buckets) > MAX_ADDRESSES:
+            self._buckets.popitem(last=False)
+        return buckets
+
+
 class Paced(Protocol):
     """Whose input is counted."""
 
@@ -76,15 +108,16 @@ class Pace:
 
     __slots__ = ("_bytes", "_clock", "_messages", "_paced", "_pause")
 
-    def __init__(self, rates: Rates, clock: Any, paced: Paced) -> None:
-        """Take the rates, a clock (`IReactorTime`), and whom to hold."""
-        now = clock.seconds()
+    def __init__(
+        self, rates: Rates, clock: Any, paced: Paced, buckets: Buckets | None = None
+    ) -> None:
+        """Take the rates, a clock (`IReactorTime`), and whom to hold.
+
+        `buckets` are those that are shared with others, new ones without them.
+        """
         self._clock = clock
-        self._paced = paced
-        self._bytes, self._messages = (
-            None if rate is None else Bucket(rate, rates.burst, now)
-            for rate in (rates.bytes, rates.messages)
-        )
+        self._paced: Paced | None = paced
+        self._bytes, self._messages = buckets or new_buckets(rates, clock.seconds())
         self._pause: Any = None
 
     def read(self, size: int) -> None:
@@ -115,10 +148,17 @@ class Pace:
         """Return whether so many messages may come at once."""
         return self._messages is None or self._messages.level >= messages
 
+    @property
+    def holding(self) -> bool:
+        """Whether nothing may be read now."""
+        return self._pause is not None
+
     def stop(self) -> None:
-        """The connection is gone."""
+        """Hold no more: the connection is gone, or speaks for another client."""
+        self._paced = None
         if self._pause is not None:
             self._pause.cancel()
+            self._pause = None
 
     def _refill(self) -> None:
         now = self._clock.seconds()
@@ -128,7 +168,7 @@ class Pace:
 
     def _hold(self) -> None:
         """Have nothing read until nothing is owed."""
-        if self._pause is None:
+        if self._pause is None and self._paced is not None:
             self._paced.hold()
             self._wait(PAUSE_SECONDS)
 
@@ -141,5 +181,5 @@ class Pace:
         self._refill()
         if any(bucket is not None and bucket.level < 0 for bucket in (self._bytes, self._messages)):
             self._wait(0.0)  # more was counted meanwhile
-        else:
+        elif self._paced is not None:
             self._paced.release()

@@ -14,6 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from twisted_msg.wire import ErrorCode, Frame, FrameDecoder, ProtocolError, Run, encode_frame
+from twisted_msg.wire.arguments import check_callable
 from twisted_msg.wire.limits import HEADER_SIZE, MAX_PAYLOAD
 
 
@@ -41,7 +42,7 @@ class FrameProtocol(Protocol):
     def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
         """Take the header's width and the largest payload to accept, both in bytes.
 
-        Raises `ValueError` for a width outside 4 to 2048.
+        Raises `ValueError` for a width outside 4 to 2048 and a payload below 0, and `TypeError`.
         """
         self.decoder = FrameDecoder(header_size, max_payload)
         self._receiving = True
@@ -86,7 +87,8 @@ class FrameProtocol(Protocol):
     def send_frame(self, payload: bytes, *words: str) -> None:
         """Send one frame; `words` (the verb first) make it a typed one.
 
-        Raises `ValueError` if a word breaks the grammar or does not fit the header.
+        Raises `ValueError` if a word breaks the grammar or does not fit the header, and
+        `TypeError` for a payload that is no bytes.
         """
         self.transport.write(encode_frame(payload, words, self.decoder.header_size))
 
@@ -96,6 +98,7 @@ class FrameProtocol(Protocol):
         self._left = ()
         self._rest = None
         self._unread.clear()
+        self.decoder.discard()
 
     def hold_frames(self) -> None:
         """Receive no frame until `release_frames`, not even those of the piece at hand.
@@ -208,7 +211,12 @@ class FrameFactory(Factory):
         header_size: int = HEADER_SIZE,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
-        """Take the class to build (else the class attribute `protocol`) and the limits in bytes."""
+        """Take the class to build (else the class attribute `protocol`) and the limits in bytes.
+
+        Raises `ValueError` and `TypeError` as `FrameProtocol` does.
+        """
+        if protocol is not None:
+            check_callable(protocol, "the class to build")
         self.build = protocol or self.protocol
         self.header_size = header_size
         self.max_payload = max_payload

@@ -11,8 +11,11 @@ from typing import Any, Final
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from twisted_msg.addresses import network
 from twisted_msg.connection import Connection
 from twisted_msg.counts import End
 from twisted_msg.door import Door
@@ -23,7 +26,7 @@ from twisted_msg.lag import Lag
 from twisted_msg.latecomer import Latecomer
 from twisted_msg.log.views import PlainView
 from twisted_msg.opening import Speech, opening
-from twisted_msg.pace import Rates
+from twisted_msg.pace import AddressBuckets, Pace, Paced, Rates
 from twisted_msg.protocol import FrameFactory
 from twisted_msg.session import House, PlainRules, PlainSession, Session, TypedSession
 from twisted_msg.sweeping import Sweeper
@@ -47,7 +50,14 @@ NO_TLS: Final = (
 )
 """What the log says of a peer that does; it gets no answer that it could read."""
 
+ALPN_PROTOCOLS: Final = [b"http/1.1"]
+"""What a TLS listener selects by ALPN (RFC 7301).  Without such a list Twisted selects an empty
+name, which OpenSSL refuses, so that every client that sends ALPN fails.  A client that offers
+other protocols alone, such as `h2`, gets an alert, as section 3.2 demands: it could speak
+neither HTTP/1.1 nor frames.  A client that speaks frames offers nothing, or `http/1.1`."""
 
+
+@implementer(IProtocolNegotiationFactory)
 class Server(FrameFactory):
     """Builds the connections, knows them all, and ends them."""
 
@@ -85,6 +95,7 @@ class Server(FrameFactory):
         self.web: Web | None = None
         self.door = Door(None, loopback=False) if door is None else door
         self._rates = rates
+        self._address_buckets = None if rates is None else AddressBuckets(rates)
         self.journal = journal
         self._carried_rules = rules  # what is carried has headers of the usual width
         if header_size != HEADER_SIZE:
@@ -94,6 +105,10 @@ class Server(FrameFactory):
         self._sweeper = Sweeper(clock, self.guests, self.failed, self._sweep_rest)
         self._lag = Lag(clock, self.counts.lag_seconds)
         self._gone: Deferred[None] | None = None
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what a TLS listener may select by ALPN."""
+        return ALPN_PROTOCOLS
 
     # -- for connections -----------------------------------------------------
 
@@ -130,12 +145,17 @@ class Server(FrameFactory):
             if channel is not None:
                 channel.dataReceived(data)
                 return False
+        error = self.guests.claim(connection, peer, relayed=relayed(connection.transport))
+        if error is not None:
+            connection.stop_receiving()
+            connection.refused(error)
+            return False
         self.journal.joined(connection.number, peer)
         return True
 
     def _turn_away(self, connection: Connection, error: ProtocolError) -> None:
         """Tell a newcomer that there is no place, unless too many are being told."""
-        if self.door.crowded:
+        if self.door.closes_silently(error):
             drop(connection.transport)
             return
         if self.web is not None:
@@ -196,6 +216,24 @@ class Server(FrameFactory):
             return None
         bounds = self.door.bounds(transport.getPeer(), relayed=relayed(transport))
         return self._rates if bounds else None
+
+    def pace_of(self, client: Any, paced: Paced) -> Pace | None:
+        """Return what counts a request of a client behind a proxy, None if nothing bounds it.
+
+        All requests of one address share the rates that a connection has, by whichever of the
+        proxy's connections they come.
+        """
+        shared = self._address_buckets
+        if shared is None or not self.door.bounds(client, relayed=False):
+            return None
+        where = network(str(getattr(client, "host", "local peers")))
+        return Pace(shared.rates, self.clock, paced, shared.of(where, self.clock.seconds()))
+
+    def network_of(self, transport: Any) -> str | None:
+        """Return the network of a peer that has spoken; None if nothing bounds it by that."""
+        peer = transport.getPeer()
+        bounds = self.door.bounds(peer, relayed=False)  # a proxy has told by now
+        return network(str(getattr(peer, "host", ""))) if bounds else None
 
     def carry(
         self, transport: Any, number: int = 0, kind: type[Connection] = Connection

@@ -22,6 +22,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -40,10 +41,12 @@ from twisted_msg.log.views import PlainView
 from twisted_msg.log.worker import ThreadWorker, Worker
 from twisted_msg.pace import Rates
 from twisted_msg.rooms.registry import Rooms
+from twisted_msg.rooms.retention_clock import RetentionClock
 from twisted_msg.server import Server
 from twisted_msg.session import House, PlainRules
 from twisted_msg.settings import Settings
 from twisted_msg.transports import is_loopback
+from twisted_msg.trusted_proxies import TrustedProxies
 from twisted_msg.web.site import WebFactory, WebSite, make_site
 from twisted_msg.wire.requests import VERSION
 
@@ -57,6 +60,10 @@ own 5 ms, several times in each commit, would make a busy server's acknowledgeme
 
 BROKEN_STORE: Final = 74
 """Exit code after a failed write: EX_IOERR of sysexits.h, which no other end has."""
+
+CHECK_SECONDS: Final = 1.0
+"""How often the server looks for the store's files.  When something removes them, it acknowledges
+messages that are lost for so long at most; three calls of stat a second cost nothing."""
 
 FEATURES: Final = ("ack", "direct", "history", "presence", "rooms")
 """What `WELCOME` lists."""
@@ -115,6 +122,12 @@ def make_server(
         rooms,
         soon=soon,
         now=now,
+        retention_clock=RetentionClock(
+            now=now,
+            seconds=reactor.seconds,
+            age=settings.retain.age,
+            report=journal.clock_jumped,
+        ),
         max_payload=settings.max_payload,
         details={
             "v": VERSION,
@@ -130,7 +143,11 @@ def make_server(
         settings.room,
         settings.plain_reply,
     )
-    door = Door(settings.connections_per_address, loopback=settings.limit_loopback)
+    door = Door(
+        settings.connections_per_address,
+        loopback=settings.limit_loopback,
+        proxies=TrustedProxies(settings.trusted_proxy),
+    )
     door.limit = settings.connections
     return Server(
         house,
@@ -162,6 +179,7 @@ class ServerService(Service):
             retention = Retention(settings.retain.age, settings.retain.size, settings.store_limit)
             self._storage = Storage(SqliteStore(settings.data_dir, retention), self._worker)
         self.server = make_server(settings, reactor, self._storage, broken=_give_up)
+        self._checking: LoopingCall | None = None
         self._site: WebSite | None = None
         if not settings.no_web:
             self._site = make_site(self.server, (socket.gethostname(), *settings.web_host))
@@ -194,8 +212,12 @@ class ServerService(Service):
                 self._close_ports()
                 raise CannotStart(str(error)) from None
             self.server.house.rooms.load(kept)
+            self.server.house.retention_clock.compare(self._storage.store.newest)
             sys.setswitchinterval(SWITCH_SECONDS)
             self._worker.start()
+            self._checking = LoopingCall(self._check, self._storage.store)
+            self._checking.clock = self._reactor
+            self._checking.start(CHECK_SECONDS, now=False)
         super().startService()
         self.server.start()
         addresses = [port.getHost() for port in self._ports]
@@ -217,10 +239,18 @@ class ServerService(Service):
         if not await self.server.drain():
             _give_up(TimeoutError("it has not answered since the stop began"))
         if self._storage is not None:
+            if self._checking is not None:
+                self._checking.stop()
             self._worker.stop()
             self._worker.join()
             self._storage.store.close()
         log.info("stopped cleanly")
+
+    def _check(self, store: Store) -> Deferred[None]:
+        """Have the worker look for the store's files; end the process if they are gone."""
+        done: Deferred[None] = Deferred()
+        self._worker.run(store.check, done.callback, _give_up)
+        return done
 
     def _bound(self, descriptors: int) -> None:
         """Have no more connections than open files are allowed."""
@@ -268,8 +298,8 @@ class ServerService(Service):
 def _give_up(error: BaseException) -> None:
     """End the process at once: what is on disk is known only when it is read again."""
     log.critical(
-        "the store cannot be written: {error}; ending at once with exit code {code}, so that "
-        "nothing is acknowledged that may not be there; restart when the disk works",
+        "the store is broken, so the server ends at once with exit code {code}, and acknowledges "
+        "nothing that may not be stored: {error}",
         error=error,
         code=BROKEN_STORE,
     )

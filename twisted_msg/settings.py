@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from twisted_msg.addresses import Network
 from twisted_msg.options import CONFIG_HELP, CONFIG_NAME, ENVIRONMENT_PREFIX, OPTIONS, Option
 from twisted_msg.values import Retain, read_header_size, read_size, read_word
 from twisted_msg.wire.limits import max_payload_for
@@ -69,6 +70,7 @@ class Settings:
     connections: int | None
     connections_per_address: int | None
     limit_loopback: bool
+    trusted_proxy: tuple[Network | str, ...]
     data_dir: str
     store: str
     memory_room: tuple[str, ...]

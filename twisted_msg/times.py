@@ -1,13 +1,13 @@
-"""Times as people type them: how long ago, a date and hour, or a number of milliseconds.
+"""Times as people type and read them: how long ago, a date and hour, or milliseconds.
 
-Law of this file: text in, Unix milliseconds out; the clock is an argument.  No Twisted.
+Law of this file: text and Unix milliseconds; the clock is an argument.  No Twisted.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from time import time
 from typing import Final
 
@@ -18,9 +18,17 @@ _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _MILLIS: Final = re.compile(r"[0-9]{12,15}")
 """Milliseconds since 1970, of the years 1973 to 33658: fewer digits would be seconds."""
 
-
 SHOWN: Final = 40
 """Characters of a text that is no time which an error repeats."""
+
+
+def utc(millis: int) -> str:
+    """Return Unix milliseconds as ISO 8601 in UTC, or as the number if it is in no calendar."""
+    try:
+        moment = datetime.fromtimestamp(millis // 1000, UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError):
+        return str(millis)
+    return f"{moment.isoformat()}.{millis % 1000:03}Z"
 
 
 def read_since(text: str, now: Callable[[], float] = time) -> int:

@@ -96,7 +96,8 @@ def is_loopback(address: Any) -> bool:
 
 
 def relayed(transport: Any) -> bool:
-    """Return whether a proxy will tell the peer's address, in front of its first bytes."""
+    """Return whether a proxy tells the peer's address, in front of its first bytes."""
+    transport = getattr(transport, "carrier", transport)
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
 
 
@@ -128,10 +129,28 @@ def observe_accepting(port: Any, failed: Callable[[str], None]) -> None:
         port._logger = Logger(namespace="tcpmsg", observer=observe)  # type: ignore[arg-type]
 
 
+def bound_accepting(port: Any, limit: int, backlog: int) -> None:
+    """Have a port accept at most `limit` connections in one turn, others wait in the kernel.
+
+    Twisted raises its own bound by 20 in each turn that reaches it.  `backlog` is how many may
+    wait; behind those a client waits a second or more before it asks again.
+    """
+    if isinstance(port, tcp.Port):
+        accept = port.doRead
+
+        def accept_some() -> None:
+            port.numberAccepts = min(port.numberAccepts, limit)
+            accept()
+
+        port.doRead = accept_some  # type: ignore[method-assign]
+        if getattr(port, "socket", None) is not None:
+            port.socket.listen(max(port.backlog, backlog))
+
+
 def drop(transport: Any) -> None:
     """Close a connection that was just made, at once if that can be, so that it takes no place.
 
-    `abortConnection` closes in the next turn, and one turn accepts hundreds.
+    `abortConnection` closes in the next turn, and one turn accepts many.
     """
     if type(transport) in _DIRECT:
         transport.connectionLost(Failure(ConnectionAborted()))

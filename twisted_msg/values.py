@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
-from twisted_msg.addresses import BadAddress, listening
+from twisted_msg.addresses import UNIX, BadAddress, Network, listening
 from twisted_msg.wire.limits import ERROR_PREFIX, LENGTH_BOUND, MAX_HEADER_SIZE, MIN_HEADER_SIZE
 from twisted_msg.wire.names import ROOM, ROOM_RULE
 
@@ -132,6 +133,22 @@ def read_host(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise ValueError(f"{text!r} is no host's name, such as chat.example.org, without a port")
     return text.lower()
+
+
+def read_proxy(text: str) -> Network | str:
+    """Return a trusted proxy: the network of its addresses, or the word for Unix sockets."""
+    if text == UNIX:
+        return text
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} names no proxy: an address such as 127.0.0.1, a network such as 10.0.0.0/8, "
+            f"or {UNIX} for Unix sockets is wanted"
+        ) from None
+    if not network.prefixlen:
+        raise ValueError(f"{text} is everybody: every peer could then choose its own address")
+    return network
 
 
 def one_of(what: str, *words: str) -> Callable[[str], str]:

@@ -98,12 +98,16 @@ class Person:
     """
 
     def __init__(
-        self, context: BrowserContext, server: ServerProcess, host: str = "127.0.0.1"
+        self,
+        context: BrowserContext,
+        server: ServerProcess,
+        host: str = "127.0.0.1",
+        scheme: str = "http",
     ) -> None:
         """Take the profile, the server whose page it is, and the name that it is called by."""
         self.context = context
         self.wrong: list[str] = []
-        self.address = f"http://{host}:{server.port}/"
+        self.address = f"{scheme}://{host}:{server.port}/"
         self.page = self.open()
 
     def open(self) -> Page:
@@ -236,10 +240,15 @@ def person(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callabl
     """
     people: list[Person] = []
 
-    def arrive(at: ServerProcess | None = None, host: str = "127.0.0.1", **profile: Any) -> Person:
+    def arrive(
+        at: ServerProcess | None = None,
+        host: str = "127.0.0.1",
+        scheme: str = "http",
+        **profile: Any,
+    ) -> Person:
         there = at or request.getfixturevalue("server")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **profile})
-        people.append(Person(context, there, host))
+        people.append(Person(context, there, host, scheme))
         return people[-1]
 
     yield arrive

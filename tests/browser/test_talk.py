@@ -282,6 +282,6 @@ def test_a_phone(server: ServerProcess, person: Callable[..., Person]) -> None:
     expect(alice.page.get_by_role("button", name="Settings")).to_be_visible()
     small = alice.page.evaluate(
         "[...document.querySelectorAll('button')].filter((each) => each.checkVisibility()"
-        " && each.getBoundingClientRect().height < 24).map((each) => each.outerHTML)"
+        " && each.getBoundingClientRect().height < 44).map((each) => each.outerHTML)"
     )
     assert small == []

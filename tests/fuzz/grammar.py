@@ -26,6 +26,9 @@ TYPED_WIDTH: Final = 128
 MAX_PAYLOAD: Final = 1_048_576
 """Section 1, Numbers: unless the server was told otherwise."""
 
+MAX_HELLO: Final = 4_096
+"""Section 8: "The payload of `HELLO` has at most 4,096 bytes, wherever it comes"."""
+
 
 class Read(NamedTuple):
     """What a header says: the payload's length in bytes, and its words (none: plain)."""
@@ -66,7 +69,8 @@ def read_stream(stream: bytes, width: int = 128, max_payload: int = MAX_PAYLOAD)
             plain = not read.words
         if plain and read.words:  # "Words on a plain connection are `bad-header`"
             return Stream(frames, "bad-header", False)
-        if read.length > max_payload:  # "refused at the header"
+        limit = min(MAX_HELLO, max_payload) if read.words[:1] == ("HELLO",) else max_payload
+        if read.length > limit:  # "refused at the header"
             return Stream(frames, "too-large", False)
         at += width
         if len(stream) - at < read.length:

@@ -17,11 +17,12 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tests.integration.conftest import PATIENCE, ServerProcess, environment
+from tests.processes import ended_after
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +64,7 @@ def until(stream: IO[bytes] | None, text: bytes) -> bytes:
 @contextmanager
 def beginning(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start commands that stay, with pipes on all sides; an alarm ends a test that hangs."""
-    started: list[subprocess.Popen[bytes]] = []
+    processes = ExitStack()
 
     def start(*words: str, **more: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -73,8 +74,7 @@ def beginning(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[
             stderr=subprocess.PIPE,
             env=variables(server),
         )
-        started.append(process)
-        return process
+        return processes.enter_context(ended_after(process))
 
     def late(*_: object) -> None:
         raise AssertionError(f"nothing for {PATIENCE:g} s")
@@ -82,30 +82,22 @@ def beginning(server: ServerProcess) -> Iterator[Callable[..., subprocess.Popen[
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(int(2 * PATIENCE))
     try:
-        yield start
+        with processes:
+            yield start
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-        for process in started:
-            process.kill()
-            process.wait(PATIENCE)
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    try:
-                        stream.close()
-                    except BrokenPipeError:
-                        pass  # what was written and not read
 
 
 class Terminal:
     """A command under a pseudo terminal, with what it wrote so far."""
 
-    def __init__(self, *words: str, line: str = "", **more: str) -> None:
+    def __init__(self, *words: str, line: str = "", width: int = 80, **more: str) -> None:
         """Run the command with these words, or a whole line of a shell."""
         self.output = b""
         self._last = b""
         program = ["/bin/sh", "-c", line] if line else command(*words)
-        size = struct.pack("HHHH", 24, 80, 0, 0)
+        size = struct.pack("HHHH", 24, width, 0, 0)
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child becomes the command
             try:
@@ -113,6 +105,10 @@ class Terminal:
                 os.execve(program[0], program, more)
             finally:
                 os._exit(127)
+
+    def resize(self, width: int) -> None:
+        """Make it so many columns wide, which its program is told by a signal."""
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
 
     def type(self, text: bytes) -> None:
         os.write(self.descriptor, text)

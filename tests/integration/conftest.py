@@ -11,14 +11,15 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import PATIENCE, end_process
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 90.0
-"""Seconds that any one answer may take on a slow machine before a test fails."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -87,24 +88,33 @@ class ServerProcess:
             env=environment(HOME=str(self.folder), **self.variables),
             text=True,
         )
+        try:
+            self._await_readiness()
+        except BaseException:  # also when a test's alarm or Ctrl-C interrupts the wait
+            end_process(self.process)
+            raise
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _await_readiness(self) -> None:
+        """Read the server's output until it says that it is ready."""
         alarm = threading.Timer(self.patience, self.process.kill)
         alarm.start()
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            listening = re.search(r'(?:listens on |"address": ")[^" ]+:(\d+)', line)
-            if listening and not self.port:
-                self.port = int(listening[1])
-            if "from a script: " in line:
-                break
-        else:
-            self.process.wait()
-        alarm.cancel()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line)
+                listening = re.search(r'(?:listens on |"address": ")[^" ]+:(\d+)', line)
+                if listening and not self.port:
+                    self.port = int(listening[1])
+                if "from a script: " in line:
+                    break
+            else:
+                self.process.wait()
+        finally:
+            alarm.cancel()
         if self.process.poll() is not None:
-            self.process.stdout.close()
             raise AssertionError("the server did not start:\n" + "".join(self.lines))
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -123,6 +133,12 @@ class ServerProcess:
     def kill(self) -> None:
         """End it without warning."""
         self.stop(signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it unless it has ended; fail if its output shows a traceback."""
+        if self.process.poll() is None:
+            self.kill()
+        assert "Traceback" not in self.output, self.output
 
     def restart(self) -> None:
         """Stop it if it runs, and start it again on the same port."""
@@ -143,17 +159,14 @@ class ServerProcess:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Start servers with options of the test's own; each is ended with the test."""
-    started: list[ServerProcess] = []
+    with ExitStack() as servers:
 
-    def begin(*options: str, **more: Any) -> ServerProcess:
-        started.append(ServerProcess(tmp_path, *options, **more))
-        return started[-1]
+        def begin(*options: str, **more: Any) -> ServerProcess:
+            server = ServerProcess(tmp_path, *options, **more)
+            servers.callback(server.end)
+            return server
 
-    yield begin
-    for server in started:
-        if server.process.poll() is None:
-            server.kill()
-        assert "Traceback" not in server.output, server.output
+        yield begin
 
 
 @pytest.fixture
@@ -167,8 +180,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with the default options for many tests, none of which leaves anything behind."""
     server = ServerProcess(tmp_path_factory.mktemp("shared"))
     yield server
-    server.kill()
-    assert "Traceback" not in server.output, server.output
+    server.end()
 
 
 @pytest.fixture
@@ -185,12 +197,12 @@ def terminal(server: ServerProcess) -> Iterator[Callable[..., Any]]:
     """Run commands under terminals."""
     from tests.integration.commands import Terminal, variables
 
-    opened: list[Terminal] = []
+    with ExitStack() as terminals:
 
-    def start(*words: str, **more: str) -> Terminal:
-        opened.append(Terminal(*words, **variables(server, TERM="xterm", **more)))
-        return opened[-1]
+        def start(*words: str, width: int = 80, **more: str) -> Terminal:
+            environment = variables(server, **{"TERM": "xterm", **more})
+            terminal = Terminal(*words, width=width, **environment)
+            terminals.callback(terminal.close)
+            return terminal
 
-    yield start
-    for each in opened:
-        each.close()
+        yield start

@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
+from tests.processes import ended_after
 from twisted_msg import (
     CannotConnect,
     Client,
@@ -211,7 +212,7 @@ async def test_the_echo_bot_of_the_examples(server: ServerProcess) -> None:
         env=environment(PYTHONPATH=str(ROOT)),
         text=True,
     )
-    try:
+    with ended_after(bot):
         async with quick(server, "alice") as alice:
             echoed = alice.messages("echo", start=0)
             while "echo-bot" not in await alice.who("lobby"):
@@ -222,7 +223,6 @@ async def test_the_echo_bot_of_the_examples(server: ServerProcess) -> None:
             await deferToThread(server.start)
             await alice.send("lobby", "three")
             assert await texts(echoed, 1) == ["alice: three"]
-    finally:
         bot.send_signal(signal.SIGINT)
         output, errors = bot.communicate(timeout=PATIENCE)
     assert output == "echo-bot repeats in echo what is said in lobby\n"

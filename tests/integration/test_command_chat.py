@@ -27,8 +27,8 @@ Open = Callable[..., Terminal]
 def join(terminal: Open) -> Callable[..., Terminal]:
     """Open a chat under a name, without colours, and return it once it is in the room."""
 
-    def start(name: str, *words: str) -> Terminal:
-        chat = terminal("chat", "--name", name, *words, NO_COLOR="1")
+    def start(name: str, *words: str, width: int = 80) -> Terminal:
+        chat = terminal("chat", "--name", name, *words, width=width, NO_COLOR="1")
         chat.wait_for(rb"-- in #\w+: [^\n]*you \(%s\)\r\n" % name.encode())
         return chat
 
@@ -192,6 +192,62 @@ def test_hostile_text_does_not_reach_the_terminal(
     assert shown + b"    -- bob has left\r\n    12:00 <bob> x\\x0dend\r\n" in seen
     for acting in (b"\x1b]0;owned", b"\x07", b"\x9b", b"\xe2\x80\xae"):
         assert acting not in seen
+
+
+def test_the_demo_s_picture_is_one_line(
+    server: ServerProcess, join: Callable[..., Terminal]
+) -> None:
+    assert run(server, "demo", "--pace", "0").returncode == 0
+    alice = join("alice", "--last", "50")
+    seen = alice.wait_for(rb"everybody sees it\.\r\n")
+    (line,) = (each for each in seen.splitlines() if b"PNG" in each)
+    assert re.search(
+        rb"\d\d:\d\d -- from linus: PNG image, [\d.]+ KiB; "
+        rb"to save it: .* recv lobby --from \d+ --count 1 --raw > FILE\.png$",
+        line,
+    ), line
+
+
+def test_lines_are_broken_between_words(
+    server: ServerProcess, join: Callable[..., Terminal]
+) -> None:
+    words = b"one two three four five six seven eight nine ten"
+    for width, shown in (
+        (40, b"<bob> one two three four five six\r\n    seven eight nine ten\r\n"),
+        (80, b"<bob> " + words + b"\r\n"),
+        (120, b"<bob> " + words + b"\r\n"),
+    ):
+        chat = join(f"alice{width}", "--last", "0", width=width)
+        assert run(server, "--name", "bob", "send", "lobby", words.decode()).returncode == 0
+        chat.wait_for(re.escape(shown))
+        chat.resize(30)
+        wide = "中文" * 8
+        assert run(server, "--name", "bob", "send", "lobby", wide).returncode == 0
+        shown = f"<bob> {wide[:9]}\r\n    {wide[9:]}\r\n".encode()
+        chat.wait_for(re.escape(shown))
+
+
+def test_tab_completes(server: ServerProcess, join: Callable[..., Terminal]) -> None:
+    assert run(server, "send", "development", "x").returncode == 0
+    alice = join("alice")
+    join("robert")
+    alice.wait_for(rb"robert is here\r\n.*#lobby>")
+    alice.type(b"rob\thi\r")
+    alice.wait_for(rb"<alice> robert: hi\r\n")
+    alice.type(b"/who devel\t\r")
+    alice.wait_for(rb"-- in #development: nobody\r\n")
+    alice.type(b"/m\t")
+    alice.wait_for(rb"/me +/msg")
+
+
+def test_a_dumb_terminal_gets_lines(server: ServerProcess, terminal: Open) -> None:
+    chat = terminal("chat", "--name", "alice", width=40, TERM="dumb")
+    chat.wait_for(rb"no line editor here.*TERM is dumb.*in #lobby: you \(alice\)\r\n")
+    assert run(server, "--name", "bob", "send", "lobby", "one two " * 4).returncode == 0
+    seen = chat.wait_for(rb"<bob> one two one two one two one\r\n    two\r\n")
+    assert b"\x1b" not in seen
+    chat.type(b"\x04")
+    assert chat.wait() == 0
 
 
 def test_colours_tell_notices_from_texts(server: ServerProcess, terminal: Open) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 
 from tests.integration.commands import Terminal, command, run, until, variables
 from tests.integration.conftest import PATIENCE, ServerProcess
+from twisted_msg.cli.scene import picture
 
 Begin = Callable[..., subprocess.Popen[bytes]]
 
@@ -60,6 +63,24 @@ def test_a_text_arrives(server: ServerProcess, receiver: Callable[..., Any]) -> 
     assert reader.returncode == 0
 
 
+def test_direct_messages_to_a_receiver(server: ServerProcess, begin: Begin) -> None:
+    """A direct message to a name that `recv` holds is printed, as data if it was asked for."""
+    beside = begin("recv", "lobby", "-v", "--count", "1", "--name", "carol")
+    until(beside.stderr, b"listening to lobby")
+    asked = begin("recv", "@bob", "-v", "--count", "1")
+    until(asked.stderr, b"listening to @bob")
+    taken = run(server, "recv", "@bob")
+    assert (taken.returncode, taken.stdout) == (3, b"")
+    assert b"the name bob is taken" in taken.stderr
+    for to in ("@bob", "@carol", "lobby"):
+        assert run(server, "--name", "alice", "send", to, f"to {to}").returncode == 0
+    out, _ = asked.communicate(timeout=PATIENCE)
+    assert (asked.returncode, out) == (0, b"to @bob\n")
+    out, err = beside.communicate(timeout=PATIENCE)
+    assert (beside.returncode, out) == (0, b"to lobby\n")
+    assert b"tcpmsg: direct message from alice: to @carol\n" in err
+
+
 def test_a_pipe_of_100_000_lines_arrives_complete(server: ServerProcess) -> None:
     lines = numbers(1, 100_000)
     sent = run(server, "send", "lobby", given=lines)
@@ -98,6 +119,91 @@ def test_where_to_begin(server: ServerProcess) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, expected, b""), words
 
 
+def test_several_rooms(server: ServerProcess, begin: Begin) -> None:
+    for room, text in (("builds", "one"), ("alarms", "two"), ("builds", "three")):
+        assert run(server, "--name", "ci", "send", room, text).returncode == 0
+    words = ("recv", "builds", "alarms", "nowhere", "--until-end")
+    lines = sorted(run(server, *words).stdout.splitlines())
+    assert lines == [b"#alarms two", b"#builds one", b"#builds three"]
+    last = run(server, *words, "--last", "1", "--json").stdout
+    rows = [json.loads(line) for line in last.splitlines()]
+    assert sorted((row["room"], row["text"]) for row in rows) == [
+        ("alarms", "two"),
+        ("builds", "three"),
+    ]
+    reader = begin("recv", "builds", "alarms", "-v", "--count", "2")
+    assert b"listening to builds, alarms at " in until(reader.stderr, b"listening")
+    for room in ("alarms", "builds", "alarms"):
+        assert run(server, "send", room, "now").returncode == 0
+    assert reader.communicate(timeout=PATIENCE)[0] == b"#alarms now\n#builds now\n"
+    assert reader.returncode == 0
+
+
+def test_bytes_come_out_as_they_went_in(
+    server: ServerProcess, terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 300
+    for each in (data, b"", b"end"):
+        assert run(server, "send", "lobby", "--whole", given=each).returncode == 0
+    assert history(server, "--raw") == data + b"end"
+    line = shlex.join(command("recv", "lobby", "--from", "1", "--count", "1", "--raw"))
+    file = tmp_path / "file"
+    assert terminal(line=f"{line} > {shlex.quote(str(file))}").wait() == 0
+    assert file.read_bytes() == data
+    refused = terminal("recv", "lobby", "--from", "1", "--raw")
+    assert refused.wait() == 2
+    assert b"--raw > FILE" in refused.output
+    assert data[:4] not in refused.output
+
+
+def test_a_picture_is_one_line_whose_command_saves_it(
+    server: ServerProcess, terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    assert run(server, "demo", "--pace", "0").returncode == 0
+    reader = terminal("recv", "lobby", "--until-end", width=300)
+    assert reader.wait() == 0
+    (line,) = (each for each in reader.output.splitlines() if b"PNG" in each)
+    found = re.fullmatch(
+        rb"-- from linus: PNG image, [\d.]+ KiB; to save it: (.*) > FILE.png", line
+    )
+    assert found, line
+    assert len(reader.output.splitlines()) < 70
+    saved = subprocess.run(
+        ["/bin/sh", "-c", found[1].decode()],
+        capture_output=True,
+        env=variables(server),
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert saved.stdout == picture()
+
+
+def test_a_template(server: ServerProcess) -> None:
+    sent = run(server, "--name", "al", "send", "lobby", "--whole", given=b"two\nlines\x1b[2J{seq}")
+    assert sent.returncode == 0
+    (row,) = map(json.loads, history(server, "--json").splitlines())
+    line = history(server, "--format", "{{{time}}} {room}/{seq} {from}: {text}").decode()
+    moment, rest = line.removeprefix("{").split("} ", 1)
+    assert datetime.fromisoformat(moment).timestamp() * 1000 == row["time"]
+    assert rest == f"lobby/{row['seq']} al: two\\nlines\\x1b[2J{{seq}}\n"
+
+
+def test_a_server_that_comes_late(server: ServerProcess, begin: Begin) -> None:
+    server.stop()
+    for words in ((), ("--plain",)):
+        reader = begin("recv", "lobby", "-v", "--timeout", str(PATIENCE), "--count", "1", *words)
+        assert b"connection refused" in until(reader.stderr, b"trying again")
+        server.start()
+        until(reader.stderr, b"listening to lobby")
+        assert run(server, "send", "lobby", "hello").returncode == 0
+        assert reader.communicate(timeout=PATIENCE)[0] == b"hello\n"
+        assert reader.returncode == 0
+        server.stop()
+    late = run(server, "recv", "lobby", "--timeout", "0.2")
+    assert late.returncode == 5
+    assert b"connection refused" in late.stderr
+
+
 def test_a_gap(start: Callable[..., ServerProcess]) -> None:
     server = start("--store", "memory")  # its numbers begin far above 1
     assert run(server, "send", "lobby", "hello").returncode == 0
@@ -122,6 +228,12 @@ def test_a_gap(start: Callable[..., ServerProcess]) -> None:
         (["send", "@nobody", "x"], 3, "nobody called nobody"),
         (["recv", "lobby", "--from", "9999"], 3, "beyond what was said"),
         (["recv", "lobby", "--timeout", "0.2"], 6, "nothing came"),
+        (["recv", "lobby", "lobby"], 2, "named twice"),
+        (["recv", "lobby", "hall", "--plain"], 2, "lobby"),
+        (["recv", "lobby", "--raw", "--json"], 2, "not allowed with"),
+        (["recv", "lobby", "--raw", "--format", "{text}"], 2, "not allowed with"),
+        (["recv", "lobby", "--format", "{text.x}"], 2, "{room} {seq} {from} {time} {text}"),
+        (["recv", "lobby", "--format", "{"], 2, "{{ and }}"),
         (["recv", "lobby", "--server", "127.0.0.1:1"], 5, "start it with: tcpmsg serve"),
         (["send", "lobby", "x", "--server", "127.0.0.1:1"], 5, "connection refused"),
         (["send", "lobby", "x", "--plain", "--server", "127.0.0.1:1"], 5, "connection refused"),

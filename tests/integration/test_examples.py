@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,7 @@ import pytest
 
 from tests.connecting import connected
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
+from tests.processes import ended_after
 
 EXAMPLES = ROOT / "examples"
 CLIENTS = {
@@ -32,29 +34,24 @@ Run = Callable[..., "subprocess.Popen[bytes]"]
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     """Start example processes; whatever still runs is ended with the test."""
-    started: list[subprocess.Popen[bytes]] = []
-    alarms: list[threading.Timer] = []
+    with ExitStack() as processes:
 
-    def begin(*command: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=environment(PYTHONPATH=str(ROOT)),
-        )
-        started.append(process)
-        alarms.append(threading.Timer(PATIENCE, process.kill))
-        alarms[-1].start()
-        return process
+        def begin(*command: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=tmp_path,
+                env=environment(PYTHONPATH=str(ROOT)),
+            )
+            processes.enter_context(ended_after(process))
+            alarm = threading.Timer(PATIENCE, process.kill)
+            processes.callback(alarm.cancel)
+            alarm.start()
+            return process
 
-    yield begin
-    for alarm in alarms:
-        alarm.cancel()
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield begin
 
 
 def frame(payload: bytes) -> bytes:

@@ -29,9 +29,11 @@ ACTING = (
     b"\x9b31m", "\x9b31m\x85\x90".encode(), b"\x00\x08\x0b\x0c\x0e\x7f", b"\rover",
     "\u202eback\u2066\u061c".encode(), "\u200b\ufeff\u00ad\u2060".encode(),
     "\u2028\u2029\U000e0041".encode(), b"\xed\xa0\x80", b"\xff\xfe\xc0\xaf",
+    ("Z" + "\u0301" * 30).encode(),
 )  # fmt: skip
 """Titles, cursors, colours, resets, C1 controls (bare and in UTF-8), overwriting, reversed
-directions, what has no width, what breaks lines, surrogates, and what is no UTF-8."""
+directions, what has no width, what breaks lines, surrogates, what is no UTF-8, and a flood
+of marks over other lines."""
 
 EVIL = b"<" + b"|".join(ACTING) + b">"
 
@@ -149,6 +151,10 @@ CASES = {
         ("recv", "lobby"), {"HELLO": frame("WELCOME \\x1b]0;{}% 0", b"{}")}, b"what the server sent"
     ),
     "recv, no frames": Case(("recv", "lobby"), {"HELLO": EVIL.ljust(128, b"\x1b")}, b"\\x1b"),
+    "recv, a template": Case(
+        ("recv", "lobby", "--format", "{time} {room} {seq} {from} {text}"),
+        {**ONWARD, "SUB": MESSAGES + LAST},
+    ),
     "recv, json": Case(("recv", "lobby", "--json"), {**ONWARD, "SUB": MESSAGES + LAST}),
     "recv, plain": Case(
         ("recv", "lobby", "--plain"), {"": PLAIN + frame("", b"!ERROR! unauthorized " + EVIL)}

@@ -16,6 +16,7 @@ from tests.integration.commands import run, until
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.events import EventSource, events
 from tests.integration.sessions import BIN, blocks, done, steps
+from tests.processes import end_process, ended_after
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 KILLS = 5
@@ -42,15 +43,18 @@ class Follower:
     def __init__(self, server: ServerProcess, path: str) -> None:
         self.process = subprocess.Popen(["curl", "-sSN", url(server, path)], stdout=subprocess.PIPE)
         self._events = events(self.process.stdout)
-        self.until("live")
+        try:
+            self.until("live")
+        except BaseException:
+            self.close()
+            raise
 
     def until(self, kind: str) -> Any:
         """Return the next event of a kind."""
         return next(json.loads(event["data"]) for event in self._events if kind in event.values())
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        end_process(self.process)
 
 
 def test_everybody_sees_what_curl_says(server: ServerProcess, begin: Begin) -> None:
@@ -60,7 +64,10 @@ def test_everybody_sees_what_curl_says(server: ServerProcess, begin: Begin) -> N
         ["bash", str(ROOT / "examples" / "plain_client.sh"), "127.0.0.1", str(server.port)],
         stdout=subprocess.PIPE,
     )
-    with closing(Follower(server, "/v1/rooms/lobby/events")) as follower:
+    with (
+        ended_after(bash),
+        closing(Follower(server, "/v1/rooms/lobby/events")) as follower,
+    ):
         while len(json.loads(curl(server, "/v1/rooms/lobby/members"))) < 3:
             pass  # until Bash is there as well
         stored = json.loads(
@@ -78,8 +85,6 @@ def test_everybody_sees_what_curl_says(server: ServerProcess, begin: Begin) -> N
         lines = curl(server, "/v1/rooms/lobby/messages").splitlines(keepends=True)
         printed = run(server, "recv", "lobby", "--json", "--until-end").stdout
         assert b"".join(lines) == printed
-    bash.kill()
-    bash.communicate()
 
 
 def test_a_large_message_byte_for_byte(server: ServerProcess) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from wsproto.events import AcceptConnection, BytesMessage, Event, RejectConnecti
 
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess
 from tests.integration.sockets import Peer
+from tests.processes import ended_after
 from twisted_msg.wire import Frame, FrameDecoder, encode_frame
 
 NAME = "chat.example.com"
@@ -74,13 +76,15 @@ class Nginx:
                 text=True,
             )
 
-    def browser(self) -> Browser:
-        """Return another browser."""
-        return self.visits.enter_context(closing(Browser(self.port)))
+    def browser(self, source: str = "127.0.0.1") -> Browser:
+        """Return another browser, at this address."""
+        return self.visits.enter_context(closing(Browser(self.port, source)))
 
-    def websocket(self, origin: str = f"http://{NAME}") -> WebSocket:
-        """Return a WebSocket of a page of this origin."""
-        return self.visits.enter_context(closing(WebSocket(self.port, origin)))
+    def websocket(
+        self, origin: str = f"http://{NAME}", source: str = "127.0.0.1", claimed: str = ""
+    ) -> WebSocket:
+        """Return a WebSocket of a page of this origin, at this address, which claims another."""
+        return self.visits.enter_context(closing(WebSocket(self.port, origin, source, claimed)))
 
     def stop(self) -> str:
         """End it; return what it said."""
@@ -90,13 +94,24 @@ class Nginx:
 
 
 @pytest.fixture
-def nginx(tmp_path: Path, start: Callable[..., ServerProcess]) -> Iterator[Nginx]:
-    server = start("--web-host", NAME, "--max-payload", "4MiB")
+def limits() -> list[str]:
+    """What the server is started with beside what the file in deploy/ says."""
+    return []
+
+
+@pytest.fixture
+def nginx(
+    tmp_path: Path, start: Callable[..., ServerProcess], limits: list[str]
+) -> Iterator[Nginx]:
+    server = start(
+        *("--web-host", NAME, "--max-payload", "4MiB", "--trusted-proxy", "127.0.0.1"), *limits
+    )
     folder = tmp_path / "nginx"
     folder.mkdir()
     nginx = Nginx(folder, server)
-    yield nginx
-    said = nginx.stop()
+    with ended_after(nginx.process):
+        yield nginx
+        said = nginx.stop()
     assert "[error]" not in said, said
     assert "[emerg]" not in said, said
 
@@ -104,8 +119,10 @@ def nginx(tmp_path: Path, start: Callable[..., ServerProcess]) -> Iterator[Nginx
 class Browser:
     """What asks nginx, by the server's name."""
 
-    def __init__(self, port: int) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.http = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0)
+        )
         self.answer: http.client.HTTPResponse | None = None
 
     def ask(
@@ -131,10 +148,12 @@ class Browser:
 class WebSocket:
     """A session of typed frames over WebSocket, as a browser has it."""
 
-    def __init__(self, port: int, origin: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, origin: str, source: str, claimed: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self.engine = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", origin.encode())]
+        if claimed:
+            headers.append((b"X-Forwarded-For", claimed.encode()))
         self.send(Request(host=NAME, target="/ws", extra_headers=headers))
         self.events = self.receive()
         self.opening = next(self.events)
@@ -256,3 +275,62 @@ def test_health_is_for_all_and_metrics_are_not(nginx: Nginx) -> None:
     assert b"tcpmsg_" not in refused.read()
     with closing(Browser(nginx.server.port)) as prometheus:
         assert b"\ntcpmsg_connections " in prometheus.ask("GET", "/metrics").read()
+
+
+# -- who is who behind it -----------------------------------------------------------------------
+
+CLIENT, OTHER = "127.0.0.2", "127.0.0.3"
+"""Addresses of this machine that nginx sees as two; what it passes on is never loopback's."""
+
+
+@pytest.mark.parametrize("limits", [["--rate-messages", "100", "--rate-burst", "1"]])
+def test_a_flood_over_websocket_is_slowed_and_others_are_not(nginx: Nginx) -> None:
+    flood = nginx.websocket(source=CLIENT, claimed="127.0.0.9")
+    flood.say(b"", "HELLO", "name=flood")
+    flood.hear("WELCOME")
+    before = time.monotonic()
+    frames = [encode_frame(b"x", ("PUB", "lobby", str(n))) for n in range(1, 601)]
+    flood.send(BytesMessage(b"".join(frames)))
+    other = nginx.websocket(source=OTHER)
+    other.say(b"", "PING", "a")
+    assert other.hear("PONG")["PONG"].words == ("PONG", "a")
+    last = 0
+    while last < 600:
+        last = int(flood.hear("ACK")["ACK"].words[1])
+    assert time.monotonic() - before > 3.5
+    assert f" {CLIENT} connected over WebSocket" in nginx.server.output
+    assert "127.0.0.9" not in nginx.server.output
+
+
+@pytest.mark.parametrize("limits", [["--rate-messages", "10", "--rate-burst", "1"]])
+def test_a_flood_over_http_is_slowed_and_others_are_not(nginx: Nginx) -> None:
+    """Whichever of nginx's connections its requests come by, which are others' as well."""
+    floods = [nginx.browser(CLIENT) for _ in range(4)]
+    before = time.monotonic()
+    for number in range(40):
+        floods[number % 4].ask("GET", "/healthz").read()
+        if number % 4 == 3:
+            assert nginx.browser(f"127.0.1.{number}").json("GET", "/healthz")[0] == 200
+    assert time.monotonic() - before > 2
+
+
+@pytest.mark.parametrize("limits", [["--connections-per-address", "2"]])
+def test_each_address_has_its_places(nginx: Nginx) -> None:
+    first = nginx.websocket(source=CLIENT)
+    follower = nginx.browser(CLIENT)
+    assert follower.ask("GET", "/v1/rooms/lobby/events").status == 200
+    refused = nginx.websocket(source=CLIENT).opening
+    assert isinstance(refused, RejectConnection)
+    assert refused.status_code == 503
+    status, told = nginx.browser(CLIENT).json("GET", "/healthz")
+    assert (status, told["error"]["code"]) == (503, "busy")
+    assert f"from {CLIENT} are taken" in told["error"]["text"]
+    assert nginx.browser(OTHER).json("GET", "/healthz")[0] == 200
+    assert isinstance(nginx.websocket(source=OTHER).opening, AcceptConnection)
+    first.say(b"", "PING", "a")
+    assert first.hear("PONG")["PONG"].words == ("PONG", "a")
+    first.say(b"", "BYE")
+    for _ in first.events:  # to the end
+        pass
+    again = nginx.websocket(source=CLIENT)
+    assert isinstance(again.opening, AcceptConnection)

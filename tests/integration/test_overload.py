@@ -50,17 +50,20 @@ def test_who_is_too_fast_is_slowed_down_and_loses_nothing(start: Start) -> None:
         assert heard == [b"%d" % each for each in range(1500)]
 
 
-def test_behind_a_proxy_everybody_is_held_to_the_rates(start: Start) -> None:
+def test_behind_a_proxy_everybody_is_held_to_the_limits(start: Start) -> None:
     """The proxy is on this machine, and says in its first line who the peer is."""
     server = start(
         *("--listen", "haproxy:tcp:0:interface=127.0.0.1"),
         *("--rate-messages", "100", "--rate-burst", "1", "--connections-per-address", "1"),
     )
-    line = b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n"
-    with Peer(server) as other:
-        other.send(line + b"0 PING".ljust(128))
+    line = b"PROXY TCP4 192.0.2.%d 192.0.2.8 1 2\r\n"
+    ping = b"0 PING".ljust(128)
+    with Peer(server) as other, Peer(server) as too_many:
+        other.send(line % 7 + ping)
         assert other.read(128).split() == [b"0", b"PONG"]
-        assert acknowledged(server.port, 300, before=line) > 1.9
+        assert acknowledged(server.port, 300, before=line % 9) > 1.9
+        too_many.send(line % 7 + ping)
+        assert b"busy all 1 places for connections from 192.0.2.7 are" in too_many.hear()
 
 
 def test_by_default_this_machine_is_not_limited(start: Start) -> None:

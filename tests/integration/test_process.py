@@ -158,12 +158,12 @@ def test_second_of_two_ports_in_use_gives_back_the_first(
 
 def test_daemon_with_pid_and_log_file(tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
-    names = ["--pidfile", "my.pid", "--logfile", "my.log"]
-    result = run("twistd", *names, "tcpmsg", "--listen", f"unix:{path}", cwd=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    pid = int((tmp_path / "my.pid").read_text())
     log = tmp_path / "my.log"
-    with until_gone(pid), Peer(path) as alice, Peer(path) as bob:
+    with (
+        daemon(tmp_path, "--listen", f"unix:{path}") as pid,
+        Peer(path) as alice,
+        Peer(path) as bob,
+    ):
         talk(alice, bob)
         os.kill(pid, signal.SIGTERM)
         assert alice.hear() == b"!DISCONNECT!"
@@ -173,11 +173,15 @@ def test_daemon_with_pid_and_log_file(tmp_path: Path) -> None:
 
 
 @contextmanager
-def until_gone(pid: int) -> Iterator[None]:
-    """Wait, behind what is done, for the end of a process that is no child of this one."""
+def daemon(folder: Path, *options: str) -> Iterator[int]:
+    """Start a daemon and return its process id; after the block, wait until it has ended."""
+    names = ["--pidfile", "my.pid", "--logfile", "my.log"]
+    result = run("twistd", *names, "tcpmsg", *options, cwd=folder)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    pid = int((folder / "my.pid").read_text())
     process = os.pidfd_open(pid)
     try:
-        yield
+        yield pid
         assert select.select([process], [], [], PATIENCE)[0]
     finally:
         with suppress(ProcessLookupError):
@@ -326,13 +330,9 @@ def test_log_as_json_lines(command: list[str], start: Start) -> None:
 
 def test_log_file_as_json_lines(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "s.sock"
-    names = ["--pidfile", "my.pid", "--logfile", "my.log"]
-    listen = ["--log-format", "json", "--listen", f"unix:{path}"]
-    assert run("twistd", *names, "tcpmsg", *listen, cwd=tmp_path).returncode == 0
-    with Peer(path) as alice, Peer(path) as bob:
-        talk(alice, bob)  # before, a signal would end it as it is: its reactor may not run yet
-    pid = int((tmp_path / "my.pid").read_text())
-    with until_gone(pid):
+    with daemon(tmp_path, "--log-format", "json", "--listen", f"unix:{path}") as pid:
+        with Peer(path) as alice, Peer(path) as bob:
+            talk(alice, bob)  # before that, a signal would end it at once: no reactor may run yet
         os.kill(pid, signal.SIGTERM)
     lines = (tmp_path / "my.log").read_text().splitlines()
     assert any("listens on" in json.loads(line)["text"] for line in lines)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.integration.conftest import PATIENCE, ROOT, ServerProcess, environment
 from tests.integration.sessions import BIN, blocks, done, matches, steps
 from tests.integration.sockets import Peer
+from tests.processes import ended_after
 
 README = (ROOT / "README.md").read_text()
 Program = Callable[[list[str]], "subprocess.Popen[str]"]
@@ -21,19 +23,16 @@ Program = Callable[[list[str]], "subprocess.Popen[str]"]
 @pytest.fixture
 def program() -> Iterator[Program]:
     """Start programs whose output is read; each is ended with the test."""
-    started: list[subprocess.Popen[str]] = []
+    with ExitStack() as processes:
 
-    def begin(command: list[str]) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        started.append(
-            subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment())
-        )
-        return started[-1]
+        def begin(command: list[str]) -> subprocess.Popen[str]:
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(
+                command, stdout=pipe, stderr=pipe, text=True, env=environment()
+            )
+            return processes.enter_context(ended_after(process))
 
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield begin
 
 
 def test_the_session(start: Callable[..., ServerProcess]) -> None:

@@ -449,6 +449,14 @@ CLIENT: dict[str, list[Record]] = {
         says("ACK", "<id:2>", "8", "dup"),
         {"reports": {"stored": 2}},
     ],
+    "a direct message that was received before a cut is not reported as stored": [
+        *come(),
+        {"tell": {"send": {"room": "@bob", "payload": "hi"}}},
+        {"receives": ["PUB", "@bob", "<id:1>"], "payload": "hi"},
+        {"cuts": True},
+        *come("<id:1>"),
+        {"reports": {"refused": 1}},
+    ],
     "after a cut it resumes behind the last message it has seen": [
         *come(),
         *JOIN,

@@ -18,6 +18,14 @@ class Time:
     def __init__(self) -> None:
         self.now = 0.0
         self.wall_offset = 0
+        self.jumped = 0.0
+        """When the wall's clock was set by over a minute last."""
+
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall's clock by so many seconds, ahead or back."""
+        self.wall_offset += int(seconds * 1e6)
+        if abs(seconds) > 60:
+            self.jumped = self.now
 
     def wall(self) -> int:
         """Return Unix time in microseconds."""

@@ -1,6 +1,6 @@
-"""The command: one seed with its trace, or very many.
+"""The command: one seed with its trace, or very many, in parts that can be resumed.
 
-Law of this file: what it prints of a failure is enough to replay it.
+What it prints of a failure is enough to replay it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 
 from tests.simulation.faults import FAULTS
 from tests.simulation.run import Outcome, run
+from tests.simulation.situations import table
 
 
 def main(arguments: list[str]) -> int:
@@ -28,16 +29,19 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     counts: Counter[str] = Counter()
     failed = 0
-    seeds = range(options.first, options.first + options.seeds)
+    seeds = options.seeds
     for number, outcome in enumerate(_outcomes(seeds, options), 1):
         counts += outcome.counts
         if outcome.found:
             failed += 1
             print(told(outcome, options.fault), flush=True)
         if number % 1000 == 0:
-            print(f"{number} seeds, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{len(seeds)} seeds from {options.first}: {failed} failed, "
+            print(f"{number} seeds, {failed} failed, {time.monotonic() - began:.0f} s; the rest: "
+                  f"--seeds {seeds.start + number}..{seeds.stop}", flush=True)  # fmt: skip
+    print(f"{len(seeds)} seeds from {seeds.start}: {failed} failed, "
           f"{time.monotonic() - began:.1f} s")  # fmt: skip
+    if options.situations:
+        print(table(counts))
     if options.stats:
         for name, count in sorted(counts.items()):
             print(f"{count:10} {name}")
@@ -62,6 +66,12 @@ def told(outcome: Outcome, fault: str = "") -> str:
     )
 
 
+def read_seeds(text: str) -> range:
+    """Return the seeds that `300` or `2000..4000` stands for.  Raises `ValueError`."""
+    first, dots, last = text.partition("..")
+    return range(int(first), int(last)) if dots else range(int(first))
+
+
 def _outcomes(seeds: range, options: argparse.Namespace) -> Iterator[Outcome]:
     act = partial(run, fault=options.fault)
     if options.jobs == 1:
@@ -75,9 +85,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this seed alone")
     parser.add_argument("--trace", action="store_true", help="print the whole trace of --seed")
-    parser.add_argument("--seeds", type=int, default=300, help="how many seeds")
-    parser.add_argument("--from", dest="first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seeds", type=read_seeds, default=range(300), metavar="N|A..B",
+                        help="how many seeds, or from A up to B, B not included")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="processes at work")
     parser.add_argument("--fault", choices=sorted(FAULTS), default="", help="plant this fault")
+    parser.add_argument("--situations", action="store_true",
+                        help="say how often each situation came up; name the gaps")  # fmt: skip
     parser.add_argument("--stats", action="store_true", help="say how often each thing happened")
     return parser.parse_args(arguments)

@@ -6,8 +6,9 @@ time pass.
 
 from __future__ import annotations
 
-from tests.simulation.machine import MEMORY
-from tests.simulation.member import WATCHED, Member
+from tests.simulation.http import HttpPerson
+from tests.simulation.machine import PLAIN
+from tests.simulation.member import WATCHED
 from tests.simulation.publisher import Publisher
 from tests.simulation.world import World
 
@@ -30,12 +31,14 @@ class Healing:
         world = self.world
         world.note("heals")
         disk = world.machine.disk
-        disk.full, disk.fail_sync, disk.die = False, 0, ""
-        silent = [person.clock for person in (world.repeater, *world.plain)]
+        disk.full = disk.read_only = False
+        disk.fail_sync, disk.doom = 0, None
+        silent = [person.clock for person in (world.repeater, *world.plain, *world.http)]
         for link in world.links:
-            link.frozen = link.lossy = False
+            link.frozen = link.lossy = link.client.stalled = False
             link.window = 1 << 16
-            deaf = not link.typed or link.client.clock in silent
+            unknown = getattr(link.server.protocol, "session", None) is None
+            deaf = unknown or link.kind in ("plain", "http") or link.client.clock in silent
             if deaf and link.client.connected != link.server.connected:
                 for end in link.ends:
                     end.reset = end.connected  # by TCP's keep-alive: they have no heartbeat
@@ -47,22 +50,45 @@ class Healing:
         for member in world.members:
             member.eat(1 << 40)
         self.settle(self.quiet)
+        for follower in world.followers:
+            if follower.reading.start is not None or follower.reading.got:
+                follower.reading.end = self.head(follower.room)
+        for plain in world.plain:
+            if (world.machine.incarnation, world.number_of[plain.voice]) in world.joined:
+                world.plain_ends[plain.voice] = self.head(PLAIN)
         for member in world.members:
             for room, reading in member.readings.items():
-                if reading.start is not None or reading.got:
+                if room not in member.skips and (reading.start is not None or reading.got):
                     reading.end = self.head(room)
-            self.check_presence(member)
-        room = world.machine.server.house.rooms.get(MEMORY)
-        if room is not None:
-            world.memory_first[world.machine.incarnation] = room.first
+        self.check_presence()
+        for room in world.history.outcomes:
+            world.firsts[room] = world.machine.model.first(room)
+        for name in world.machine.memory_rooms:
+            room = world.machine.server.house.rooms.get(name)
+            if room is not None:
+                world.memory_first[world.machine.incarnation, name] = room.first
 
-    def check_presence(self, member: Member) -> None:
-        """Compare who is there with what a member that watches was told."""
-        room = self.world.machine.server.house.rooms.get(WATCHED)
-        if room is not None and WATCHED in member.readings:
-            there, told = sorted(room.names()), sorted(member.present[WATCHED])
+    def check_presence(self) -> None:
+        """Compare who is in a room with what the room says, and what its watchers were told."""
+        world = self.world
+        room = world.machine.server.house.rooms.get(WATCHED)
+        if room is None:
+            return
+        there = sorted(room.names())
+        readers = [each for each in world.members if WATCHED in each.how]
+        readers = [each for each in readers if WATCHED not in each.skips]
+        due = sorted(each.client.server["name"] for each in readers)
+        followers = sum(each.following for each in world.followers if each.room == WATCHED)
+        followers += world.repeater.reads
+        named = [name for name in there if not name.startswith("guest-")]
+        if named != due or len(there) - len(named) != followers:
+            world.trouble(
+                f"PRESENCE {there} are in {WATCHED}: {due} and {followers} followers are due"
+            )
+        for member in readers:
+            told = sorted(member.present[WATCHED])
             if there != told:
-                self.world.trouble(f"PHANTOM {member.name} sees {told} where {there} are")
+                world.trouble(f"PRESENCE {member.name} sees {told} where {there} are")
 
     def settle(self, done: object) -> None:
         """Let everything happen that can, in turn, until `done()` says so."""
@@ -81,14 +107,22 @@ class Healing:
         """Whether everybody is there, all that was said is settled, and all members have it."""
         world = self.world
         for person in world.people:
-            if person is not world.repeater and not (person.ready and person.client.connected):
+            if person is world.repeater or isinstance(person, HttpPerson):
+                continue
+            if not (person.ready and person.client.connected):
                 return False
         if any(link.client.connected != link.server.connected for link in world.links):
             return False
-        if any(person.journal for person in (*world.publishers, world.repeater)):
+        if any(person.journal for person in (*world.publishers, world.repeater, *world.posters)):
             return False
+        for follower in world.followers:
+            due = follower.reading.start is not None or follower.reading.got
+            if not follower.following or (due and (follower.place or 0) < self.head(follower.room)):
+                return False
         for member in world.members:
             for room, reading in member.readings.items():
+                if room in member.skips:
+                    continue
                 due = reading.start is not None or reading.got  # else it came to nothing new
                 if due and (member.at(room) or 0) < self.head(room):
                     return False
@@ -96,7 +130,8 @@ class Healing:
 
     def head(self, room: str) -> int:
         found = self.world.machine.server.house.rooms.get(room)
-        if found is None or (room == MEMORY and not found.tail.pieces):
+        volatile = not self.world.machine.is_stored(room)
+        if found is None or (volatile and not found.tail.pieces):
             return 0
         return found.head
 
@@ -110,13 +145,16 @@ class Healing:
         for person in world.people:
             if isinstance(person, Publisher):
                 person.look()
+            if isinstance(person, HttpPerson) and person.alive and not person.busy:
+                person.begin()
             if not person.alive:
                 person.start()
                 acted = True
         if world.repeater.alive and not world.repeater.line:
             world.repeater.connect()
         for attempt in list(world.attempts):
-            acted = acted or attempt.person is not world.repeater
+            patient = attempt.person is world.repeater or isinstance(attempt.person, HttpPerson)
+            acted = acted or not patient
             world.answer(attempt)
         for clock in world.due():
             clock.turn()
@@ -144,7 +182,7 @@ class Healing:
         world = self.world
         owed = {
             person.name: list(person.journal)[:5]
-            for person in (*world.publishers, world.repeater)
+            for person in (*world.publishers, world.repeater, *world.posters)
             if person.journal
         }
         behind = {
@@ -152,5 +190,9 @@ class Healing:
             for member in world.members
             for room in member.readings
             if (member.at(room) or 0) < self.head(room)
+        }
+        behind |= {
+            f"{each.name} in {each.room}": (each.place, self.head(each.room), each.following)
+            for each in world.followers
         }
         return f"not acknowledged: {owed}; behind: {behind}"

@@ -72,6 +72,8 @@ class Person:
     """Somebody with a program that may die and be started again."""
 
     typed = True
+    kind = "typed"
+    """What its connections speak."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -142,4 +144,4 @@ class Person:
         else:
             self.world.kill(clock)
         if not failure.check(Superseded):
-            self.world.trouble(f"{self.name} ended: {failure.value}")
+            self.world.trouble(f"ENDED {self.name}: {failure.value}")

@@ -30,6 +30,7 @@ class PlainPerson(Person):
     """
 
     typed = False
+    kind = "plain"
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
@@ -43,11 +44,18 @@ class PlainPerson(Person):
     def _begin(self) -> None:
         self.voices += 1
         self.voice = f"{self.name}.{self.voices}"
+        self.world.process_of[self.voice] = self.world.machine.incarnation
+        links = [link for link in self.world.links if link.client.clock is self.clock]
+        self.world.number_of[self.voice] = links[-1].server.protocol.number
         self.heard = self.world.plain_readings.setdefault(self.voice, [])
+
+    def start(self) -> None:
+        super().start()  # and listen at once: what is heard later may be of an earlier connection
+        listening = Deferred.fromCoroutine(self._listen(self.client, self.clock))
+        listening.addErrback(self.ended, self.clock)
 
     def connected(self, client: PlainClient, clock: ProcessClock) -> None:
         self.ready = True
-        Deferred.fromCoroutine(self._listen(client, clock)).addErrback(self.ended, clock)
 
     async def _listen(self, client: PlainClient, clock: ProcessClock) -> None:
         async for payload in client:
@@ -61,5 +69,6 @@ class PlainPerson(Person):
         if self.client.connected:
             self.count += 1
             said = Said(self.voice, self.count)
-            self.world.said(room, said, "unknown", None)
-            self.client.send(written(said, size)).addErrback(lambda _: None)
+            payload = written(said, size)
+            self.world.sent(room, said, payload)
+            self.client.send(payload).addErrback(lambda _: None)

@@ -62,11 +62,13 @@ class Publisher(Person):
             self._send(client, clock, number, room, payload)
 
     def say(self, room: str, size: int) -> None:
-        """Send a new message."""
+        """Send a new message, unless what was sent before it has ended the program."""
+        if self.client is None:
+            return
         number, self.next = self.next, self.next + 1
         payload = written(Said(self.name, number), size)
         self.journal[number] = room, payload
-        self.world.said(room, Said(self.name, number), "unknown", None)
+        self.world.sent(room, Said(self.name, number), payload)
         self._send(self.client, self.clock, number, room, payload)
 
     def look(self) -> None:
@@ -123,7 +125,14 @@ class Publisher(Person):
         elif failure.check(Refused):
             entry = self.journal.pop(number, None)
             if entry is not None:
-                self.world.counts["refusals"] += 1
-                self.world.said(entry[0], Said(self.name, number), "refused", None)
+                is_known = failure.value.code != "unknown"  # the outcome of a direct message
+                self.world.counts["refusals"] += is_known
+                outcome = "refused" if is_known else "unknown"
+                self.world.said(entry[0], Said(self.name, number), outcome, None)
+                absent = "absent" in str(failure.value)
+                if absent and any(
+                    Said(self.name, number) in member.directs for member in self.world.members
+                ):
+                    self.world.trouble(f"PHANTOM a direct message was received: {failure.value}")
         elif self.clock is clock and clock.alive and not self.going:
             self.world.trouble(f"{self.name} could not send {number}: {failure.value}")

@@ -16,7 +16,7 @@ from tests.history import Said
 from tests.simulation.people import OWED, Person, Road, written
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.replies import Ack, Err, Ping, Welcome, parse_reply
-from twisted_msg.wire.requests import Hello, Pong, Pub
+from twisted_msg.wire.requests import Hello, Pong, Pub, Sub
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -54,6 +54,7 @@ class Script(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._repeater.script is self:
             self._repeater.script = None
+            self._repeater.reads = False
         self._repeater.line = False
 
 
@@ -66,6 +67,8 @@ class Repeater(Person):
         self.script: Script | None = None
         self.line = False
         """Whether there is a connection, or will be."""
+        self.reads = False
+        """Whether it is in a room, whose messages it does not look at."""
         self.journal: dict[int, tuple[str, bytes]] = {}
         self.spoken: dict[int, tuple[str, bytes]] = {}
         self.next = 1
@@ -96,6 +99,7 @@ class Repeater(Person):
     def kill(self) -> None:
         super().kill()
         self.script = None
+        self.reads = False
         self.line = False
 
     def _refused(self, _: Failure) -> None:
@@ -104,6 +108,10 @@ class Repeater(Person):
     def welcome(self, script: Script, last: int) -> None:
         """Settle what is stored, and say the rest again."""
         self.script = script
+        if self.random.random() < 0.3:  # in, and in again, which nobody is to be told of twice
+            self.reads = True
+            script.transport.write(Sub("one").encode() * 2)
+            self.world.counts["rooms entered twice"] += 1
         if last >= self.next:
             self.world.trouble(f"PHANTOM r is told of id {last}, and said {self.next - 1}")
         self.acknowledged(last, None)
@@ -115,7 +123,7 @@ class Repeater(Person):
         number, self.next = self.next, self.next + 1
         payload = written(Said(self.name, number), size)
         self.journal[number] = self.spoken[number] = room, payload
-        self.world.said(room, Said(self.name, number), "unknown", None)
+        self.world.sent(room, Said(self.name, number), payload)
         self._repeat(number)
         if self.random.random() < 0.3:
             self._repeat(self.random.randint(max(1, number - 5), number))

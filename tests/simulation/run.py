@@ -7,6 +7,7 @@ may keep a message from its acknowledgement, or a member from the newest message
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from random import Random
@@ -16,6 +17,8 @@ from tests.simulation import faults, instruments
 from tests.simulation.audit import audit, finish
 from tests.simulation.chance import Chance
 from tests.simulation.healing import Healing
+from tests.simulation.system import simulated
+from tests.simulation.vfs import vfs
 from tests.simulation.world import World
 
 STEPS = 800
@@ -53,7 +56,8 @@ class Run:
         """Run to the end."""
         world = self.world
         complete = False
-        with instruments.counting(world):
+        disk = world.machine.disk
+        with vfs().over(disk), simulated(disk), instruments.counting(world):
             try:
                 world.machine.start()
                 for person in world.people:
@@ -63,14 +67,15 @@ class Run:
                     world.steps += 1
                     self.chance.step()
                 self.healing.heal()
-                kept = audit(world, self.healing.settle)
-                finish(world, kept)
+                audit(world, self.healing.settle)
+                finish(world)
                 complete = True
             except Exception as error:  # a fault of the product, or of the harness
                 world.trouble(f"{type(error).__name__}: {error}")
                 if isinstance(error, AssertionError):
                     raise
                 instruments.explain(world, error)
+            world.machine.discard()
         for key, value in world.machine.disk.counts.items():
             world.counts[key] += value
         found = judge(world.history) if complete else []
@@ -89,7 +94,7 @@ def run(seed: int, fault: str = "", *, full_trace: bool = False) -> Outcome:
         return Run(seed, full_trace=full_trace).go()
 
 
-def first_found(fault: str, seeds: range) -> Outcome | None:
+def first_found(fault: str, seeds: Iterable[int]) -> Outcome | None:
     """Run seeds with a planted fault until it is found."""
     for seed in seeds:
         outcome = run(seed, fault)

@@ -82,11 +82,11 @@ def carrying_on_after_a_failed_sync() -> Iterator[None]:
 def takeover_without_settling() -> Iterator[None]:
     """A new connection of a client begins before what the older one said is stored."""
 
-    def settle(self: Clients, key: bytes, client: Any, holder: Any, then: Any) -> None:
+    def settle(self: Clients, key: bytes, client: Any, holder: Any, then: Any, *rest: Any) -> None:
         if client.mark is not None and client.holder is holder:
             then(client.mark)
         else:
-            original(self, key, client, holder, then)
+            original(self, key, client, holder, then, *rest)
 
     original = Clients._settle
     with instead(Clients, _settle=settle):
@@ -97,10 +97,10 @@ def takeover_without_settling() -> Iterator[None]:
 def older_connection_goes_on() -> Iterator[None]:
     """A takeover forgets what the older connection said that is not stored yet."""
 
-    def settle(self: Clients, key: bytes, client: Any, holder: Any, then: Any) -> None:
+    def settle(self: Clients, key: bytes, client: Any, holder: Any, then: Any, *rest: Any) -> None:
         if client.mark is not None and not client.mark.settled:
             client.mark.received = client.mark.id
-        original(self, key, client, holder, then)
+        original(self, key, client, holder, then, *rest)
 
     original = Clients._settle
     with instead(Clients, _settle=settle):

@@ -17,13 +17,15 @@ from twisted.python.failure import Failure
 
 from tests.history import History, Outcome, Reading, Said
 from tests.simulation.clocks import EPOCH, ProcessClock, Time
+from tests.simulation.http import Follower, Poster
 from tests.simulation.links import End, Link
 from tests.simulation.machine import MEMORY, PLAIN, Machine
 from tests.simulation.member import Member
-from tests.simulation.people import Attempt, Person
+from tests.simulation.people import Attempt, Person, read
 from tests.simulation.plain import PlainPerson
 from tests.simulation.publisher import Publisher
 from tests.simulation.repeater import Repeater
+from tests.simulation.websocket import WebSocketCarrier
 
 ROOMS = ("one", "two", PLAIN)
 TAIL = 300
@@ -44,7 +46,7 @@ class World:
         self.trace: deque[str] = deque(maxlen=None if full_trace else TAIL)
         self.steps = 0
         self._digest = blake2b(digest_size=8)
-        self.machine = Machine(self.time, Random(f"disk {seed}"), self.note)
+        self.machine = Machine(self.time, seed, self.note, self.trouble)
         self.clocks: list[ProcessClock] = []
         self.links: list[Link] = []
         self.attempts: list[Attempt] = []
@@ -53,10 +55,29 @@ class World:
         """What programs that are about to end well still do."""
         self.plain_readings: dict[str, list[Said]] = {}
         """What was heard on each connection of a plain peer."""
-        self.in_memory: dict[int, list[tuple[int, bytes]]] = {}
+        self.process_of: dict[str, int] = {}
+        """Which of the server's processes each of those connections led to."""
+        self.number_of: dict[str, int] = {}
+        """The server's number of each of those connections."""
+        self.joined: dict[tuple[int, int], int] = {}
+        """The first message that a plain peer is due, by process and number."""
+        self.plain_ends: dict[str, int] = {}
+        """The last one, of those that are there at the end."""
+        self.in_memory: dict[tuple[int, str], list[tuple[int, bytes]]] = {}
         self.memory_readings: list[Reading] = []
-        self.memory_first: dict[int, int] = {}
-        self.said_in_memory: dict[Said, tuple[Outcome, int | None]] = {}
+        self.origins: dict[tuple[int, str], dict[int, int]] = {}
+        """Which connection said each message of a memory room."""
+        self.fallen: dict[int, int] = {}
+        """How many messages each plain connection that fell behind has missed."""
+        self.gap: tuple[int, int] = (0, 0)
+        """The numbers that a cursor steps over at this moment."""
+        self.memory_first: dict[tuple[int, str], int] = {}
+        self.said_in_memory: dict[tuple[str, Said], tuple[Outcome, int | None]] = {}
+        self.directs: dict[Said, Outcome] = {}
+        """What became of direct messages."""
+        self.payloads: dict[Said, tuple[str, bytes]] = {}
+        self.firsts: dict[str, int] = {}
+        """The lowest number that each stored room kept when everything had healed."""
         self.windows = [200, 4096, 60_000]
         self._connections = 0
         self.publishers = [Publisher(self, f"p{n}") for n in range(2)]
@@ -68,16 +89,25 @@ class World:
             Member(self, "m0", ["one", "two"], [start, live]),
             Member(self, "m1", ["one", PLAIN], [late, start]),
             Member(self, "m2", [MEMORY, "two"], [live, start]),
+            Member(self, "w0", ["one", MEMORY], [start, live], kind="websocket"),
         ]
         self.plain = [PlainPerson(self, f"q{n}") for n in range(2)]
+        self.posters = [Poster(self, f"h{n}") for n in range(2)]
+        self.followers = [
+            Follower(self, "f0", "one", self.random.choice([1, None])),
+            Follower(self, "f1", MEMORY, None),
+            Follower(self, "f2", "two", self.random.choice([1, None])),
+        ]
+        self.http = [*self.posters, *self.followers]
         self.speakers: list[Person] = [
             *self.publishers,
             *self.publishers,
             self.repeater,
+            *self.posters,
             *self.plain,
         ]
         self.people: list[Person] = [
-            *self.publishers, self.repeater, *self.members, *self.plain
+            *self.publishers, self.repeater, *self.members, *self.plain, *self.http
         ]  # fmt: skip
 
     # -- what is written down ------------------------------------------------
@@ -107,17 +137,31 @@ class World:
     def said(self, room: str, said: Said, outcome: Outcome, seq: int | None) -> None:
         """Note what became of a message."""
         self.note("said", room, said.client, said.id, outcome, seq)
-        if room == MEMORY:
-            self.said_in_memory[said] = outcome, seq
+        if room.startswith("@"):
+            self.directs[said] = outcome
+            return
+        if not self.machine.is_stored(room):
+            self.said_in_memory[room, said] = outcome, seq
             return
         self.history.said(room, said, outcome)
         if outcome == "ok" and seq is not None:
             self.history.numbers.setdefault(room, {})[said] = seq
 
+    def sent(self, room: str, said: Said, payload: bytes) -> None:
+        """Note what a message holds, before it is sent."""
+        self.payloads[said] = room, payload
+        self.said(room, said, "unknown", None)
+
+    def check_payload(self, room: str, payload: bytes, where: str) -> None:
+        """Compare a payload with what was sent."""
+        said = read(payload)
+        if self.payloads.get(said) != (room, payload):
+            self.trouble(f"PHANTOM {where}: {said} is not what was sent to {room}")
+
     def reading(self, member: str, room: str, start: int | None) -> Reading:
         """Begin what a member is handed in a room."""
         reading = Reading(member, room, start)
-        if room != MEMORY:
+        if self.machine.is_stored(room):
             self.history.readings.append(reading)
         else:
             self.memory_readings.append(reading)
@@ -150,17 +194,24 @@ class World:
             self.random.choice(self.windows),
             attempt.clock,
             self.machine.clock,
-            typed=attempt.person.typed,
+            kind=attempt.person.kind,
         )
         self.note("connected", name, link.number)
         self.links = [each for each in self.links if not each.over]
         self.links.append(link)
         self.machine.links.append(link)
         link.server.protocol = self.machine.server.buildProtocol(link.server.address)
-        link.client.protocol = attempt.factory.buildProtocol(link.client.address)
+        if link.kind == "websocket":
+            random = Random(f"masks {self.seed} {link.number}")
+            carrier = WebSocketCarrier(attempt.factory, attempt.made, random, self.trouble)
+            link.client.protocol = carrier
+            attempt.clock.callLater(30.0, carrier.give_up)
+        else:
+            link.client.protocol = attempt.factory.buildProtocol(link.client.address)
         link.server.protocol.makeConnection(link.server)
         link.client.protocol.makeConnection(link.client)
-        attempt.made.callback(link.client.protocol)
+        if link.kind != "websocket":
+            attempt.made.callback(link.client.protocol)
 
     def deliver(self, end: End, size: int) -> None:
         """Let bytes arrive."""
@@ -170,6 +221,13 @@ class World:
         self.note("delivered", link.number, side, count)
         if link.mixed:
             self.trouble(f"connection {link.number} got a frame of the other kind: {link.mixed}")
+        if link.told_missed:
+            due = self.fallen.get(getattr(link.server.protocol, "number", 0))
+            if link.told_missed != f"missed {due}":
+                self.trouble(
+                    f"COUNT connection {link.number}: {link.told_missed}, and {due} is due"
+                )
+            link.told_missed = ""
 
     def reset(self, end: End) -> None:
         """Let a reset arrive."""

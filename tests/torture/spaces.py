@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tests.torture.servers import STRACE
 
-ROOM = 16 * 1024 * 1024
+ROOM = 32 * 1024 * 1024
 """Bytes of the small file system."""
 
 
 class Space:
-    """A folder with room for 16 MiB, which may be used up and given back.
+    """A folder with room for 32 MiB, which may be used up and given back.
 
     A file system of its own (tmpfs), where that may be mounted; else every write of the
     server's fails with ENOSPC from the 2,000th on, until it is started again.
@@ -40,14 +40,15 @@ class Space:
 
     @property
     def kind(self) -> str:
-        return "a tmpfs of 16 MiB" if self.mounted else "ENOSPC by strace"
+        return "a tmpfs of 32 MiB" if self.mounted else "ENOSPC by strace"
 
     def use_up(self, left: int) -> None:
         """Leave room for so many bytes more."""
         if self.mounted:
             there = os.statvfs(self.folder)
-            with suppress(OSError):  # the server may take the rest meanwhile
-                self._filler.write_bytes(bytes(max(0, there.f_bavail * there.f_frsize - left)))
+            more = bytes(max(0, there.f_bavail * there.f_frsize - left))
+            with suppress(OSError), self._filler.open("ab") as filler:
+                filler.write(more)  # or some of it: the server may take the rest meanwhile
 
     def give_back(self) -> None:
         """Make room again."""

@@ -161,6 +161,12 @@ class Speaker:
         self.refusals += 1
 
 
+def listed(rooms: Rooms) -> list[tuple[str, int, int]]:
+    """Return each room's name, the number of its newest message, and how many are in it."""
+    found = [(name, rooms.describe(name)) for name in rooms.names()]
+    return [(name, *room) for name, room in found if room is not None]
+
+
 class FakeStore:
     """A store in memory: it keeps all it ever got in `history`, and fails as it is told."""
 
@@ -176,6 +182,19 @@ class FakeStore:
         self.jobs: list[str] = []
         self.groups: list[list[tuple[str, int, int]]] = []
         self.forgotten: list[str] = []
+
+    @property
+    def marks_per_address(self) -> int | None:
+        return None
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        self._job("drop marks")
+        for client in clients:
+            self.marks.pop(client, None)
+
+    @property
+    def newest(self) -> int:
+        return max((piece.millis for each in self.pieces.values() for piece in each), default=0)
 
     @property
     def size(self) -> int:
@@ -228,6 +247,9 @@ class FakeStore:
 
     def set_aside(self, size: int) -> None:
         self._job(f"set aside {size}")
+
+    def check(self) -> None:
+        self._job("check")
 
     def prune(self, now: int) -> list[Kept]:
         self._job("prune")

@@ -29,6 +29,15 @@ class PumpedWorker:
     ) -> None:
         self.waiting.append(lambda: outcome(job, done, failed))
 
+    def start(self) -> None:
+        """Begin; there is no thread."""
+
+    def stop(self) -> None:
+        """End; there is no thread."""
+
+    def join(self) -> None:
+        """Wait for no thread."""
+
     def work(self) -> None:
         """Do the oldest job; what came of it is not told yet."""
         self.finished.append(self.waiting.popleft()())

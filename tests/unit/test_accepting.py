@@ -13,7 +13,13 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.accepting import PAUSE_SECONDS, TELL_SECONDS, Accepting
+from twisted_msg.accepting import (
+    ACCEPTED_LIMIT,
+    BACKLOG,
+    PAUSE_SECONDS,
+    TELL_SECONDS,
+    Accepting,
+)
 
 
 class Refusing:
@@ -26,6 +32,21 @@ class Refusing:
     def accept(self) -> Any:
         self.asked += 1
         raise OSError(self.number, os.strerror(self.number))
+
+
+class Flooded:
+    """A listening socket to which connections come without end."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.backlog = 0
+
+    def listen(self, backlog: int) -> None:
+        self.backlog = backlog
+
+    def accept(self) -> Any:
+        self.accepted += 1
+        return SimpleNamespace(close=lambda: None), ("192.0.2.1", self.accepted)
 
 
 class AcceptingTests(SynchronousTestCase):
@@ -97,6 +118,27 @@ class AcceptingTests(SynchronousTestCase):
         self.find_out(errno.EAGAIN)
         self.find_out(errno.EPERM)
         self.assertEqual((self.reading, self.lines), ({self.port}, []))
+
+    def flooded(self, backlog: int = 50) -> tuple[tcp.Port, Flooded]:
+        """Return a watched port with endless newcomers, all of whom its factory declines."""
+        factory = Factory()
+        factory.buildProtocol = lambda address: None  # type: ignore[method-assign]
+        port = tcp.Port(0, factory, backlog, reactor=self.port.reactor)
+        newcomers = Flooded()
+        port.socket = newcomers  # type: ignore[assignment]
+        port.numberAccepts = 100
+        self.accepting.watch(port)
+        return port, newcomers
+
+    def test_one_turn_accepts_few(self) -> None:
+        port, newcomers = self.flooded()
+        for turn in range(1, 10):
+            port.doRead()
+            self.assertEqual(newcomers.accepted, turn * ACCEPTED_LIMIT)
+
+    def test_many_may_wait_to_be_accepted(self) -> None:
+        self.assertEqual(self.flooded()[1].backlog, BACKLOG)
+        self.assertEqual(self.flooded(BACKLOG + 1)[1].backlog, BACKLOG + 1)
 
     def test_a_port_of_another_kind_is_left_alone(self) -> None:
         port = SimpleNamespace()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.endpoints import clientFromString, serverFromString
@@ -209,7 +211,11 @@ class NoEndpointTests(SynchronousTestCase):
     def test_tls_that_is_not_installed(self) -> None:
         self.patch(addresses, "find_spec", lambda name: None)
         said = no_endpoint("tcpmsgs://h", "tls:h:5050", NameError("x"))
-        self.assertIn("pip install 'tcpmsg[tls]'", said)
+        self.assertEqual(
+            said,
+            "'tcpmsgs://h' needs TLS, which is not installed: "
+            f"{sys.executable} -m pip install 'twisted[tls]'",
+        )
 
 
 class ShownTests(SynchronousTestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 from unittest import mock
@@ -22,7 +23,7 @@ from twisted_msg.cli.conversation import After, Conversation, Word, Wrong
 from twisted_msg.cli.exits import UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.plain_side import UNSENT_LIMIT, PlainSide
-from twisted_msg.cli.sayings import Dated, Kind, Saying, action, heard, written
+from twisted_msg.cli.sayings import Dated, Kind, Saying, action, heard, noticed, written
 from twisted_msg.cli.tasks import Tasks
 from twisted_msg.cli.typed_room import Room
 from twisted_msg.cli.typed_rooms import RETURN_SECONDS
@@ -51,10 +52,22 @@ from twisted_msg.wire.replies import (
     Part,
     Pong,
     Reply,
+    RoomList,
     Subbed,
     Welcome,
 )
-from twisted_msg.wire.requests import Bye, Hello, Ping, Pub, Request, Sub, Unsub, Who, parse_request
+from twisted_msg.wire.requests import (
+    Bye,
+    Hello,
+    Ping,
+    Pub,
+    Request,
+    Rooms,
+    Sub,
+    Unsub,
+    Who,
+    parse_request,
+)
 
 NOON = 1_700_000_000 // 86400 * 86400 + 12 * 3600
 """Unix time in seconds, a Tuesday: 14 November 2023, 12:00 UTC."""
@@ -176,6 +189,41 @@ class SayingTests(ChatCase):
             with self.subTest(line):
                 self.assertEqual(written(saying), line)
 
+    def test_data_is_described_in_one_line(self) -> None:
+        data = b"\x89PNG\0\n"
+        for saying, line in (
+            (Saying(data, NOON, "al"), "12:00 -- from al: PNG image, 6 bytes"),
+            (Saying(data, NOON, "al", room="dev"), "12:00 #dev -- from al: PNG image, 6 bytes"),
+            (
+                Saying(data, NOON, "al", Kind.DIRECT),
+                "12:00 -- from al to you alone: PNG image, 6 bytes",
+            ),
+            (Saying(data, NOON, "al", Kind.SENT), "12:00 -- to al alone: PNG image, 6 bytes"),
+            (Saying(data, NOON), "12:00 -- PNG image, 6 bytes"),
+            (
+                heard(data, NOON, "al", room=None, own=False, save="save it"),
+                "12:00 -- from al: PNG image, 6 bytes; to save it: save it",
+            ),
+        ):
+            self.assertEqual(written(saying, width=20), line)
+
+    def test_lines_are_wrapped(self) -> None:
+        text = b"one two three\n    code of a line"
+        self.assertEqual(
+            written(Saying(text, NOON, "al"), width=20),
+            "12:00 <al> one two\n    three\n        code of a\n    line",
+        )
+        coloured = written(Saying(b"one two three", NOON, "al"), Paint(True), 20)
+        self.assertTrue(coloured.endswith("> one two\n    three"), coloured)
+        self.assertEqual(
+            written(Saying(b"al: one two three", NOON), width=20), "12:00 al: one two\n    three"
+        )
+        self.assertEqual(noticed("bob is\x1b here, and al", 20), "-- bob is\\x1b here,\n   and al")
+
+    def test_nothing_is_measured_where_lines_are_not_broken(self) -> None:
+        with mock.patch.dict(sys.modules, wcwidth=None):  # as where it is not installed
+            self.assertEqual(written(Saying("é".encode(), NOON, "bö")), "12:00 <bö> é")
+
     def test_colours(self) -> None:
         line = written(Saying(b"hi", NOON, "al"), Paint(True))
         self.assertRegex(line, "^\x1b\\[2m12:00\x1b\\[0m <\x1b\\[\\d+mal\x1b\\[0m> hi$")
@@ -201,12 +249,17 @@ class SayingTests(ChatCase):
         )
         self.assertEqual(len(self.screen.shown), 5)
 
-    @given(st.binary(), st.sampled_from(Kind), st.sampled_from([None, "dev"]))
+    @given(
+        st.one_of(st.binary(), st.text(" -a你\n", max_size=200).map(str.encode)),
+        st.sampled_from(Kind),
+        st.sampled_from([None, "dev"]),
+        st.sampled_from([None, 20, 80]),
+    )
     def test_no_text_begins_a_line_as_a_notice_does(
-        self, text: bytes, kind: Kind, room: str | None
+        self, text: bytes, kind: Kind, room: str | None, width: int | None
     ) -> None:
         """The first line begins with the time, and every further one with spaces."""
-        first, *more = written(Saying(text, NOON, "al", kind, room)).split("\n")
+        first, *more = written(Saying(text, NOON, "al", kind, room), width=width).split("\n")
         self.assertRegex(first, r"^\d\d:\d\d ")
         for line in more:
             self.assertTrue(line.startswith("    "))
@@ -505,7 +558,7 @@ class TypedSideTests(ChatCase):
         peer = self.peer("alice")
         self.successResultOf(started)
         entering = Sub("lobby", last=last or None, presence=True)
-        self.assertEqual(peer.said, [entering, Who("lobby")])
+        self.assertEqual(peer.said, [entering, Who("lobby"), Rooms()])
         self.assertEqual(
             self.screen.take(),
             ["connected to here:1 as alice; /help lists commands, Ctrl-D leaves"],
@@ -515,9 +568,64 @@ class TypedSideTests(ChatCase):
     def enter(self, last: int = 20) -> Peer:
         """The same, and the lobby is empty and answers."""
         peer = self.begin(last)
-        peer.say(Subbed("lobby", 0), Here("lobby", ["alice", "bob"], 0), Live("lobby", 0))
+        peer.say(
+            Subbed("lobby", 0),
+            Here("lobby", ["alice", "bob"], 0),
+            RoomList([{"room": "lobby"}, {"room": "dev"}, {"room": "a b"}, {"room": 5}, {}], 0),
+            Live("lobby", 0),
+        )
         self.assertEqual(self.screen.take(), ["in #lobby: bob and you (alice)"])
         return peer
+
+    def test_tab_completes_names_rooms_and_words(self) -> None:
+        peer = self.enter()
+        peer.say(Join("lobby", "Bea"))
+        for before, typed, found in (
+            ("b", 1, ["Bea: ", "bob: "]),
+            ("hello BO", 2, ["bob "]),
+            ("hello @b", 1, ["Bea ", "bob "]),
+            ("@bo", 2, ["bob "]),
+            ("/w", 2, ["/who "]),
+            ("//b", 3, []),
+            ("/join ", 0, ["dev ", "lobby "]),
+            ("/join #d", 1, ["dev "]),
+            ("/part ", 0, ["lobby "]),
+            ("/msg b", 1, ["Bea ", "bob "]),
+            ("/msg bob ask be", 2, ["Bea "]),
+            ("/nick b", 1, []),
+            ("/nonsense b", 1, []),
+            ("", 0, []),
+            ("so ", 0, []),
+            ("alice", 5, []),
+        ):
+            with self.subTest(before):
+                self.assertEqual(self.talk.completions(before), (typed, found))
+        self.type(b"/join dev")
+        self.assertEqual(self.talk.completions("/msg b")[1], ["Bea ", "bob "])
+        self.assertEqual(self.talk.completions("b")[1], [])
+
+    def test_rooms_to_complete_are_asked_for_again(self) -> None:
+        peer = self.enter()
+        peer.hear()
+        self.talk.completions("/join ")
+        self.assertEqual(peer.hear(), [Rooms()])
+        peer.say(RoomList([{"room": "attic"}], 0))
+        self.assertEqual(self.talk.completions("/who a")[1], ["attic "])
+        self.assertEqual(peer.hear(), [Rooms()])
+        peer.say(Err("forbidden", "not for you", "ROOMS"))
+        self.assertEqual(self.talk.completions("/who a")[1], ["attic "])
+        peer.end()
+        self.assertEqual(self.talk.completions("/who a")[1], ["attic "])
+        self.assertEqual(self.screen.take()[1:], [])
+
+    def test_data_is_shown_with_the_command_that_saves_it(self) -> None:
+        peer = self.enter()
+        peer.say(msg(7, b"\x89PNG\0", "bob"))
+        (line,) = self.screen.lines
+        self.assertTrue(
+            line.startswith("12:00 -- from bob: PNG image, 5 bytes; to save it: "), line
+        )
+        self.assertTrue(line.endswith(" recv lobby --from 7 --count 1 --raw > FILE.png"), line)
 
     def type(self, *lines: bytes) -> None:
         for line in lines:
@@ -645,6 +753,13 @@ class TypedSideTests(ChatCase):
         peer.say(msg(3, b"yes?", "bob", "@alice"))
         self.assertEqual(self.screen.lines, ["12:00 -> bob: hello you", "12:00 [bob] yes?"])
         self.assertEqual(self.screen.take(), ["not sent: nobody called carol is here: hi"])
+
+    def test_a_direct_message_whose_outcome_is_unknown(self) -> None:
+        peer = self.enter()
+        self.type(b"/msg bob hi")
+        peer.say(Err("unknown", "ask bob", "PUB", "1"), Ack(1, 0, dup=True))
+        self.assertEqual(self.screen.take(), ["perhaps not received: ask bob: hi"])
+        self.assertEqual(self.screen.shown, [])
 
     def test_direct_messages_that_came_too_fast_are_counted(self) -> None:
         peer = self.enter()

@@ -7,8 +7,10 @@ import json
 import os
 from contextlib import redirect_stderr
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -18,10 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_msg.cli import receiving
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
-from twisted_msg.cli.receiving import Order, receive
+from twisted_msg.cli.receiving import RETRY_SECONDS, Order, receive
 from twisted_msg.cli.running import OutputClosed
 from twisted_msg.cli.shapes import Shape, json_line, raw_line
-from twisted_msg.client import Gap, Refused, TimedOut
+from twisted_msg.client import CannotConnect, ClientError, Gap, Refused, TimedOut
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.replies import Err, Live, Missed, Msg, Pong, Subbed, Welcome
@@ -56,9 +58,11 @@ class RecvTests(SynchronousTestCase):
         redirected.__enter__()
         self.addCleanup(redirected.__exit__, None, None, None)
 
-    def recv(self, shape: Shape = raw_line, common: Common = COMMON, **order: Any) -> None:
+    def recv(
+        self, shape: Shape = raw_line, common: Common = COMMON, *rooms: str, **order: Any
+    ) -> None:
         self.done = Deferred.fromCoroutine(
-            receive(self.reactor, common, shape, Order("hall", **order))
+            receive(self.reactor, common, shape, Order(rooms or ("hall",), **order))
         )
 
     def accept(self) -> None:
@@ -97,6 +101,37 @@ class RecvTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.done), Exit.DONE)
         self.assertEqual(self.output.data, b"a\nb\n")
         self.assertTrue(self.output.finished)
+
+    def test_direct_messages_are_said_beside_the_room(self) -> None:
+        self.recv(number=1)
+        self.accept()
+        self.say(Msg("@al", 1, "bob", 1, b"psst\x1b"), Subbed("hall", 6), Live("hall", 6))
+        self.assertEqual(self.output.data, b"")
+        self.say(Msg("hall", 7, "bob", 1, b"a"), Msg("@al", 2, "bob", 1, b"two"))
+        self.say(Msg("@al", 3, "bob", 1, b"while it leaves"))
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertEqual(self.output.data, b"a\n")
+        said = [f"tcpmsg: direct message from bob: {text}" for text in ("psst\\x1b", "two")]
+        last = "tcpmsg: direct message from bob: while it leaves"
+        self.assertEqual(self.stderr.getvalue().splitlines(), [*said, last])
+
+    def test_direct_messages_are_what_was_asked_for(self) -> None:
+        self.recv(raw_line, COMMON, "@al", number=2)
+        self.accept()
+        self.assertEqual(self.said(), [])
+        self.say(Msg("@al", 5, "bob", 1, b"a"), Msg("@al", 6, "bob", 1, b"b"))
+        self.assertEqual(self.said(), [Bye()])
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertEqual((self.output.data, self.stderr.getvalue()), (b"a\nb\n", ""))
+
+    def test_direct_messages_to_a_name_that_is_taken(self) -> None:
+        self.recv(raw_line, replace(COMMON, name="bob"), "@bob")
+        self.accept()  # as al
+        self.gone()
+        error = self.failureResultOf(self.done, ClientError).value
+        self.assertIn("the name bob is taken: direct messages to it go to another", str(error))
 
     def test_json(self) -> None:
         self.recv(json_line)
@@ -211,6 +246,72 @@ class RecvTests(SynchronousTestCase):
                 else:
                     self.assertEqual(self.successResultOf(self.done), Exit.DONE)
 
+    def test_several_rooms(self) -> None:
+        self.recv(partial(raw_line, several=True), COMMON, "hall", "attic", number=3, last=5)
+        self.accept()
+        self.assertEqual(self.said(), [Sub("hall", last=5), Sub("attic", last=5)])
+        self.say(Subbed("hall", 6), Subbed("attic", 2))
+        for seq, room in enumerate(("attic", "hall", "attic", "attic", "hall"), 7):
+            self.say(Msg(room, seq, "bob", 1, b"%d" % seq))
+        self.assertEqual(self.output.data, b"#attic 7\n#hall 8\n#attic 9\n")
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+
+    def test_the_ends_of_several_rooms(self) -> None:
+        self.recv(raw_line, COMMON, "hall", "attic", start=0, until_end=True)
+        self.accept()
+        self.say(Subbed("hall", 1), Msg("hall", 1, "bob", 1, b"a"), Live("hall", 1))
+        self.assertNoResult(self.done)
+        self.say(Subbed("attic", 1), Msg("attic", 1, "bob", 1, b"b"), Live("attic", 1))
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        self.assertEqual(self.output.data, b"a\nb\n")
+
+    def test_one_of_several_rooms_is_refused(self) -> None:
+        self.recv(raw_line, COMMON, "hall", "attic")
+        self.accept()
+        self.say(Subbed("hall", 1), Err("forbidden", "not yours", "SUB", "attic"))
+        self.gone()
+        self.failureResultOf(self.done, Refused)
+
+    def refuse(self) -> None:
+        """Refuse the newest attempt to connect."""
+        self.reactor.unixClients[-1][1].clientConnectionFailed(
+            None, Failure(error.ConnectionRefusedError())
+        )
+        self.reactor.pump([0, 0, 0])  # the turns in which the client ends
+
+    def test_a_server_that_is_not_there(self) -> None:
+        self.recv()
+        self.refuse()
+        self.failureResultOf(self.done, CannotConnect)
+
+    def test_a_timeout_is_for_the_first_connection_too(self) -> None:
+        for plain in (False, True):
+            with self.subTest(plain=plain):
+                self.stderr.truncate(0)
+                common = replace(COMMON, plain=plain, disconnect_word=b"!DISCONNECT!")
+                self.recv(common=common, timeout=3.0)
+                for _ in range(2):
+                    self.refuse()
+                    attempts = len(self.reactor.unixClients)
+                    self.reactor.advance(RETRY_SECONDS)
+                    self.assertEqual(len(self.reactor.unixClients), attempts + 1)
+                self.assertEqual(self.stderr.getvalue().count("trying again"), 1)
+                self.reactor.advance(3)
+                self.refuse()
+                self.failureResultOf(self.done, CannotConnect)
+
+    def test_a_server_that_comes_late(self) -> None:
+        self.recv(timeout=3.0)
+        self.refuse()
+        self.reactor.advance(RETRY_SECONDS)
+        self.accept()
+        self.say(Subbed("hall", 9))
+        self.reactor.advance(3)
+        self.gone()
+        self.failureResultOf(self.done, TimedOut)
+
     def test_refused(self) -> None:
         self.recv(start=99)
         self.accept()
@@ -219,7 +320,7 @@ class RecvTests(SynchronousTestCase):
         self.assertIn("the next message is 7", str(self.failureResultOf(self.done, Refused).value))
 
     def test_what_cannot_be_a_room(self) -> None:
-        done = Deferred.fromCoroutine(receive(self.reactor, COMMON, raw_line, Order("a b")))
+        done = Deferred.fromCoroutine(receive(self.reactor, COMMON, raw_line, Order(("a b",))))
         self.reactor.advance(0)
         self.failureResultOf(done, UsageError)
 

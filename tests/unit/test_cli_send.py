@@ -27,7 +27,7 @@ from twisted_msg.client.outbox import ROOM_BYTES
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import FrameDecoder
 from twisted_msg.wire.names import MAX_ID
-from twisted_msg.wire.replies import Ack, Err, Welcome
+from twisted_msg.wire.replies import Ack, Err, Msg, Welcome
 from twisted_msg.wire.replies import Bye as ServerBye
 from twisted_msg.wire.requests import Bye, Hello, Pub, Request, parse_request
 
@@ -303,6 +303,33 @@ class SendTests(SynchronousTestCase):
         self.assertNoResult(self.done)  # what was sent behind it is settled first
         self.say(Ack(2, 2))
         self.assertIn("absent: nobody called bob", self.failure(Refused))
+
+    def test_direct_messages_to_the_sender_are_said(self) -> None:
+        self.send([b"a"])
+        self.accept()
+        self.said()
+        self.say(Msg("@al", 1, "bob", 1, b"psst"), Ack(1, 1))
+        self.said()
+        self.say(Msg("@al", 2, "bob", 1, b"while it leaves"))
+        self.gone()
+        self.assertEqual(self.successResultOf(self.done), Exit.DONE)
+        said = [f"direct message from bob: {text}" for text in ("psst", "while it leaves")]
+        self.assertEqual(self.stderr.getvalue(), "".join(f"tcpmsg: {each}\n" for each in said))
+
+    def test_a_direct_message_whose_outcome_is_unknown(self) -> None:
+        self.send([b"a"], room="@bob")
+        self.accept()
+        self.gone()
+        self.reactor.advance(1)
+        self.accept(last_id=1)
+        self.reactor.advance(0)
+        self.assertIn("may have it or not", self.failure(Refused))
+
+    def test_one_that_an_earlier_run_has_sent(self) -> None:
+        self.send([b"a"], room="@bob", first_id=7)
+        self.accept(last_id=7)
+        self.reactor.advance(0)
+        self.assertIn("it is not known whether bob has received", self.failure(Refused))
 
     def test_progress_on_a_terminal(self) -> None:
         terminal = io.StringIO()

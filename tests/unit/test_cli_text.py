@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.cli.text import visible
+from twisted_msg.cli.text import MARKS_LIMIT, visible
 
 
 class VisibleTests(SynchronousTestCase):
@@ -35,6 +35,37 @@ class VisibleTests(SynchronousTestCase):
     def test_further_lines_are_indented(self) -> None:
         self.assertEqual(visible("a\nb\r\nc\n\n", continuation="  "), "a\n  b\n  c")
         self.assertEqual(visible("a\rb\n", continuation="  "), "a\\x0db")
+
+    def test_scripts_that_combine_marks_stay_readable(self) -> None:
+        for text in (
+            "Vie\u0323\u0302t Nam",  # two marks on one letter
+            # Hebrew with cantillation
+            "\u05d1\u05b0\u05bc\u05e8\u05b5\u05d0\u05e9\u05c1\u05b4\u0596\u05d9\u05ea",
+            "\u05d9\u05b0\u05e8\u05d5\u05bc\u05e9\u05c1\u05b8\u05dc\u05b7\u05b4\u05bd\u0599\u05dd",
+            "\u0e17\u0e35\u0e48\u0e19\u0e35\u0e48 \u0e19\u0e49\u0e33",  # Thai
+            "\u0930\u094d\u0915\u094d\u0937\u094d\u092e\u094d\u092f\u093e\u0902",  # Devanagari
+            "\u1000\u103b\u103d\u1014\u103a\u102f\u1015\u103a",  # Burmese
+            "\u0f67\u0f90\u0fb5\u0fa8\u0fb3\u0fba\u0fbc\u0fbb\u0f82",  # the longest Tibetan stack
+            "\u0628\u0650\u0633\u0652\u0645\u0650 \u0627\u0644\u0644\u0651\u064e\u0670\u0647",
+            # a couple with a heart, and with colours of skin
+            "\U0001f469\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f48b\u200d\U0001f468\U0001f3ff",
+            "1\ufe0f\u20e3",
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466" * 20,
+        ):
+            with self.subTest(text):
+                self.assertEqual(visible(text), text)
+
+    def test_floods_of_marks_are_escaped(self) -> None:
+        mark = "\u0301"
+        kept, more = "Z" + mark * MARKS_LIMIT, "\\u0301"
+        self.assertEqual(visible(kept + mark * 2 + "a" + mark), kept + more * 2 + "a" + mark)
+        self.assertEqual(visible("Z" + "\u20dd" * 100).count("\u20dd"), MARKS_LIMIT)
+        self.assertEqual(visible(mark * 50).count(mark), MARKS_LIMIT)  # with nothing before them
+
+    def test_joiners_between_marks_begin_no_new_run(self) -> None:
+        flood = "Z" + "\u0301\u200d" * 50
+        self.assertEqual(visible(flood).count("\u0301"), MARKS_LIMIT // 2)
+        self.assertEqual(visible("a" + "\u200c" * 50).count("\u200c"), MARKS_LIMIT)
 
     @given(st.one_of(st.text(), st.binary()), st.sampled_from([None, "    "]))
     def test_nothing_that_acts_comes_out(self, text: "str | bytes", more: "str | None") -> None:

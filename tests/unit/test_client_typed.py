@@ -443,7 +443,7 @@ class SendingTests(Case):
             self.assertIn(said, str(error))
         self.client.send("lobby", "a")
         self.client.begin_ids(100)
-        self.client.send_all("lobby", "bc")
+        self.client.send_all("lobby", ["b", "c"])
         self.client.begin_ids(2**63 - 1)
         last = self.client.send("lobby", "d")
         given = [8, 100, 101, 2**63 - 1]
@@ -483,6 +483,45 @@ class SendingTests(Case):
         self.successResultOf(sent)
         self.assertTrue(self.client.connected)
         self.assertFalse(self.transport.disconnecting)
+
+    def unknown(self, sent: Deferred[Receipt]) -> None:
+        """Expect that it is not known what became of a message."""
+        error = self.failureResultOf(sent, Refused).value
+        self.assertEqual(error.code, "unknown")
+        self.assertNotIn("refused", str(error))
+        self.assertTrue(self.client.connected)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_a_direct_message_whose_outcome_was_lost_is_not_reported_as_received(self) -> None:
+        self.start()
+        direct, stored = self.client.send("@bob", "hi"), self.client.send("lobby", "hi")
+        some = self.client.send_all("@bob", ["a", "b", "c"])
+        self.say(Ack(3, 9))
+        self.successResultOf(direct)
+        self.assertEqual(self.again(4), [Pub("@bob", b"c", 5)])
+        self.successResultOf(stored)
+        self.assertNoResult(some)
+        self.say(Ack(5, 10))
+        self.unknown(some)
+
+    def test_nor_is_one_whose_notice_had_come(self) -> None:
+        self.start()
+        sent = self.client.send("@bob", "hi"), self.client.send_all("@carl", ["a", "b"])
+        self.say(Err("absent", "nobody", "PUB", "1"), Err("absent", "nobody", "PUB", "2"))
+        self.again(3)
+        for each, code in zip(sent, ("absent", "absent"), strict=True):
+            self.assertEqual(self.failureResultOf(each, Refused).value.code, code)
+
+    def test_nor_is_one_that_the_server_had_received_before(self) -> None:
+        for replies in (
+            [Ack(1, 7, dup=True)],
+            [Err("unknown", "?", "PUB", "1"), Ack(1, 0, dup=True)],
+        ):
+            self.setUp()
+            self.start()
+            sent = self.client.send("@bob", "hi")
+            self.say(*replies)
+            self.unknown(sent)
 
     def test_errors_that_name_nothing_that_is_owed(self) -> None:
         self.start()

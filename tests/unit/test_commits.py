@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.crowd import FakeStore, Home, Peer, Speaker
+from tests.unit.crowd import FakeStore, Home, Peer, Speaker, listed
 from twisted_msg.log import archive
 from twisted_msg.log.commits import UNCOMMITTED_COST, UNCOMMITTED_RELIEF, Commits
 from twisted_msg.log.sqlite import SqliteStore
@@ -363,7 +363,7 @@ class SqliteTests(SynchronousTestCase):
         self.addCleanup(store.close)
         house = Home(store)
         assert house.commits is not None
-        self.assertEqual(list(house.rooms.listed()), [("lobby", 20, 0)])
+        self.assertEqual(listed(house.rooms), [("lobby", 20, 0)])
         told: list[object] = []
         house.commits.archive.mark(b"client", told.append)
         peer = Peer(9)

@@ -312,6 +312,23 @@ class RefusalTests(SynchronousTestCase):
             error = self.assertRaises(ProtocolError, list, feed)
             self.assertEqual((error.verb, error.subject), (words.split()[0], subject))
 
+    def test_hello_has_a_limit_of_its_own(self) -> None:
+        for words in ("HELLO", "HELLO name=a client=0123456789abcdef"):
+            fits = encode_frame(b"x" * 4096, words.split(" "))
+            (frame,) = FrameDecoder().feed(fits)
+            self.assertEqual(len(frame.payload), 4096)
+            decoder = FrameDecoder()
+            error = self.refused(decoder, f"4097 {words}".encode().ljust(128))
+            self.assertEqual((str(error.code), error.verb, error.subject),
+                             ("too-large", "HELLO", None))  # fmt: skip
+            self.assertIn("at most 4096 bytes", error.reason)
+
+    def test_hello_has_it_wherever_it_comes(self) -> None:
+        for before in (b"0 PING", b"0 HELLO", b"1 PUB lobby"):
+            decoder = FrameDecoder()
+            list(decoder.feed(before.ljust(128) + b"x" * before.startswith(b"1")))
+            self.refused(decoder, b"4097 HELLO".ljust(128))
+
     def test_too_large_keeps_nothing_of_the_payload(self) -> None:
         """Neither of what came in one piece with the header, nor of what waited before it."""
         rest = b"x" * 2_000_000
@@ -442,7 +459,9 @@ class LimitTests(SynchronousTestCase):
             self.assertEqual(FrameDecoder(width).header_size, width)
         for width in (-1, 0, 3, 2049):
             error = self.assertRaises(ValueError, FrameDecoder, width)
-            self.assertEqual(str(error), f"a header has 4 to 2048 bytes, not {width}")
+            self.assertEqual(
+                str(error), f"a header's width is a whole number from 4 to 2048, not {width}"
+            )
 
     def test_a_narrow_header_lowers_the_limit(self) -> None:
         self.assertEqual(FrameDecoder(4).max_payload, 9999)

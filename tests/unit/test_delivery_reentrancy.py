@@ -19,7 +19,7 @@ class Scripted:
     def __init__(self, *takes: Callable[[], bytes]) -> None:
         self._takes = list(takes)
 
-    def take(self) -> bytes:
+    def take(self, *, whole: bool = False) -> bytes:
         return self._takes.pop(0)() if self._takes else b""
 
 

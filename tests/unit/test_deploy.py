@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.test_metrics import page
 from tests.unit.world import World
 from twisted_msg.counts import End
+from twisted_msg.settings import load
 from twisted_msg.wire import ErrorCode
 
 HERE = Path(__file__).parents[2]
@@ -162,3 +163,20 @@ class Dashboard(Case):
                 for y in range(at["y"], at["y"] + at["h"]):
                     self.assertNotIn((x, y), taken, panel["title"])
                     taken[x, y] = panel["title"]
+
+
+class UnitTests(SynchronousTestCase):
+    """The unit of systemd has room for what the default limits let peers hold."""
+
+    def test_memory_holds_what_three_addresses_may_send_half(self) -> None:
+        unit = (HERE / "deploy" / "systemd" / "tcpmsg.service").read_text()
+        found = re.search(r"^MemoryMax=(\d+)G$", unit, re.MULTILINE)
+        assert found is not None
+        settings = load(
+            {}, dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"), "/nowhere")
+        )
+        assert settings.connections_per_address is not None
+        half_received = 3 * settings.connections_per_address * settings.max_payload
+        self.assertGreater(int(found[1]) << 30, (60 << 20) + half_received)
+        docs = (HERE / "docs" / "operating.md").read_text()
+        self.assertIn(f"`{found[0]}`", docs)

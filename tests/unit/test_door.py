@@ -77,7 +77,7 @@ class DoorTests(SynchronousTestCase):
     def test_behind_a_proxy_all_come_from_one_address(self) -> None:
         door = Door(1, loopback=False)
         for number in range(5):
-            self.assertTrue(self.enter(door, number, "192.0.2.1", relayed=True))
+            self.assertTrue(self.enter(door, number, "127.0.0.1", relayed=True))
         self.assertTrue(door.bounds(IPv4Address("TCP", "127.0.0.1", 1), relayed=True))
         self.assertFalse(door.bounds(IPv4Address("TCP", "127.0.0.1", 1), relayed=False))
 

@@ -8,8 +8,8 @@ from twisted_msg.wire.errors import ENDING, MAX_QUOTED_WORD
 # protocol.md, section 6, word for word.
 CODES = [
     "bad-header", "bad-verb", "bad-args", "bad-room", "bad-name", "bad-json", "too-large",
-    "unauthorized", "forbidden", "absent", "superseded", "limit", "busy", "timeout", "version",
-    "internal",
+    "unauthorized", "forbidden", "absent", "unknown", "superseded", "limit", "busy", "timeout",
+    "version", "internal",
 ]  # fmt: skip
 ENDING_CODES = {
     "bad-header", "too-large", "unauthorized", "superseded", "version", "timeout", "internal",

@@ -369,6 +369,17 @@ class StallTests(MemoryRoomCase):
         self.house.wait(int(STALL_SECONDS) + 2)
         self.assertEqual(stalled.missed, 6)
 
+    def test_the_missed_ones_of_a_leaving_member_end_within_a_piece(self) -> None:
+        stalled = self.slow()
+        self.flood(limit=10)
+        self.alice.say(self.room, b"before it leaves")
+        stalled.cursor.stop()
+        self.alice.say(self.room, b"after that, in the same turn")
+        self.house.turn()
+        self.flood()
+        self.house.wait(int(STALL_SECONDS) + 2)
+        self.assertEqual(stalled.missed, 11)
+
     def test_who_misses_nothing_does_not_fall(self) -> None:
         talker = self.slow(3)
         voice = Speaker(3)

@@ -298,7 +298,9 @@ class FactoryTests(SynchronousTestCase):
         for width in (3, 2049):
             for make in (FrameFactory, FrameProtocol, Echo):
                 error = self.assertRaises(ValueError, make, header_size=width)
-                self.assertEqual(str(error), f"a header has 4 to 2048 bytes, not {width}")
+                self.assertEqual(
+                    str(error), f"a header's width is a whole number from 4 to 2048, not {width}"
+                )
 
     def test_it_is_a_factory(self) -> None:
         self.assertTrue(verifyObject(IProtocolFactory, FrameFactory()))

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.unit.crowd import EPOCH, PLAIN, FakeStore, Home, Peer, Speaker
+from tests.unit.crowd import EPOCH, PLAIN, FakeStore, Home, Peer, Speaker, listed
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Kept, Retention
 from twisted_msg.rooms import registry
@@ -57,7 +57,7 @@ class MemoryTests(SynchronousTestCase):
     def test_rooms_are_listed_with_head_and_members(self) -> None:
         self.say("a")
         Peer(1).join(self.rooms.open("b"))
-        self.assertEqual(list(self.rooms.listed()), [("a", EPOCH + 1, 0), ("b", EPOCH, 1)])
+        self.assertEqual(listed(self.rooms), [("a", EPOCH + 1, 0), ("b", EPOCH, 1)])
 
     def test_a_room_ends_when_nothing_of_it_is_kept_and_nobody_is_in_it(self) -> None:
         self.say("said")
@@ -67,7 +67,8 @@ class MemoryTests(SynchronousTestCase):
         unused = self.rooms.open("unused")
         self.rooms.sweep()
         self.assertTrue(unused.ended)
-        self.assertEqual([name for name, *_ in self.rooms.listed()], ["said", "joined"])
+        self.assertEqual([name for name, *_ in listed(self.rooms)], ["said", "joined"])
+        self.assertIsNone(self.rooms.describe("gone"))
         peer.cursor.leave()
         self.house.wait(5)
         self.assertTrue(joined.ended)
@@ -87,7 +88,7 @@ class MemoryTests(SynchronousTestCase):
         self.rooms = self.house.rooms
         self.say("lobby")
         self.house.wait(1000)
-        self.assertEqual(list(self.rooms.listed()), [("lobby", EPOCH + 1, 0)])
+        self.assertEqual(listed(self.rooms), [("lobby", EPOCH + 1, 0)])
 
     def test_numbers_are_not_given_twice_when_a_room_comes_back(self) -> None:
         given: list[int] = []
@@ -234,12 +235,12 @@ class StoredTests(SynchronousTestCase):
         self.house.work()
         self.assertTrue(room.ended)
         self.assertEqual(self.store.forgotten, [])
-        self.assertEqual(list(self.rooms.listed()), [("lobby", 1, 0)])
+        self.assertEqual(listed(self.rooms), [("lobby", 1, 0)])
         self.assertEqual(len(self.rooms), 1)
         again = self.rooms.get("lobby")
         self.assertIsNotNone(again)
         self.assertIsNot(again, room)
-        self.assertEqual(list(self.rooms.listed()), [("lobby", 1, 0)])
+        self.assertEqual(listed(self.rooms), [("lobby", 1, 0)])
         self.assertEqual((len(self.rooms), self.say("lobby")), (1, 2))
 
     def test_a_room_stays_while_the_store_has_something_of_it_to_do(self) -> None:
@@ -327,7 +328,7 @@ class StoredTests(SynchronousTestCase):
         self.say("den")
         self.prune("den", 1)
         rooms = self.restart()
-        self.assertEqual(list(rooms.listed()), [("lobby", 1, 0)])
+        self.assertEqual(listed(rooms), [("lobby", 1, 0)])
         self.assertIsNone(rooms.get("den"))
         self.assertIsInstance(rooms.get("lobby"), StoredRoom)
         self.assertEqual((self.say("lobby"), self.say("den")), (2, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -379,6 +380,19 @@ class RoomBehaviour:
         self.assertEqual((watcher.presences, watcher.refreshed), ([], 1))
         Peer(3, "late").join(self.room)
         self.assertEqual((watcher.presences, watcher.refreshed), ([("late", True)], 1))
+
+    def test_who_is_refreshed_because_somebody_came_is_told_of_that_one(self) -> None:
+        watcher = Peer(1, "watcher")
+        self.room.watch(watcher.join(self.room))
+        watcher.deaf = True
+        seen: list[list[str]] = []
+
+        def refresh(_: object) -> None:
+            seen.append([*self.room.names()])
+
+        with mock.patch.object(watcher, "refresh", refresh):
+            Peer(2, "late").join(self.room)
+        self.assertEqual(seen, [["watcher", "late"]])
 
     def test_who_cannot_be_told_is_refreshed(self) -> None:
         watcher = Peer(1, reads=False)

@@ -210,7 +210,7 @@ class Refusals(SynchronousTestCase):
         self.assertEqual(members(self.world), 2)
 
     def test_fault_of_the_rooms_does_not_stop_the_time_of_the_others(self) -> None:
-        self.patch(self.world.rooms, "sweep", lambda: 1 // 0)
+        self.patch(self.world.rooms, "sweep", lambda now: 1 // 0)
         silent = self.world.peer()
         self.world.wait(FIRST_FRAME_SECONDS + 2)
         self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.pumped import PumpedWorker
 from tests.unit.world import Pipe
 from twisted_msg import service
 from twisted_msg.log.sqlite import SqliteStore
-from twisted_msg.log.store import StoreError
+from twisted_msg.log.store import StoreBroken, StoreError
 from twisted_msg.server import STOP_SECONDS, STORE_SECONDS
 from twisted_msg.service import ServerService
 from twisted_msg.settings import load
@@ -41,6 +43,44 @@ class StartingTests(SynchronousTestCase):
         self.assertEqual((reactor.running, said), (False, []))
         reactor.run()
         self.assertEqual(said, [([], settings)])
+
+
+class CheckingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        self.reactor = Reactor()
+        self.worker = PumpedWorker()
+        self.given_up: list[BaseException] = []
+        self.patch(service, "_give_up", self.given_up.append)
+        self.patch(service, "ThreadWorker", lambda from_thread: self.worker)
+        settings = load({"data-dir": self.folder}, {"HOME": "/nonexistent"})
+        self.service = ServerService(settings, self.reactor)
+        self.patch(self.service, "privilegedStartService", lambda: None)
+        self.service.startService()
+        self.addCleanup(lambda: self.successResultOf(self.service.stopService()))
+
+    def second(self) -> None:
+        self.reactor.advance(1)
+        self.worker.drain()
+
+    def test_a_store_that_is_there_is_looked_for_each_second(self) -> None:
+        for _ in range(3):
+            self.reactor.advance(1)
+            self.assertTrue(self.worker.pump())
+            self.assertFalse(self.worker.pump())
+        self.assertEqual(self.given_up, [])
+
+    def test_a_busy_store_is_not_asked_twice(self) -> None:
+        self.reactor.pump([1] * 5)
+        self.assertTrue(self.worker.pump())
+        self.assertFalse(self.worker.pump())
+
+    def test_a_store_that_was_removed_ends_the_server_within_a_second(self) -> None:
+        shutil.rmtree(self.folder)
+        self.second()
+        (error,) = self.given_up
+        self.assertIsInstance(error, StoreBroken)
+        self.assertIn(self.folder, str(error))
 
 
 class StoppingTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "connections": None,
     "connections-per-address": 256,
     "limit-loopback": False,
+    "trusted-proxy": (),
     "data-dir": "/home/.local/share/tcpmsg",
     "store": "sqlite",
     "memory-room": (),
@@ -76,6 +78,11 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "connections": [("1", 1), ("100000", 100_000), ("07", 7)],
     "connections-per-address": [("1", 1), ("64", 64), ("none", None)],
     "limit-loopback": [("yes", True), ("1", True), ("ON", True)],
+    "trusted-proxy": [
+        ("127.0.0.1", (ip_network("127.0.0.1/32"),)),
+        ("2001:db8::/32", (ip_network("2001:db8::/32"),)),
+        ("unix", ("unix",)),
+    ],
     "data-dir": [("/a", "/a"), ("~/b c", "/home/b c"), ("~", "/home")],
     "store": [("memory", "memory"), ("sqlite", "sqlite"), ("memory", "memory")],
     "memory-room": [("*", ("*",)), ("tmp.?", ("tmp.?",)), ("[!a-c]-x_", ("[!a-c]-x_",))],
@@ -107,6 +114,18 @@ BAD: dict[str, list[str]] = {
     "connections": ["", "0", "none", "-5", "1k", "1000000000"],
     "connections-per-address": ["", "0", "-1", "x", "unlimited"],
     "limit-loopback": ["maybe", "2", ""],
+    "trusted-proxy": [
+        "",
+        "localhost",
+        "*",
+        "127.0.0.1:80",
+        "10.0.0.1/8",
+        "0.0.0.0/0",
+        "::/0",
+        "unix:/run/a",
+        "010.0.0.1",
+        "fe80::1%eth0/64",
+    ],
     "data-dir": ["", "~bob", "~bob/x", "/a\0b"],
     "store": ["", "SQLite", "disk", "memory "],
     "memory-room": ["", "!", "@a", "é", "a/b", "!a", "[a", "a]", "[]", "[*]", "[!]", "a\\"],

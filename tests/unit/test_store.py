@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import os
 import shutil
@@ -13,10 +14,10 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.log import database, ledger, pruning
+from twisted_msg.log import database, ledger, marks, pruning
 from twisted_msg.log.ledger import Ledger
+from twisted_msg.log.marks import MARK_AGE
 from twisted_msg.log.piece import Author, Piece
-from twisted_msg.log.pruning import MARK_AGE
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import (
     KEEP_ALL,
@@ -135,6 +136,58 @@ class KeepingTests(StoreCase):
         self.assertIsNone(store.mark(b"client"))
         self.assertEqual(store.since("lobby", 0), 1)
         self.assertEqual(store.prune(0), [])
+
+    def test_only_the_owner_reads_the_files_in_an_open_folder(self) -> None:
+        os.mkdir(self.folder, 0o755)
+        self.addCleanup(os.umask, os.umask(0o022))
+        store = self.opened()
+        store.commit([said("lobby", 1)], [])
+        names = sorted(os.listdir(self.folder))
+        self.assertEqual(names, ["lock", "log.sqlite3", "log.sqlite3-wal"])
+        for name in names:
+            path = os.path.join(self.folder, name)
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600, name)
+
+    def test_files_that_an_older_version_left_open_are_narrowed(self) -> None:
+        store = self.opened()
+        store.commit([said("lobby", 1)], [])
+        self.folder = shutil.copytree(self.folder, self.mktemp())  # as a crash leaves it
+        names = ["log.sqlite3", "log.sqlite3-wal", "log.sqlite3-shm", "log.sqlite3.v0.backup"]
+        for name in names:
+            Path(self.folder, name).touch()
+            Path(self.folder, name).chmod(0o644)
+        again = self.opened()
+        self.assertIsNotNone(again.piece("lobby", 1))
+        for name in os.listdir(self.folder):
+            path = os.path.join(self.folder, name)
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600, name)
+
+    def test_files_of_another_user_stay_as_they_are(self) -> None:
+        self.opened().close()
+        path = Path(self.folder, "log.sqlite3")
+        path.chmod(0o660)
+        with patch("os.fchmod", side_effect=PermissionError):
+            self.opened()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o660)
+
+    def test_a_store_of_the_first_version_opens(self) -> None:
+        """A store that 0.1.0 made: its rooms, messages and marks are there, and it takes more."""
+        os.mkdir(self.folder)
+        data = Path(__file__).parents[1] / "data" / "store-version-1.sqlite3.gz"
+        Path(self.folder, "log.sqlite3").write_bytes(gzip.decompress(data.read_bytes()))
+        store = self.store()
+        kept = {each.room: each[1:3] for each in store.open()}
+        self.assertEqual(kept, {"lobby": (1, 3), "builds": (1, 1)})
+        first, second = store.piece("lobby", 1), store.piece("lobby", 3)
+        assert first is not None
+        assert second is not None
+        self.assertEqual([author.name for author in first.authors], [b"alice", b"bob"])
+        self.assertEqual(first.payloads + second.payloads, [b"one", b"two", b"\x00\xffthree"])
+        self.assertEqual(first.millis, 1_700_000_000_000)
+        self.assertEqual((store.mark(b"k" * 16), store.mark(b"j" * 16)), (Mark(7, 2), Mark(1, 3)))
+        (grown,) = store.commit([said("lobby", 4)], [(b"k" * 16, 8, 4)])
+        self.assertEqual((grown.first, grown.head), (1, 4))
+        self.assertEqual(store.mark(b"k" * 16), Mark(8, 4))
 
     def test_a_commit_is_found_again(self) -> None:
         store = self.opened()
@@ -420,7 +473,7 @@ class RetentionTests(StoreCase):
 
     def test_marks_are_swept_in_turns(self) -> None:
         store = self.opened()
-        with patch.object(pruning, "MARK_ROWS", 2):
+        with patch.object(marks, "MARK_ROWS", 2):
             store.commit([], [(b"%d" % each, 1, 1) for each in range(5)])
             left = []
             for _ in range(4):

@@ -95,13 +95,51 @@ class RefusalTests(StoreCase):
             self.assertEqual(sorted(os.listdir(self.folder)), before)
         store.commit([said("lobby", 1)], [])  # as if nothing had been asked
 
+    def test_files_that_are_there_pass_the_check(self) -> None:
+        store = self.store()
+        store.check()  # of a store that is not open nothing can be lost
+        store.open()
+        store.check()
+        for seq in range(1, 300):  # beyond a checkpoint
+            store.commit([said("lobby", seq, bytes(20_000))], [])
+        os.link(os.path.join(self.folder, "log.sqlite3"), self.folder + "-linked")
+        store.check()
+        store.close()
+        shutil.rmtree(self.folder)
+        store.check()
+
+    def test_a_file_that_was_removed(self) -> None:
+        for name in ("log.sqlite3", "log.sqlite3-wal", "lock"):
+            self.folder = self.mktemp()
+            store = self.opened()
+            os.unlink(os.path.join(self.folder, name))
+            error = self.assertRaises(StoreBroken, store.check)
+            self.assertIn(f"{os.path.join(self.folder, name)} was removed (No such", str(error))
+
+    def test_a_file_that_was_replaced(self) -> None:
+        for name in ("log.sqlite3", "log.sqlite3-wal", "lock"):
+            self.folder = self.mktemp()
+            store = self.opened()
+            path = os.path.join(self.folder, name)
+            shutil.copy(path, path + ".copy")
+            os.rename(path + ".copy", path)
+            error = self.assertRaises(StoreBroken, store.check)
+            self.assertIn(f"{path} was replaced", str(error))
+
+    def test_a_folder_that_was_removed_or_moved(self) -> None:
+        store = self.opened()
+        os.rename(self.folder, self.folder + "-moved")
+        self.assertIn("was removed", str(self.assertRaises(StoreBroken, store.check)))
+        self.opened()  # another server's
+        self.assertIn("was replaced", str(self.assertRaises(StoreBroken, store.check)))
+
     def test_no_folder_can_be_made(self) -> None:
         Path(self.folder).write_bytes(b"")
         self.assertIn("may write", self.refused(self.store(folder=self.folder + "/store")))
 
     def test_no_file_can_be_made(self) -> None:
         os.makedirs(os.path.join(self.folder, "log.sqlite3"))
-        self.assertIn("writable", self.refused(self.store()))
+        self.assertIn("Is a directory", self.refused(self.store()))
 
     def test_a_truncated_file(self) -> None:
         store = self.opened()
@@ -165,6 +203,56 @@ class RefusalTests(StoreCase):
         store.commit([said("lobby", 3, bytes(500_000)), said("den", 1)], [])
         store.close()
         self.assertEqual([kept.head for kept in store.open()], [3, 1])
+
+    def left_by_a_crash(self) -> None:
+        """Have a folder whose messages stand in SQLite's log alone."""
+        store = self.opened()
+        store.commit([said("lobby", 1, bytes(50_000))], [(b"c", 1, 1)])
+        self.folder = shutil.copytree(self.folder, self.mktemp())
+        store.close()
+
+    def opened_where(self, code: int) -> SqliteStore:
+        """Open a store on a disk where the checkpoint of the start fails."""
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, /, *values: object) -> sqlite3.Cursor:
+                if "TRUNCATE" in sql:
+                    error = sqlite3.OperationalError("it fails")
+                    error.sqlite_errorcode = code  # type: ignore[misc]
+                    raise error
+                return super().execute(sql, *values)  # type: ignore[arg-type]
+
+        with patch("sqlite3.connect", partial(sqlite3.connect, factory=Connection)):
+            return self.opened()
+
+    def test_a_start_on_a_full_disk_serves_what_it_has_synced(self) -> None:
+        self.left_by_a_crash()
+        synced: list[str] = []
+        with patch.object(database, "write_again", synced.append):
+            store = self.opened_where(sqlite3.SQLITE_FULL)
+        self.assertEqual(synced, [os.path.join(self.folder, "log.sqlite3-wal")])
+        piece = store.piece("lobby", 1)
+        assert piece is not None
+        self.assertEqual(piece.payloads, [bytes(50_000)])
+        self.assertEqual(store.mark(b"c"), Mark(1, 1))
+        # When there is room, the first commit brings all of it to the file.
+        path = Path(self.folder, "log.sqlite3")
+        before = path.stat().st_size
+        store.commit([said("lobby", 2)], [])
+        self.assertGreater(path.stat().st_size, before + 50_000)
+
+    def test_a_start_on_a_full_disk_that_cannot_sync_is_refused(self) -> None:
+        self.left_by_a_crash()
+        with patch.object(database, "write_again", side_effect=OSError(errno.EIO, "it fails")):
+            error = self.assertRaises(StoreError, self.opened_where, sqlite3.SQLITE_FULL)
+        self.assertIn("it fails", str(error))
+        self.opened()
+
+    def test_a_start_on_a_disk_that_fails_is_refused(self) -> None:
+        self.left_by_a_crash()
+        error = self.assertRaises(StoreError, self.opened_where, sqlite3.SQLITE_IOERR)
+        self.assertIn("it fails", str(error))
+        self.opened()
 
     def test_a_failed_write_is_final(self) -> None:
         store = self.opened()

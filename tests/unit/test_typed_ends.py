@@ -290,7 +290,7 @@ class Retaining(StoredCase):
 
     def test_old_messages_are_missed(self) -> None:
         self.close_store()
-        self.world = self.begin(Retention(age=PRUNE_SECONDS))
+        self.world = self.begin(Retention(age=PRUNE_SECONDS), retain=[f"{PRUNE_SECONDS}s"])
         self.peer("PUB lobby: old", "PUB lobby: older")
         for _ in range(3):
             self.world.wait(PRUNE_SECONDS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import ensureDeferred
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from tests.unit.world import Pipe
@@ -87,6 +90,48 @@ class Introductions(TypedCase):
         other = self.peer(f"HELLO {SECRET}", f"HELLO {SECRET}")
         for pipe in (alice, other):
             self.assertNotIn(secret.encode(), pipe.received)
+
+    def test_a_malformed_hello_shows_nothing_of_the_client(self) -> None:
+        lines: list[str] = []
+
+        def observe(event: Any) -> None:
+            lines.append(str(formatEvent(event)) + repr(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        secret = "s3cr3t-4nd-l0ng-5ecret"
+        for client in (
+            secret,
+            secret[:14],
+            secret * 3,
+            f"{secret}\t",
+            f"{secret}\x80",
+            f"{secret}/é",
+        ):
+            json = f'{{"client":"{client}"}}'
+            typo = f'{{"cleint" : "{client}", "v": "1"}}'
+            for said in (
+                f"0 HELLO client={client}", f"0 HELLO name=a client={client} x",
+                f"0 HELLO client={client} client={client}", f"0 HELLO cleint={client}",
+                f"0 HELLO client={client} \t", f"0 hello client={client}",
+                f"0 HELLO  client={client}",
+                f"0 HELLO client:{client}\t", f"client={client}", f"x HELLO client={client}",
+                f"0 HELLO client {client}", f"99999999999 HELLO client={client}",
+                f"9999 HELLO client={client}", f"0 HELLO {client}\t", json, typo,
+                f"{len(json.encode())} HELLO".ljust(128) + json + "{",
+                f"{len(json.encode())} HELLO client=other-than-in-words".ljust(128) + json,
+                f"{len(typo.encode())} HELLO".ljust(128) + typo,
+                *(f"{size} HELLO".ljust(128) + json for size in (1, 12, 14, 18)),
+                *(f"{size} HELLO".ljust(128) + json for size in (1, 12, 14, 18)),
+                *("2 HELLO".ljust(128) + "{}" + client[cut:] for cut in (0, 2, 4, 8)),
+            ):  # fmt: skip
+                pipe = self.world.peer()
+                pipe.say(said.encode().ljust(128) + b" " * 128)
+                self.world.turn()
+                shown = pipe.received.decode() + "".join(lines)
+                lines.clear()
+                for start in range(len(secret) - 3):
+                    self.assertNotIn(secret[start : start + 4], shown, said)
 
 
 class Takeovers:

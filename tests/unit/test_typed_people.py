@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.conversing import StoredCase, TypedCase, frame
+from tests.unit.conversing import SECRET, StoredCase, TypedCase, frame
 from twisted_msg.delivery import ANSWERS_LIMIT
 
 LARGE = "x" * 60_000
@@ -91,7 +91,7 @@ class Direct:
 
     def test_twice_the_same_id_is_sent_once(self) -> None:
         heard = self.answers(self.alice, "PUB @bob 5: hi", "PUB @bob 5: hi")
-        self.assertEqual(heard, ["ACK 5 1", "ACK 5 1 dup"])
+        self.assertEqual(heard, ["ACK 5 1", "ERR unknown PUB 5", "ACK 5 0 dup"])
         self.assertEqual(self.heard(self.bob), ["MSG @bob 1 alice: hi"])
 
     def test_one_may_write_to_oneself(self) -> None:
@@ -103,6 +103,28 @@ class Direct:
             self.answers(self.alice, "PUB @carl 7: hi", "PING"),
             ["ERR absent PUB 7", "ACK 7 2", "PONG"],
         )
+
+    def test_a_notice_that_was_lost_leaves_the_outcome_unknown(self) -> None:
+        said = ("PUB lobby 1: x", "PUB @carl 2: hi", "PUB lobby 3: y")
+        before = self.peer(f"HELLO {SECRET}", *said)
+        self.assertIn("ERR absent PUB 2", self.heard(before))
+        before.vanish()
+        again = self.peer(f"HELLO {SECRET}")
+        self.assertRegex(self.heard(again)[0], "^WELCOME guest-[0-9]+ 3")
+        heard = self.answers(again, *said, "PUB lobby 4: z")
+        repeated = ["ACK 3 2 dup", "ERR unknown PUB 2", "ACK 2 0 dup", "ACK 3 2 dup"]
+        self.assertEqual(heard, [*repeated, "ACK 4 3"])
+        self.assertFalse(again.half_closed)
+        self.assertEqual(self.world.server.counts.told["unknown"], 1)
+
+    def test_a_notice_is_sent_before_the_acknowledgement(self) -> None:
+        slow = self.peer("HELLO name=slow", "SUB lobby", stuck=True)
+        self.say(self.bob, *[f"PUB lobby: {LARGE}"] * 5)
+        self.say(slow, "PUB @carl 1: hi", "PUB lobby 2: there")
+        slow.read_on()
+        self.settle()
+        heard = self.heard(slow)
+        self.assertLess(heard.index("ERR absent PUB 1"), heard.index("ACK 2 6"))
 
     def test_who_has_gone_is_nobody(self) -> None:
         self.bob.vanish()
@@ -149,6 +171,13 @@ class StoredDirect(Direct, StoredCase):
         self.settle()
         self.assertEqual(self.heard(self.bob), ["MSG @bob 1 alice: live"])
         self.assertEqual(self.heard(self.alice), ["ACK 1 1", "ACK 2 1"])
+
+    def test_the_acknowledgement_that_is_to_come_covers_a_repeated_one(self) -> None:
+        self.begin_to_say(self.alice, "PUB lobby 5: stored", "PUB @bob 3: again")
+        self.assertEqual(self.heard(self.alice), ["ERR unknown PUB 3"])
+        self.settle()
+        self.assertEqual(self.heard(self.alice), ["ACK 5 1"])
+        self.assertEqual(self.heard(self.bob), [])
 
     def test_so_does_that_of_a_memory_room(self) -> None:
         self.close_store()

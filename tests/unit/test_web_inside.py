@@ -7,7 +7,7 @@ from itertools import pairwise
 from twisted.internet.address import IPv4Address
 
 from tests.unit.conversing import StoredCase, TypedCase
-from twisted_msg.web.inside import BUFFER, Asker, Conversation, ask
+from twisted_msg.web.inside import BUFFER, Asker, Conversation, InnerTransport, ask
 from twisted_msg.wire.replies import Ack, Err, Here, Live, Msg, Ping, Pong, Reply, Subbed, Welcome
 from twisted_msg.wire.requests import Bye, Hello, Pub, Sub, Who
 from twisted_msg.wire.requests import Ping as AskPing
@@ -80,15 +80,32 @@ class ConversationTests(TypedCase):
         conversation.pause()
         for _ in range(20):
             self.peer("PUB lobby: " + "x" * 50_000)
-        held = conversation._transport.unsent()
-        self.assertLess(held, 2 * BUFFER)
-        self.assertGreater(held, BUFFER)
+        self.assertEqual(conversation._transport.unsent(), 0)
         self.assertEqual(len(listener.heard), 2)
         conversation.resume()
         self.settle()
         messages = [reply for reply in listener.heard if isinstance(reply, Msg)]
         self.assertEqual(len(messages), 20)
         self.assertEqual(conversation._transport.unsent(), 0)
+
+    def test_it_shares_what_it_has_not_heard_yet(self) -> None:
+        conversations = [self.converse()[0] for _ in range(2)]
+        for conversation in conversations:
+            conversation.say(Sub("lobby"))
+        self.settle()
+        taken: list[bytes] = []
+        take = InnerTransport.take
+
+        def record(transport: InnerTransport, most: int) -> list[bytes]:
+            pieces = take(transport, most)
+            taken.extend(pieces)
+            return pieces
+
+        self.patch(InnerTransport, "take", record)
+        self.peer("PUB lobby: " + "x" * 5 * BUFFER)
+        one, other = taken
+        self.assertGreater(len(one), 5 * BUFFER)
+        self.assertIs(one, other)
 
     def test_a_long_history_takes_several_turns(self) -> None:
         for _ in range(20):

@@ -40,6 +40,39 @@ class PublishTests(StoredWebCase):
                 self.assertEqual(self.ask(LOBBY, body, Content_Type=content).status, 201)
                 self.assertEqual(member.frames()[-1].payload, body)
 
+    def test_a_form_of_several_parts_is_refused(self) -> None:
+        for content in ("multipart/form-data; boundary=x", "Multipart/Form-Data"):
+            status, code, text = self.ask(LOBBY, b"--x\r\n", Content_Type=content).error
+            self.assertEqual((status, code), (415, "bad-args"))
+            self.assertIn("use curl -d TEXT or --data-binary @FILE", text)
+        self.assertEqual(self.ask("/v1/rooms").json, [])
+        self.assertEqual(self.ask(LOBBY, b"x", Content_Type="multipart/mixed").status, 201)
+
+    def test_headers_that_would_say_something_of_the_message(self) -> None:
+        for header in (
+            "Title",
+            "x-title",
+            "TAGS",
+            "X-Tags",
+            "Delay",
+            "Click",
+            "E-Mail",
+            "X-E-Mail",
+        ):
+            status, code, text = self.ask(LOBBY, b"x", **{header: "x"}).error
+            self.assertEqual((status, code), (400, "bad-args"))
+            self.assertIn(f"the header {header.title()} has no meaning here: leave it out", text)
+        for value in ("5", "high", "urgent", "", "u=8", "u=1; x"):
+            self.assertEqual(self.ask(LOBBY, b"x", Priority=value).status, 400)
+        self.assertEqual(self.ask(LOBBY, b"x", X_Priority="u=1").status, 400)
+        self.assertEqual(self.ask("/v1/rooms").json, [])
+
+    def test_headers_that_browsers_and_proxies_add(self) -> None:
+        for value in ("u=1", "u=0, i", "i", "i,u=3"):
+            self.assertEqual(self.ask(LOBBY, b"x", Priority=value).status, 201)
+        for header in ("X-Forwarded-For", "X-Request-Id", "Cache-Control", "X-Whatever", "From"):
+            self.assertEqual(self.ask(LOBBY, b"x", **{header: "x"}).status, 201)
+
     def test_names_as_for_any_peer(self) -> None:
         self.peer("HELLO name=alice")
         self.assertEqual(self.ask(LOBBY + "?name=alice", b"x").json["from"], "alice-2")

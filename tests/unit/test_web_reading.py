@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
-
-from twisted.trial.unittest import SynchronousTestCase
+import tracemalloc
+from typing import Any
 
 from tests.unit.browsing import Answer, StoredWebCase, WebCase, WebPipe
-from twisted_msg.log.store import Retention
+from twisted_msg.log.store import KEEP_ALL, Retention
 from twisted_msg.rooms.stored import StoredRoom
 from twisted_msg.rows import json_row, message_row
-from twisted_msg.web.api.following import BEAT_SECONDS, EVENTS_COST, Events
-from twisted_msg.wire.replies import Msg
+from twisted_msg.web.api.following import BEAT_SECONDS
+from twisted_msg.web.inside import InnerConnection
 
 LOBBY = "/v1/rooms/lobby/messages"
 EVENTS = "/v1/rooms/lobby/events"
@@ -261,7 +262,25 @@ class FollowTests(StoredWebCase):
             answer = self.ask(EVENTS, Last_Event_ID=seen)
             self.assertEqual(answer.error[:2], (400, "bad-args"))
             self.assertIn("Last-Event-ID", answer.error[2])
-        self.assertIn("from=8 is beyond", self.ask(EVENTS, Last_Event_ID="7").error[2])
+
+    def reset(self, seen: int, head: int) -> tuple[str, str, object]:
+        return "reset", str(head), {"room": "lobby", "reset": {"seen": seen, "head": head}}
+
+    def test_coming_back_from_beyond_the_head(self) -> None:
+        """An EventSource that is answered 400 gives up for good."""
+        pipe = self.follow(Last_Event_ID="7")
+        self.assertEqual(Answer(pipe.received).events, [self.reset(7, 0), self.live(0)])
+        self.say("one", "two")
+        rest = [self.message(1, "one"), self.message(2, "two")]
+        self.assertEqual(Answer(pipe.received).events[2:], rest)
+        pipe = self.follow("?from=1", Last_Event_ID="3")
+        self.assertEqual(Answer(pipe.received).events, [self.reset(3, 2), self.live(2)])
+        self.assertEqual(Answer(self.follow(Last_Event_ID="2").received).events, [self.live(2)])
+        answer = self.ask(EVENTS, method="HEAD", Last_Event_ID="7")
+        self.assertEqual(answer.status, 200)
+        self.assertIn("from=4 is beyond", self.ask(EVENTS + "?from=4").error[2])
+        answer = self.ask("/v1/rooms/@bob/events", Last_Event_ID="7")
+        self.assertEqual(answer.error[:2], (403, "forbidden"))
 
     def test_a_stop_ends_it_and_nothing_is_missed(self) -> None:
         pipe = self.follow()
@@ -413,23 +432,129 @@ class FollowTests(StoredWebCase):
         self.assertEqual(self.ask(EVENTS + "?limit=1").error[:2], (400, "bad-args"))
 
 
-class EventsTests(SynchronousTestCase):
-    def test_each_is_made_once_while_it_is_new(self) -> None:
-        events = Events()
-        first = Msg("lobby", 1, "al", 5, b"x")
-        event = events.of(first)
-        self.assertEqual(
-            event,
-            b"id: 1\nevent: message\ndata: " + message_row(b"x", "lobby", 1, "al", 5) + b"\n",
-        )
-        self.assertIs(events.of(Msg("lobby", 1, "al", 5, b"x")), event)
-        self.assertIsNot(events.of(Msg("hall", 1, "al", 5, b"x")), event)
-        large = Msg("lobby", 2, "al", 5, bytes(EVENTS_COST))
-        self.assertIs(events.of(large), events.of(large))
-        self.assertIsNot(events.of(first), event)
-        self.assertEqual(events.of(first), event)
-        self.assertEqual(len(events._made), 1)
-        self.assertEqual(events._cost, len(event))
+class LongMessageTests(StoredWebCase):
+    """What an unread response holds of a long message, and that all responses share the rest."""
+
+    SIZE = 16 * 2**20
+    HELD = 256 * 1024
+
+    def begin(self, retention: Retention = KEEP_ALL, **options: Any) -> Any:
+        return super().begin(retention, max_payload="16MiB", **options)
+
+    def read(self, path: str, count: int) -> list[WebPipe]:
+        """Return connections that ask and do not read."""
+        pipes = [self.request(path, pipe=self.open(stuck=True)) for _ in range(count)]
+        self.settle()
+        return pipes
+
+    def test_it_is_shared_and_encoded_in_slices(self) -> None:
+        for byte in (b"\x01", b"\xff"):
+            self.ask(LOBBY, byte * self.SIZE)
+            for path in (EVENTS + "?last=1", LOBBY + "?last=1"):
+                with self.subTest(path, byte=byte):
+                    first, *_ = self.read(path, 1)
+                    tracemalloc.start()
+                    others = self.read(path, 8)
+                    held, _ = tracemalloc.get_traced_memory()
+                    tracemalloc.stop()
+                    self.assertLess(held, 8 * self.HELD)
+                    for pipe in (first, *others):
+                        self.assertTrue(0 < len(pipe.dataBuffer) < self.HELD)
+                    for pipe in others:
+                        pipe.vanish()
+                    self.settle()
+                    self.assertEqual(self.inside(), 1)
+                    first.vanish()
+                    self.settle()
+
+    def test_followers_that_wait_for_it(self) -> None:
+        pipes = self.read(EVENTS, 8)
+        first = self.read(EVENTS, 1)
+        self.ask(LOBBY, b"\x01" * self.SIZE)
+        tracemalloc.start()
+        self.ask(LOBBY, b"\x02" * self.SIZE)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        self.assertLess(held, 3 * self.SIZE)  # the room's own, and none of the followers'
+        for pipe in pipes + first:
+            self.assertTrue(0 < len(pipe.dataBuffer) < self.HELD)
+
+    def test_it_comes_whole_at_the_readers_pace(self) -> None:
+        text = '\x00é€\U0001f600"' * 9000
+        for payload in (text.encode(), text.encode() + b"\xf0\x9f", b"x" * 100_000):
+            self.ask(LOBBY + "?name=alice", payload)
+        self.ask(LOBBY + "?name=alice", b"short")
+        expected = self.ask(LOBBY).body
+        rows = [json.loads(line) for line in expected.splitlines()]
+        self.assertEqual(rows[0]["text"], text)
+        self.assertEqual(base64.b64decode(rows[1]["base64"]), text.encode() + b"\xf0\x9f")
+        self.assertEqual(rows[2]["text"], "x" * 100_000)
+        self.assertEqual(rows[3]["text"], "short")
+        pipes = [*self.read(LOBBY, 2), *self.read(EVENTS + "?from=1", 2)]
+        while any(pipe.dataBuffer for pipe in pipes):
+            for pipe in pipes:
+                pipe.take(30_000)
+                self.settle()
+        for pipe in pipes[:2]:
+            answer = Answer(pipe.received)
+            self.assertTrue(answer.whole)
+            self.assertEqual(answer.body, expected)
+        for pipe in pipes[2:]:
+            events = Answer(pipe.received).events
+            self.assertEqual(
+                [event[2].get("text") for event in events[:4]], [row.get("text") for row in rows]
+            )
+            self.assertEqual(events[-1][0], "live")
+
+    def test_no_heartbeat_within_it(self) -> None:
+        (pipe,) = self.read(EVENTS, 1)
+        self.ask(LOBBY, b"\x01" * 400_000)
+        while pipe.dataBuffer:
+            self.world.wait(BEAT_SECONDS)
+            pipe.take()
+        self.assertEqual(Answer(pipe.received).events[-1][2]["text"], "\x01" * 400_000)
+
+    def test_it_counts_as_unread(self) -> None:
+        """A member that reads a long message slowly makes progress all the while."""
+        self.close_store()
+        self.world = self.begin(stall_limit="60s")
+        (pipe,) = self.read(EVENTS, 1)
+        self.ask(LOBBY, bytes(200_000))
+        connection = self.world.server.guests.all()[1]
+        assert isinstance(connection, InnerConnection)
+        before = connection.outlet.taken()
+        while pipe.dataBuffer:
+            unread = connection.outlet.unsent()
+            self.assertGreater(unread, 0)
+            pipe.take()
+            self.settle()
+        self.assertEqual(connection.outlet.unsent(), 0)
+        self.assertGreater(connection.outlet.taken() - before, 200_000)
+        self.assertEqual(self.inside(), 1)
+
+    def test_a_limit_ends_it(self) -> None:
+        for _ in range(3):
+            self.ask(LOBBY, b"\x01" * 100_000)
+        (pipe,) = self.read(LOBBY + "?limit=2", 1)
+        pipe.read_on()
+        self.settle()
+        answer = Answer(pipe.received)
+        self.assertTrue(answer.whole)
+        self.assertEqual(len(answer.rows), 2)
+        self.assertEqual(self.inside(), 0)
+
+    def test_a_stop_ends_it(self) -> None:
+        (pipe,) = self.read(EVENTS, 1)
+        self.ask(LOBBY, b"\x01" * 100_000)
+        stop = self.world.server.drain()
+        stop.send(None)
+        self.settle()
+        pipe.read_on()
+        self.settle()
+        answer = Answer(pipe.received)
+        self.assertTrue(answer.whole)
+        self.assertEqual(answer.events[-1][2]["text"], "\x01" * 100_000)
+        stop.close()
 
 
 class MemoryTests(WebCase):

@@ -10,6 +10,8 @@ from tests.unit.world import EPOCH
 from twisted_msg.log.store import StoreError, StoreFull
 from twisted_msg.readiness import BESIDE, LARGEST, PATIENCE
 from twisted_msg.web.api.tree import DESCRIPTION, TOP, api_resource
+from twisted_msg.web.channel import HEAD_SIZE
+from twisted_msg.web.request import QUERY_PARAMETERS
 
 LOBBY = "/v1/rooms/lobby/messages"
 PATHS = (
@@ -96,7 +98,7 @@ class RouteTests(WebCase):
             raise ZeroDivisionError
 
         self.patch(self.world.server.house.names, "claim", fail)
-        status, code, _ = self.ask("/v1/rooms").error
+        status, code, _ = self.ask("/v1/rooms/lobby/members").error
         self.assertEqual((status, code), (500, "internal"))
         self.assertEqual(len(self.flushLoggedErrors(TypeError, ZeroDivisionError)), 1)
 
@@ -105,7 +107,7 @@ class RouteTests(WebCase):
             raise ZeroDivisionError
 
         self.patch(self.world.server, "carry", fail)
-        status, code, text = self.ask("/v1/rooms").error
+        status, code, text = self.ask("/v1/rooms/lobby/members").error
         self.assertEqual((status, code), (500, "internal"))
         self.assertIn("in its log", text)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -123,6 +125,15 @@ class ListTests(WebCase):
             [("hall", 1), ("Lab", 0), ("lobby", 0)],
         )
         self.assertEqual(rooms[2]["seq"], EPOCH + 1)
+
+    def test_rooms_that_are_too_many(self) -> None:
+        self.world = self.begin(max_payload="80")
+        for name in ("c", "B", "a"):
+            self.peer(f"SUB {name}")
+        answer = self.ask("/v1/rooms")
+        self.assertEqual([room["room"] for room in answer.json], ["a", "B"][: len(answer.json)])
+        self.assertEqual(int(answer.headers["Left-Out"]), 3 - len(answer.json))
+        self.assertLessEqual(len(answer.body.strip()), 80)
 
     def test_members(self) -> None:
         self.peer("HELLO name=carl", "SUB lobby")
@@ -166,9 +177,9 @@ class PaceTests(WebCase):
         pipe = self.open()
         for room in ("a", "b"):
             self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
-        self.assertTrue(self.held(pipe))
-        self.world.wait(2)
-        self.assertFalse(self.held(pipe))
+            self.assertTrue(self.held(pipe))
+            self.world.wait(2)
+            self.assertFalse(self.held(pipe))
         for room in ("a", "b", "a"):
             self.ask(f"/v1/rooms/{room}/messages", b"x", pipe=pipe)
         self.assertFalse(self.held(pipe))
@@ -356,6 +367,11 @@ class DescriptionTests(StoredWebCase):
             ask(path, 200)
         for path in every:
             ask(path, 400, "?x=1")
+        for path in ("/healthz", "/readyz"):
+            ask(path, 400, "?" + "&" * QUERY_PARAMETERS)
+        for path in (*every, "/healthz", "/readyz"):
+            ask(path, 414, "?" + "x" * HEAD_SIZE)
+            ask(path, 431, X="x" * HEAD_SIZE)
         self.peer("HELLO name=bob")
         publish(201, Idempotency_Key="k")
         publish(200, Idempotency_Key="k")
@@ -363,6 +379,9 @@ class DescriptionTests(StoredWebCase):
         publish(400, to="a%20b")
         publish(404, to="@nobody")
         publish(413, bytes((1 << 20) + 1))
+        publish(414, to="x" * HEAD_SIZE)
+        publish(415, Content_Type="multipart/form-data; boundary=x")
+        publish(431, X="x" * HEAD_SIZE)
         for path in (*every, "/healthz", "/readyz"):
             ask(path, 403, Host="elsewhere.example")
         publish(403, Origin="http://elsewhere.example")

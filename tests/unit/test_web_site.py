@@ -16,8 +16,8 @@ from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import STOP_SECONDS
 from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.channel import (
-    HEAD_LINES,
     HEAD_SIZE,
+    HEADER_LINES,
     IDLE_SECONDS,
     REQUEST_SECONDS,
 )
@@ -53,7 +53,7 @@ class Faulty(Resource):
     isLeaf = True
 
     def render_GET(self, request: Any) -> bytes:
-        if request.args:
+        if request.query:
             request.write(b"part")
         raise ZeroDivisionError
 
@@ -74,7 +74,14 @@ class SiteCase(SynchronousTestCase):
         pipe = self.world.visitor(stuck=stuck)
         for piece in data:
             pipe.say(piece)
+            self.turns()
         return pipe
+
+    def turns(self) -> None:
+        """Let the server do what it has put off to its next turns."""
+        clock = self.world.clock
+        while any(call.getTime() <= clock.seconds() for call in clock.calls):
+            clock.advance(0)
 
     def answer(self, *data: bytes) -> Answer:
         return Answer(self.visit(*data).received)
@@ -163,6 +170,7 @@ class AskingTests(SiteCase):
         pipe = self.visit(request() + GET + request())
         self.assertEqual(pipe.received, b"")
         self.slow.answer()
+        self.turns()
         self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 2)
         self.assertEqual(len(self.slow.requests), 1)
 
@@ -221,14 +229,62 @@ class BoundTests(SiteCase):
         self.assert_over(pipe)
 
     def test_heads(self) -> None:
-        for data in (
-            b"GET /" + b"x" * HEAD_SIZE + b" HTTP/1.1\r\n\r\n",
-            b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_SIZE,
-            b"GET / HTTP/1.1\r\n" + b"X: " + b"x" * HEAD_SIZE + b"\r\n\r\n",
-            b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (HEAD_LINES + 2) + b"\r\n",
-            b"GET / HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 20 + b"\r\n",
+        line = b"GET / HTTP/1.1\r\n"
+        for status, text, data in (
+            (414, "request line is over 16384 bytes", b"GET /" + b"x" * HEAD_SIZE),
+            (
+                414,
+                "request line is over 16384 bytes",
+                b"GET /" + b"x" * (HEAD_SIZE - 14) + line[5:],
+            ),
+            (431, "head is over 16384 bytes", line + b"X: " + b"x" * HEAD_SIZE),
+            (431, "head is over 16384 bytes", line + b"X: " + b"x" * (HEAD_SIZE - 20) + b"\r\n"),
+            (431, "head is over 16384 bytes", line + (b"X: " + b"y" * 1000 + b"\r\n") * 20),
+            (431, "more than 64 header lines", line + b"X: y\r\n" * (HEADER_LINES + 1)),
         ):
-            self.assert_refused(400, "bad-header", data)
+            with self.subTest(text, head=data[:30]):
+                self.assertIn(text, self.answer(data + b"\r\n\r\n").error[2])
+                self.assert_refused(status, "too-large", data + b"\r\n\r\n")
+
+    def test_the_largest_heads(self) -> None:
+        host = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+        for head in (
+            host + b"X: " + b"x" * (HEAD_SIZE - len(host) - 5) + b"\r\n",
+            host + b"X: y\r\n" * (HEADER_LINES - 1),
+            host.replace(b"/", b"/?" + b"&".join(b"a%d=" % n for n in range(64)), 1),
+        ):
+            pipe = self.visit(*[head + b"\r\n"] * 3)
+            self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 3)
+
+    def test_parameters(self) -> None:
+        for path in ("/", "/healthz", "/v1/rooms", "/nowhere"):
+            answer = self.answer(request(path + "?" + "&" * 64))
+            self.assertEqual(answer.error[:2], (400, "bad-args"))
+            self.assertIn("more than 64 parameters", answer.error[2])
+
+    def test_a_path_of_slashes(self) -> None:
+        for path in ("/" * 9000, "/v1" + "/" * 9000, "/healthz/" + "a/" * 4000):
+            self.assertEqual(self.answer(request(path)).status, 404)
+
+    def test_folded_headers(self) -> None:
+        upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        for fold in (b" ", b"\t", b" X: y", b"\tchunked", b" \t "):
+            for path, lines in ((b"/", b""), (b"/ws", upgrade)):
+                host = b"Host: localhost\r\n"
+                for head in (
+                    fold + b"\r\n" + host + lines,
+                    host + fold + b"\r\n" + lines,
+                    host + lines + fold + b"\r\n",
+                    host + b"Transfer-Encoding:\r\n" + fold + b"\r\n" + lines,
+                ):
+                    data = b"GET " + path + b" HTTP/1.1\r\n" + head + b"\r\n"
+                    with self.subTest(data):
+                        self.assertIn("white space", self.answer(data).error[2])
+                        self.assert_refused(400, "bad-header", data)
+                        pieces = [data[at : at + 1] for at in range(len(data))]
+                        self.assert_refused(400, "bad-header", *pieces)
+                        behind = self.visit(GET + data)
+                        self.assertIn(b"HTTP/1.1 400 ", behind.received)
 
     def test_what_is_no_http(self) -> None:
         for data in (
@@ -240,6 +296,19 @@ class BoundTests(SiteCase):
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ):  # fmt: skip
             self.assert_refused(400, "bad-header", data)
+
+    def test_which_part_cannot_be_read(self) -> None:
+        body = request("/slow", "POST", "Transfer-Encoding: chunked")
+        for data, words in (
+            (b"GET /caf\xc3\xa9 HTTP/1.1\r\n\r\n", "this is no HTTP/1.1 request"),
+            (GET + b"GET /\r\n\r\n", "this is no HTTP/1.1 request"),
+            (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", "a header line"),
+            (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "a header line"),
+            (body + b"x\r\n", "a chunk of the body"),
+            (body + b"3\r\nabc\r\n0\r\n\r\nGET\r\n\r\n", "this is no HTTP/1.1 request"),
+        ):
+            with self.subTest(data):
+                self.assertIn(f'"text":"{words}'.encode(), self.visit(data).received)
 
     def test_smuggling(self) -> None:
         head = b"POST /slow HTTP/1.1\r\nHost: localhost\r\n"
@@ -309,6 +378,7 @@ class BoundTests(SiteCase):
         self.assertFalse(pipe.reading)
         self.assertLess(sum(map(len, pipe.protocol._dataBuffer)), 100_000)
         self.slow.answer()
+        self.turns()
         self.assertTrue(pipe.reading)
 
 
@@ -353,6 +423,7 @@ class TimeTests(SiteCase):
         size = 60 * PAYLOAD_RATE
         pipe = self.visit(request() + request("/slow", "POST", f"Content-Length: {size}"))
         self.slow.answer()
+        self.turns()
         for _ in range(60):
             pipe.say(b"x" * PAYLOAD_RATE)
             self.world.wait(1)
@@ -414,6 +485,7 @@ class EndTests(SiteCase):
         slow.close_input()
         self.assertFalse(slow.closed)
         self.slow.answer()
+        self.turns()
         self.assertEqual(slow.received.count(b"200 OK"), 2)
         self.assertTrue(slow.closed)
 
@@ -466,29 +538,89 @@ class EndTests(SiteCase):
 class RateTests(SiteCase):
     def test_requests_wait(self) -> None:
         self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
-        pipe = self.visit(GET * 50)
-        pipe.say(GET)
+        pipe = self.visit(GET * 51)
         self.assertFalse(pipe.reading)
-        self.assertEqual(pipe.received.count(b"200 OK"), 50)  # of the piece that had been read
+        self.assertEqual(pipe.received.count(b"200 OK"), 11)  # of the piece that had been read
         self.world.wait(5)
+        self.turns()
         self.assertEqual(pipe.received.count(b"200 OK"), 51)
+        self.assertTrue(pipe.reading)
+
+    def test_a_request_counts_by_its_head(self) -> None:
+        """By its bytes and, for they take time however short they are, by its lines."""
+        lines = "\r\n".join(f"X: {n}" for n in range(48))
+        for header, count in (("X: y", 11), (f"X: {'y' * 4096}", 2), (lines, 3)):
+            with self.subTest(header):
+                self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+                pipe = self.visit(request("/", "GET", header) * 12)
+                self.assertEqual(pipe.received.count(b"200 OK"), count)
+
+    def test_small_chunks_count(self) -> None:
+        for size, held in ((127, True), (128, False)):
+            self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+            chunk = b"%x\r\n" % size + b"x" * size + b"\r\n"
+            pipe = self.visit(request("/slow", "POST", "Transfer-Encoding: chunked") + chunk * 11)
+            self.assertEqual(pipe.reading, not held)
+            self.world.wait(2)
+            pipe.say(b"0\r\n\r\n")
+            self.assertEqual(Answer(pipe.received).body, b"%d" % (11 * size))
+
+    def test_what_waits_stays_bounded_as_requests_are_answered(self) -> None:
+        pipe = self.visit()
+        for _ in range(300):
+            while pipe.reading:
+                pipe.say(request() * 100)
+                self.turns()
+            self.slow.answer()
+            self.turns()
+            waiting = [*pipe.protocol._dataBuffer, *(pipe.protocol.kept or ())]
+            self.assertLess(sum(map(len, waiting)), 32 * 1024)
+
+    def test_each_request_has_a_turn(self) -> None:
+        """One read holds thousands, during which others would wait."""
+        pipe, other = self.world.visitor(), self.world.visitor()
+        pipe.say(GET * 3)
+        counts = [pipe.received.count(b"200 OK")]
+        while counts[-1] < 3:
+            self.assertFalse(pipe.reading)
+            other.say(GET)
+            (call,) = (each for each in self.world.clock.calls if each.getTime() <= 0)
+            self.world.clock.calls.remove(call)
+            call.called = 1
+            call.func()
+            counts.append(pipe.received.count(b"200 OK"))
+        self.assertEqual(counts, [1, 2, 3])
+        self.assertEqual(other.received.count(b"200 OK"), 2)
+        self.assertTrue(pipe.reading)
+        pipe.say(GET * 3)
+        pipe.vanish()
+        self.turns()
+        self.assertEqual(pipe.received.count(b"200 OK"), 4)
+
+    def test_bytes_are_counted_once(self) -> None:
+        self.begin(rate_bytes="1k", rate_burst="1", limit_loopback="yes")
+        pipe = self.visit(GET * (1024 // len(GET)))
+        self.assertEqual(pipe.received.count(b"200 OK"), 1024 // len(GET))
         self.assertTrue(pipe.reading)
 
     def test_bytes_wait(self) -> None:
         self.begin(rate_bytes="1k", rate_burst="1", limit_loopback="yes")
-        pipe = self.visit(GET * 100, GET)
+        pipe = self.visit(GET * 100)
         self.assertFalse(pipe.reading)
         pipe.vanish()
         self.assertEqual(self.world.server.connections, 0)
 
     def test_who_does_not_read_is_not_read_from(self) -> None:
-        pipe = self.visit(GET * 1000, stuck=True)
+        pipe, count = self.visit(stuck=True), 0
         while pipe.reading:
             pipe.say(GET * 100)
+            count += 100
+            self.turns()
         self.assertLess(len(pipe.dataBuffer), 70_000)
         pipe.read_on()
+        self.turns()
         self.assertTrue(pipe.reading)
-        self.assertEqual(pipe.received.count(b"200 OK"), 1000)
+        self.assertEqual(pipe.received.count(b"200 OK"), count)
 
 
 class OwnPortTests(SiteCase):

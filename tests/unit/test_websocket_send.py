@@ -31,7 +31,7 @@ class Narrow:
 
 
 def socket_on(carrier: Any, way: Any = None) -> WebSocket:
-    socket = WebSocket(carrier)
+    socket = WebSocket(carrier, None)
     outlet = SimpleNamespace(paused=False)
     socket.connection = SimpleNamespace(outlet=outlet, hear=lambda: None, charge=lambda count: None)  # type: ignore[assignment]
     if way is not None:

@@ -172,11 +172,12 @@ class World:
     """A server with the given options, and its peers.
 
     With a `store`, its jobs are done when the test calls `work`; Unix time is the clock's,
-    from a fixed day on.
+    from a fixed day on, and `ahead` seconds more.
     """
 
     def __init__(self, *, store: Store | None = None, **options: Any) -> None:
         self.clock = Clock()
+        self.ahead = 0.0
         flags = {name.replace("_", "-"): value for name, value in options.items()}
         self.settings = load(flags, {"HOME": "/nonexistent", "XDG_CONFIG_DIRS": "/nonexistent"})
         self.worker = PumpedWorker()
@@ -186,10 +187,11 @@ class World:
             self.clock,
             None if store is None else Storage(store, self.worker),
             broken=self.broken.append,
-            now=lambda: EPOCH + int(self.clock.seconds() * 1e6),
+            now=lambda: EPOCH + int((self.clock.seconds() + self.ahead) * 1e6),
         )
         if store is not None:
             self.server.house.rooms.load(store.open())
+            self.server.house.retention_clock.compare(store.newest)
         self.server.start()
         self.peers: list[Pipe] = []
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from twisted_msg.cli.clients import connect, to_stderr, typed_client
+from twisted_msg.cli.clients import connect, show_directs, to_stderr, typed_client
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import run
@@ -47,6 +47,7 @@ async def ask(reactor: Any, common: Common, timeout: float, question: Question) 
     """
     nobody = replace(common, name=None)  # so that no name is taken
     client = typed_client(reactor, nobody, to_stderr(common))
+    show_directs(client, to_stderr(common))
     await connect(reactor, common, client, timeout)
     try:
         answer = await Deferred.fromCoroutine(question(client)).addTimeout(timeout, reactor)

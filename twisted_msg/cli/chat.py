@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted_msg.cli.exits import Exit, UsageError
-from twisted_msg.cli.options import LOBBY, Common, only_lobby, place, read_common
+from twisted_msg.cli.options import LOBBY, Common, only_lobby, place, read_common, server_words
+from twisted_msg.programs import install_command
 from twisted_msg.wire.names import ROOM, ROOM_RULE
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ processed, but not for long."""
 
 HISTORY: Final = 20
 """Messages shown on joining: a small terminal's screen, with room to type."""
+
+
+EDITOR: Final = "prompt_toolkit>=3.0.36"
+"""What the line editor needs, as the extra `chat` in setup.cfg has it."""
 
 
 class Face(Protocol):
@@ -75,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif ROOM.fullmatch(room) is None:
         raise UsageError(f"no room {room!r}: {ROOM_RULE}")
     on_terminal = all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
-    edits = on_terminal and find_spec("prompt_toolkit") is not None
+    why_not = _why_not_edited(os.environ) if on_terminal else ""
+    edits = on_terminal and not why_not
     if edits:
         import asyncio
 
@@ -88,9 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from twisted_msg.cli import running
 
-    if on_terminal and not edits:
-        running.tell("no line editor here, so messages may cut into what you type: "
-                     "pip install 'tcpmsg[chat]'")  # fmt: skip
+    if why_not:
+        running.tell(f"no line editor here, so messages may cut into what you type: {why_not}")
     last = arguments.last
     if last is None:
         last = HISTORY if sys.stdout is not None and sys.stdout.isatty() else 0
@@ -145,6 +150,15 @@ async def talk(
     return Exit.DONE if left else Exit.CANNOT_CONNECT
 
 
+def _why_not_edited(environment: Mapping[str, str]) -> str:
+    """Return why a terminal gets no line editor, and the way out; nothing if it gets one."""
+    if environment.get("TERM") == "dumb":
+        return "TERM is dumb, and such a terminal moves no cursor"
+    if find_spec("prompt_toolkit") is None:
+        return install_command(EDITOR)
+    return ""
+
+
 def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
     """Return a side that speaks the original protocol."""
     from twisted_msg.cli.clients import plain_client
@@ -163,6 +177,7 @@ def _plain_side(reactor: Any, common: Common, screen: Screen) -> Side:
 def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: int) -> Side:
     """Return a side that speaks typed frames."""
     from twisted_msg.cli.clients import typed_client
+    from twisted_msg.cli.shapes import save_command
     from twisted_msg.cli.typed_side import TypedSide
 
     return TypedSide(
@@ -173,4 +188,5 @@ def _typed_side(reactor: Any, common: Common, screen: Screen, room: str, last: i
         name=common.name,
         room=room,
         last=last,
+        save=save_command(server_words(common, os.environ)),
     )

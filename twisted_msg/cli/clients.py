@@ -82,6 +82,19 @@ def typed_client(
     return client
 
 
+def show_directs(client: Client, say: Callable[[str], None]) -> None:
+    """Say each direct message that comes to a client: it is kept nowhere, and would be lost.
+
+    To be called before it connects.
+    """
+
+    async def show() -> None:
+        async for message in client.directs():
+            say(f"direct message from {message.sender}: {message.text}")
+
+    Deferred.fromCoroutine(show()).addErrback(lambda _: None)  # whoever works with it is told
+
+
 def plain_client(reactor: Any, common: Common, say: Callable[[str], None]) -> PlainClient:
     """Return a client of plain frames, not connected yet.  Raises `UsageError`."""
     tidings = Tidings(say)

@@ -6,7 +6,7 @@ neither sends nothing, and its author is told what would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -28,6 +28,8 @@ class Word(NamedTuple):
     usage: str
     summary: str
     act: Callable[[bytes], None]
+    first: Callable[[], Iterable[str]] | None = None
+    """Returns what the first argument may be, where it can be completed."""
 
     @property
     def name(self) -> str:
@@ -46,6 +48,10 @@ class Side(Protocol):
     @property
     def words(self) -> Sequence[Word]:
         """The slash words that this protocol has a meaning for."""
+        ...
+
+    def people(self) -> Iterable[str]:
+        """Return the names of those whom a text may address."""
         ...
 
     def text(self, text: bytes) -> None:
@@ -104,6 +110,36 @@ class Conversation:
     async def room(self) -> None:
         """Wait until another line may be entered."""
         await self._side.room()
+
+    def completions(self, before: str) -> tuple[int, list[str]]:
+        """Return what the word before the cursor may become, sorted, and how much of it is typed.
+
+        `before` is the line up to the cursor.  In a text, names are completed; after a slash, the
+        slash word and its first argument.  What is returned replaces so many last characters.
+        """
+        line, space, typed = before.rpartition(" ")
+        ending = " "
+        found: Iterable[str]
+        if before.startswith("/") and not before.startswith("//"):
+            word = self._words.get(line.strip())
+            if not space:
+                found = ("/help", "/quit", *self._words)
+            elif word is not None and word.first is not None:
+                found = word.first()
+            elif " " in line.strip():
+                found = self._side.people()
+            else:
+                found = ()
+        elif typed:
+            found = self._side.people()
+            ending = " " if space else ": "
+        else:
+            found = ()
+        if typed[:1] in ("@", "#") and typed:
+            typed = typed[1:]
+            ending = " "
+        fits = [each for each in found if each.casefold().startswith(typed.casefold())]
+        return len(typed), [each + ending for each in sorted(fits, key=str.casefold)]
 
     def enter(self, line: bytes) -> After:
         """Do what a typed line says."""

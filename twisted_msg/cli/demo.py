@@ -74,7 +74,7 @@ async def play(reactor: Any, common: Common, room: str, pace: float) -> int:
     """
     from twisted.internet.task import deferLater
 
-    from twisted_msg.cli.clients import connect, to_stderr, typed_client
+    from twisted_msg.cli.clients import connect, show_directs, to_stderr, typed_client
 
     say = to_stderr(common)
     people: dict[str, Client] = {}
@@ -83,6 +83,7 @@ async def play(reactor: Any, common: Common, room: str, pace: float) -> int:
             if name not in people:
                 person = typed_client(reactor, replace(common, name=name), lambda _: None)
                 people[name] = person
+                show_directs(person, say)
                 await connect(reactor, common, person, CONNECT_SECONDS)
             try:
                 await people[name].send(room, message)

@@ -1,26 +1,29 @@
 """A chat with a line editor: what comes in does not disturb the line being typed.
 
 Law of this file: prompt-toolkit is imported here only, and everything from others goes
-through `visible` before it goes through `patch_stdout`, which passes escapes on.
+through `written` or `noticed` before it goes through `patch_stdout`, which passes escapes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.shortcuts import CompleteStyle
 from twisted.internet.defer import Deferred
 
 from twisted_msg.cli.colours import Paint, wanted
 from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.running import Interrupted
-from twisted_msg.cli.sayings import Saying, written
-from twisted_msg.cli.text import visible
+from twisted_msg.cli.sayings import Saying, noticed, written
+from twisted_msg.cli.wrapping import columns
 
 SHOWN_SECONDS: Final = 2.0
 """How long to wait for the last words: prompt-toolkit itself waits up to a second for a
@@ -43,7 +46,8 @@ class Editor:
             enable_suspend=True,
             refresh_interval=1.0,  # the prompt tells of what takes long
             erase_when_done=True,  # a line is shown as it comes back, or told of
-            reserve_space_for_menu=0,  # nothing is completed here
+            complete_while_typing=False,
+            complete_style=CompleteStyle.READLINE_LIKE,  # above the line, without a menu
         )
         self._patched = ExitStack()
         self._patched.enter_context(patch_stdout(raw=True))
@@ -56,15 +60,16 @@ class Editor:
 
     def show(self, saying: Saying) -> None:
         """Show what was said above the line being typed."""
-        print(written(saying, self._paint))
+        print(written(saying, self._paint, columns(sys.stdout)))
 
     def say(self, notice: str, *, urgent: bool = False) -> None:
         """Show a notice above the line being typed."""
         if urgent or not self._quiet:
-            print(self._paint.dim(f"-- {visible(notice)}"))
+            print(self._paint.dim(noticed(notice, columns(sys.stdout))))
 
     async def read(self, conversation: Conversation) -> None:
         """Enter lines until one says to leave, or Ctrl-D does."""
+        self._session.completer = _Names(conversation)
         while True:
             try:
                 line = await self._line(conversation)
@@ -97,6 +102,20 @@ class Editor:
         )
         line: str = await Deferred.fromFuture(self._task)
         return line
+
+
+class _Names(Completer):
+    """Completes names, rooms and slash words by Tab."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
+        """Yield what the word before the cursor may become."""
+        before = document.current_line_before_cursor
+        typed, found = self._conversation.completions(before)
+        for text in found:
+            yield Completion(text, start_position=-typed, display=text.rstrip(" :"))
 
 
 async def _shown() -> None:

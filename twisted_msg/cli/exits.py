@@ -23,7 +23,8 @@ class Exit(IntEnum):
     CANNOT_CONNECT = 5
     """Cannot connect, or the connection was lost before the work was done."""
     TIMED_OUT = 6
-    """Timed out: nothing received, or no confirmation in time."""
+    """Timed out: nothing received, or no confirmation in time; or it is not known whether a direct
+    message was received."""
     GAP = 7
     """History has a gap; with `bench`, what members got is not what was sent."""
     TRY_AGAIN = 75

@@ -17,6 +17,7 @@ from twisted_msg.cli.lines import Lines
 from twisted_msg.cli.running import tell, whichever
 from twisted_msg.cli.sayings import Saying, written
 from twisted_msg.cli.streams import Input, Output
+from twisted_msg.cli.wrapping import columns
 
 
 class LineMode:
@@ -40,12 +41,13 @@ class LineMode:
             return None
         if saying.sender is None and not self._terminal:
             return self._output.put(saying.text + b"\n")  # the plain protocol, for programs
-        return self._output.put(f"{written(saying)}\n".encode())
+        width = columns(sys.stdout) if self._terminal else None
+        return self._output.put(f"{written(saying, width=width)}\n".encode())
 
     def say(self, notice: str, *, urgent: bool = False) -> None:
         """Write a notice to stderr."""
         if urgent or not self._quiet:
-            tell(notice)
+            tell(notice, columns(sys.stderr))
 
     async def read(self, conversation: Conversation) -> None:
         """Enter lines until one says to leave, or input or output end."""

@@ -52,7 +52,7 @@ _BY_NAME: Final = {verb.name: verb for verb in VERBS}
 
 EXIT_CODES: Final = (
     "exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 refused, 4 not authenticated, "
-    "5 cannot connect, 6 timed out, 7 history has a gap, 75 try again later, "
+    "5 cannot connect, 6 timed out or outcome unknown, 7 history has a gap, 75 try again later, "
     "130 interrupted, 143 terminated"
 )
 

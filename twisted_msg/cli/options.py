@@ -122,6 +122,12 @@ def read_common(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     )
 
 
+def server_words(common: Common, environment: Mapping[str, str]) -> list[str]:
+    """Return the options that another command, with this environment, needs for this server."""
+    default = environment.get("TCPMSG_SERVER") or f"{LOOPBACK}:{DEFAULT_PORT}"
+    return [] if common.server == default else ["--server", common.server]
+
+
 def on_terminal(stream: IO[str] | None) -> bool:
     """Return whether a standard stream is there and is a terminal."""
     return stream is not None and stream.isatty()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted_msg.cli.conversation import Word, Wrong
@@ -64,6 +64,10 @@ class PlainSide:
     def unsent(self) -> int:
         """How many lines wait for a connection."""
         return len(self._unsent)
+
+    def people(self) -> Sequence[str]:
+        """Nobody: the plain protocol does not say who is there."""
+        return ()
 
     def text(self, text: bytes) -> None:
         """Send a text, signed."""

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from types import FrameType
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from twisted.logger import (
 
 from twisted_msg.cli.exits import Exit, InUse, UsageError
 from twisted_msg.cli.text import visible
+from twisted_msg.cli.wrapping import wrapped
 from twisted_msg.client.errors import (
     CannotConnect,
     ClientError,
@@ -42,6 +43,9 @@ Work = Coroutine[Deferred[Any], Any, int]
 
 _SIGNALS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
+PREFIX: Final = "tcpmsg: "
+"""What begins every line of the program's own on stderr."""
+
 
 class Interrupted(Exception):
     """The user pressed Ctrl-C where that is a key and no signal."""
@@ -51,10 +55,14 @@ class OutputClosed(Exception):
     """Whoever read the output has had enough of it."""
 
 
-def tell(message: str) -> None:
-    """Write one line to stderr, prefixed; a message from others is made visible."""
+def tell(message: str, width: int | None = None) -> None:
+    """Write one line to stderr, prefixed; a message from others is made visible.
+
+    With a width it is broken into lines of so many cells.
+    """
+    text = wrapped(visible(message), width, " " * len(PREFIX), PREFIX)
     try:
-        print(f"tcpmsg: {visible(message)}", file=sys.stderr, flush=True)
+        print(f"{PREFIX}{text}", file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody reads stderr, or it is full: not a reason to end
 
@@ -106,10 +114,22 @@ def run(main: Callable[[Any], Work], *, verbose: bool = False) -> int:
 
 async def whichever(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> None:
     """Run coroutines side by side until the first one returns or raises; cancel the others."""
+    await _side_by_side(coroutines, until_first=True)
+
+
+async def together(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> None:
+    """Run coroutines side by side until all have returned or one raises; cancel the others."""
+    await _side_by_side(coroutines, until_first=False)
+
+
+async def _side_by_side(
+    coroutines: Iterable[Coroutine[Deferred[Any], Any, Any]], *, until_first: bool
+) -> None:
+    """Run coroutines, and cancel those that are left in the end."""
     running = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
     try:
-        await DeferredList(
-            running, fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
+        await DeferredList(  # type: ignore[call-overload]
+            running, fireOnOneCallback=until_first, fireOnOneErrback=True, consumeErrors=True
         )
     except FirstError as first:
         first.subFailure.raiseException()
@@ -171,6 +191,7 @@ def _code(error: ClientError) -> Exit:
             ErrorCode.UNAUTHORIZED.value: Exit.UNAUTHENTICATED,
             ErrorCode.BUSY.value: Exit.TRY_AGAIN,
             ErrorCode.LIMIT.value: Exit.TRY_AGAIN,
+            ErrorCode.UNKNOWN.value: Exit.TIMED_OUT,
         }.get(error.code, Exit.REFUSED)
     return Exit.REFUSED
 

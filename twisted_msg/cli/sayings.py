@@ -11,6 +11,7 @@ Lines of typed members look as in IRC::
     12:34 [bob] this is for you alone
     12:34 -> bob: and this for bob alone
     12:34 #dev <alice> hello, in one of several rooms
+    12:34 -- from alice: PNG image, 3.3 KiB; to save it: tcpmsg recv lobby --from 17 ...
 
 `/me waves` goes over the wire as the text `* alice waves`: programs, and plain members,
 who are told no senders, read it as it is meant.  Only the sender's own name makes it an
@@ -22,15 +23,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
+from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.colours import Paint
 from twisted_msg.cli.text import visible
+from twisted_msg.cli.wrapping import wrapped
 
-INDENT = "    "
+INDENT: Final = "    "
 """What stands before the further lines of a message."""
+
+MARK: Final = "-- "
+"""What a notice begins with, on a terminal with a line editor."""
 
 
 class Kind(Enum):
@@ -42,12 +48,25 @@ class Kind(Enum):
     SENT = "said by this user to one member alone"
 
 
+_OF_TEXT: Final = {
+    Kind.TEXT: "<{}>",
+    Kind.ACTION: "* {}",
+    Kind.DIRECT: "[{}]",
+    Kind.SENT: "-> {}:",
+}
+_OF_DATA: Final = {
+    Kind.TEXT: "from {}",
+    Kind.ACTION: "from {}",
+    Kind.DIRECT: "from {} to you alone",
+    Kind.SENT: "to {} alone",
+}
+
+
 class Saying(NamedTuple):
     """Something that was said.
 
     `time` is Unix time in seconds; `sender` is None where the protocol does not tell, and
     for `SENT` it is whom it went to.  `room` is told where several rooms are shown, and
-    `own` is true of what this user wrote in this session.
     """
 
     text: bytes
@@ -56,6 +75,7 @@ class Saying(NamedTuple):
     kind: Kind = Kind.TEXT
     room: str | None = None
     own: bool = False
+    save: str = ""
 
 
 class Screen(Protocol):
@@ -91,35 +111,50 @@ class Dated:
         self._screen.say(notice, urgent=urgent)
 
 
+def noticed(notice: str, width: int | None = None) -> str:
+    """Return the line for a notice, or the lines, of at most `width` cells."""
+    return MARK + wrapped(visible(notice), width, " " * len(MARK), MARK)
+
+
 def action(name: str, text: bytes) -> bytes:
     """Return what goes over the wire for `/me`."""
     return b"* %s %s" % (name.encode(), text)
 
 
-def heard(text: bytes, time: float, sender: str, *, room: str | None, own: bool) -> Saying:
+def heard(
+    text: bytes, time: float, sender: str, *, room: str | None, own: bool, save: str = ""
+) -> Saying:
     """Return what a typed member said to a room."""
     prefix = action(sender, b"")
     if text.startswith(prefix) and len(text) > len(prefix):
         return Saying(text.removeprefix(prefix), time, sender, Kind.ACTION, room, own)
-    return Saying(text, time, sender, Kind.TEXT, room, own)
+    return Saying(text, time, sender, Kind.TEXT, room, own, save)
 
 
-def written(saying: Saying, paint: Paint = Paint()) -> str:  # noqa: B008 - it cannot change
-    """Return the line for what was said, or the lines."""
-    text = visible(saying.text, continuation=INDENT)
-    head = paint.dim(_local("%H:%M", saying.time) or "--:--")
+def written(
+    saying: Saying,
+    paint: Paint = Paint(),  # noqa: B008 - it cannot change
+    width: int | None = None,
+) -> str:
+    """Return the line for what was said, or the lines, of at most `width` cells.
+
+    What is no text is one line however wide, so that its command can be copied.
+    """
+    head = _local("%H:%M", saying.time) or "--:--"
     if saying.room is not None:
-        head += paint.dim(f" #{visible(saying.room)}")
-    if saying.sender is None:
-        return f"{head} {paint.signed(text)}"
-    name = paint.name(visible(saying.sender))
-    shape = {
-        Kind.TEXT: "<{}> {}",
-        Kind.ACTION: "* {} {}",
-        Kind.DIRECT: "[{}] {}",
-        Kind.SENT: "-> {}: {}",
-    }[saying.kind]
-    return f"{head} {shape.format(name, text)}"
+        head += f" #{visible(saying.room)}"
+    name = None if saying.sender is None else visible(saying.sender)
+    data = binary(saying.text)
+    if data is not None:
+        shape = _OF_DATA[saying.kind]
+        origin = None if name is None else shape.format(paint.name(name))
+        return f"{paint.dim(head)} {described(data, origin, saying.save)}"
+    text = visible(saying.text, continuation=INDENT)
+    if name is None:
+        return f"{paint.dim(head)} {paint.signed(wrapped(text, width, INDENT, f'{head} '))}"
+    shape = _OF_TEXT[saying.kind]
+    text = wrapped(text, width, INDENT, f"{head} {shape.format(name)} ")
+    return f"{paint.dim(head)} {shape.format(paint.name(name))} {text}"
 
 
 def _local(shape: str, seconds: float) -> str | None:

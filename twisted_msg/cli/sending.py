@@ -13,7 +13,7 @@ from typing import IO, Any, Final, NamedTuple
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from twisted_msg.cli.clients import connect, to_stderr, typed_client
+from twisted_msg.cli.clients import connect, show_directs, to_stderr, typed_client
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.identity import Identity
 from twisted_msg.cli.options import Common
@@ -26,6 +26,7 @@ from twisted_msg.client.sendable import check_target
 from twisted_msg.client.waiting import Gate
 from twisted_msg.wire import ErrorCode
 from twisted_msg.wire.limits import MAX_PAYLOAD
+from twisted_msg.wire.names import DIRECT
 
 LEAVE_SECONDS: Final = 2.0
 """How long the goodbye may take: everything is stored by then."""
@@ -62,6 +63,7 @@ async def send(reactor: Any, common: Common, order: Order, source: Source) -> in
         say = progress.before(to_stderr(common))
         secret = None if identity is None else identity.secret
         client = typed_client(reactor, common, say, secret)
+        show_directs(client, say)
         await connect(reactor, common, client, order.timeout)
         try:
             await Sending(reactor, order, client, say).work(source, progress)
@@ -129,6 +131,13 @@ class Sending:
                 )
             passed = self._stored_before
             some = "1 message was" if passed == 1 else f"{passed} messages were"
+            if self._order.room.startswith(DIRECT):
+                raise Refused(
+                    ErrorCode.UNKNOWN,
+                    f"{some} sent by an earlier run, and it is not known whether "
+                    f"{self._order.room.removeprefix(DIRECT)} has received that: ask, or send it "
+                    "again under a new id",
+                )
             self._say(f"{some} stored by an earlier run, and not sent again")
 
     def _hand_over(self, messages: list[bytes]) -> None:

@@ -1,18 +1,23 @@
-"""How a received message is written: as it came, fit for a terminal, or as JSON.
+"""How a received message is written: as it came, fit for a terminal, by a template, or as JSON.
 
-Law of this file: a message in, one line of bytes out; nothing that acts on a terminal gets
-into any but the raw one.
+A message goes in, bytes come out.  Nothing that acts on a terminal gets into any but the raw ones.
 """
 
 from __future__ import annotations
 
+import shlex
+import string
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
+from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
+from twisted_msg.programs import tcpmsg_command
 from twisted_msg.rows import message_row
+from twisted_msg.times import utc
+from twisted_msg.wire.names import DIRECT
 
 
 class Received(NamedTuple):
@@ -30,18 +35,96 @@ class Received(NamedTuple):
 
 
 Shape = Callable[[Received], bytes]
-"""Makes the line of output for a message, line feed included."""
+"""Makes the output for a message, line feed included."""
+
+Save = Callable[[str, int, str], str]
+"""Makes the command that saves a message, of its room, sequence number and file extension."""
+
+WORDS: Final = ("room", "seq", "from", "time", "text")
+"""The words of a template."""
 
 
-def raw_line(message: Received) -> bytes:
-    """Return a message as it came."""
-    return message.payload + b"\n"
+def raw_line(message: Received, *, several: bool = False) -> bytes:
+    """Return a message as it came, and with `several` its room before it."""
+    return (f"#{message.room} ".encode() if several else b"") + message.payload + b"\n"
 
 
-def visible_line(message: Received) -> bytes:
-    """Return a message fit for a terminal behind its sender's name, its further lines indented."""
-    signature = "" if message.sender is None else f"{visible(message.sender)}: "
-    return (signature + visible(message.payload, continuation="    ") + "\n").encode()
+def raw_bytes(message: Received) -> bytes:
+    """Return a message as it came, and nothing else."""
+    return message.payload
+
+
+def visible_line(message: Received, *, several: bool = False, save: Save | None = None) -> bytes:
+    """Return a message fit for a terminal behind its sender's name, its further lines indented.
+
+    With `several` its room stands before it.  What is no text is described, with the command
+    that saves it.  No text begins as such a description does.
+    """
+    room = f"#{visible(message.room)} " if several else ""
+    sender = None if message.sender is None else visible(message.sender)
+    data = binary(message.payload)
+    if data is not None:
+        origin = None if sender is None else f"from {sender}"
+        command = ""
+        if save is not None and message.seq is not None and not message.room.startswith(DIRECT):
+            command = save(message.room, message.seq, data.extension)
+        return f"{room}{described(data, origin, command)}\n".encode()
+    signature = "" if sender is None else f"{sender}: "
+    return (room + signature + visible(message.payload, continuation="    ") + "\n").encode()
+
+
+def save_command(words: Sequence[str] = ()) -> Save:
+    """Return what makes the command that saves a message; `words` name the server, if need be."""
+
+    def save(room: str, seq: int, extension: str) -> str:
+        options = [room, "--from", str(seq), "--count", "1", "--raw"]
+        typed = " ".join(shlex.quote(word) for word in ("recv", *words, *options))
+        return f"{tcpmsg_command()} {typed} > FILE.{extension}"
+
+    return save
+
+
+class Template:
+    """A shape that a user writes: text with words in braces.
+
+    Each message is one line, on a terminal and elsewhere: in it, line breaks and what acts on a
+    terminal are written as escapes, and what is no text as its kind and size.  What the protocol
+    does not say is empty.
+    """
+
+    def __init__(self, text: str, *, now: Callable[[], float] = time.time) -> None:
+        """Parse a template; `now` is Unix time in seconds.
+
+        Raises `ValueError` for any other word or form than `{word}`, and for single braces.
+        """
+        try:
+            self._parts = list(string.Formatter().parse(text))
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}; write {{{{ and }}}} for braces") from None
+        self._now = now
+        for _, word, form, conversion in self._parts:
+            if word is not None and (word not in WORDS or form or conversion):
+                typed = (
+                    word + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+                )
+                known = " ".join(f"{{{each}}}" for each in WORDS)
+                raise ValueError(f"no {{{typed}}}: there are {known}, and {{{{ }}}} for braces")
+
+    def __call__(self, message: Received) -> bytes:
+        """Return the line for a message."""
+        payload, room, seq, sender, millis = message
+        data = binary(payload)
+        values = {
+            "room": room,
+            "seq": "" if seq is None else str(seq),
+            "from": "" if sender is None else sender,
+            "time": utc(int(self._now() * 1000) if millis is None else millis),
+            "text": payload if data is None else f"({data})",
+        }
+        line = "".join(
+            text + (visible(values[word]) if word else "") for text, word, _, _ in self._parts
+        )
+        return f"{line}\n".encode(errors="surrogateescape")
 
 
 def json_line(message: Received, *, now: Callable[[], float] = time.time) -> bytes:

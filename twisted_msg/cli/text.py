@@ -1,7 +1,8 @@
 """Text from others, made fit for a terminal.
 
 Law of this file: whatever comes in, what goes out moves no cursor, changes no colour,
-reverses no direction and hides nothing; letters of every script stay as they are.
+reverses no direction, covers no other line and hides nothing; letters of every script stay as
+they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ _JOINERS: Final = frozenset("\u200c\u200d")
 """Zero-width joiner and non-joiner: several scripts and most emoji cannot be written
 without them, and they move nothing."""
 
+MARKS_LIMIT: Final = 8
+"""Combining marks, joiners included, that may follow one character.  Vietnamese needs 2, Thai and
+Devanagari 3, Hebrew with cantillation 5, the highest stack of Tibetan 8.  Terminals draw more of
+them over the lines above and below.  (The 30 of UAX #15 bound a buffer, not what is drawn.)"""
+
 
 def visible(text: str | bytes, *, continuation: str | None = None) -> str:
     r"""Return text for one place on a terminal: what would act is written as an escape.
@@ -27,20 +33,36 @@ def visible(text: str | bytes, *, continuation: str | None = None) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
     if continuation is None:
-        return "".join(map(_shown, text)).replace("\n", "\\n")
-    text = text.replace("\r\n", "\n").rstrip("\n")
-    return "".join(map(_shown, text)).replace("\n", "\n" + continuation)
+        return _escaped(text).replace("\n", "\\n")
+    return _escaped(text.replace("\r\n", "\n").rstrip("\n")).replace("\n", "\n" + continuation)
 
 
-def _shown(character: str) -> str:
-    """Return a character, or its escape; a line break is left for the caller."""
-    if character in "\n\t" or character in _JOINERS:
-        return character
-    if unicodedata.category(character) not in _HIDDEN:
-        return character
+def _escaped(text: str) -> str:
+    """Return text with escapes for what would act, and for marks above `MARKS_LIMIT`.
+
+    Line breaks are left for the caller.
+    """
+    shown = []
+    marks = 0
+    for character in text:
+        if character.isascii():
+            marks = 0
+            printable = character.isprintable() or character in "\n\t"
+        elif character in _JOINERS or (category := unicodedata.category(character))[0] == "M":
+            marks += 1
+            printable = marks <= MARKS_LIMIT
+        else:
+            marks = 0
+            printable = category not in _HIDDEN
+        shown.append(character if printable else _escape(character))
+    return "".join(shown)
+
+
+def _escape(character: str) -> str:
+    """Return a character's escape, as Python writes it."""
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"

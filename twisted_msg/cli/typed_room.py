@@ -73,6 +73,11 @@ class Room:
         self._here = set(names)
 
     @property
+    def others(self) -> set[str]:
+        """Who else is there, as far as that is known."""
+        return set(self._here or ())
+
+    @property
     def known(self) -> bool:
         """Whether it is known who is there."""
         return self._here is not None

@@ -12,7 +12,9 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from twisted_msg.cli.binary import binary
 from twisted_msg.cli.sayings import Screen, heard
+from twisted_msg.cli.shapes import Save
 from twisted_msg.cli.tasks import Tasks
 from twisted_msg.cli.typed_room import Room
 from twisted_msg.cli.typed_words import listed, words
@@ -20,6 +22,7 @@ from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, Gap, Refused
 from twisted_msg.client.messages import Messages, Presence
 from twisted_msg.client.subscription import Message
+from twisted_msg.wire.names import ROOM
 
 RETURN_SECONDS: Final = 5.0
 """How long somebody who is missing may take to come back before that is told: after a
@@ -30,11 +33,18 @@ class Rooms:
     """Rooms by name, one of which is the current one."""
 
     def __init__(
-        self, client: Client, screen: Screen, tasks: Tasks, last: int, clock: IReactorTime
+        self,
+        client: Client,
+        screen: Screen,
+        tasks: Tasks,
+        last: int,
+        clock: IReactorTime,
+        save: Save,
     ) -> None:
         """Take what to read with, where to show it, and what runs the reading.
 
-        `last` is how many messages are shown on entering; the clock is for what is told late.
+        `last` is how many messages are shown on entering; the clock is for what is told late;
+        `save` makes the command that saves a message.
         """
         self.current: Room | None = None
         self._client = client
@@ -42,8 +52,34 @@ class Rooms:
         self._tasks = tasks
         self._last = last
         self._clock = clock
+        self._save = save
         self._rooms: dict[str, Room] = {}
         self._names: set[str | None] = set()  # one's own, this session
+        self._listed: set[str] = set()  # the server's rooms, when it was last asked
+
+    @property
+    def entered(self) -> list[str]:
+        """The names of the rooms that one is in."""
+        return list(self._rooms)
+
+    @property
+    def people(self) -> set[str]:
+        """Who else is in the current room."""
+        return set() if self.current is None else self.current.others
+
+    def everybody(self) -> set[str]:
+        """Return who else is in any of the rooms that one is in."""
+        return set().union(*(room.others for room in self._rooms.values()))
+
+    def known(self) -> set[str]:
+        """Return the rooms that there are, as far as the server has said; it is asked again."""
+        self.ask_rooms()
+        return self._listed.union(self._rooms)
+
+    def ask_rooms(self) -> None:
+        """Ask the server for its rooms, to complete their names."""
+        if self._client.connected:
+            self._tasks.begin(self._list_rooms())
 
     def enter(self, name: str) -> None:
         """Enter a room, or make it the current one."""
@@ -121,12 +157,14 @@ class Rooms:
         if not room.new(message.seq):
             return
         self._names.add(self._client.name)
+        data = binary(message.payload)
         saying = heard(
             message.payload,
             message.time / 1000,
             message.sender,
             room=room.name if len(self._rooms) > 1 else None,
             own=message.sender in self._names and room.own(message.payload),
+            save="" if data is None else self._save(room.name, message.seq, data.extension),
         )
         waiting = self._screen.show(saying)
         if waiting is not None:
@@ -169,6 +207,15 @@ class Rooms:
             self._screen.say(f"/who {name}: {words(error)}", urgent=True)
         else:
             self._screen.say(f"in #{name}: {self._people(names)}", urgent=True)
+
+    async def _list_rooms(self) -> None:
+        """Take note of the server's rooms; without an answer, those known stay."""
+        try:
+            rooms = await self._client.rooms()
+        except ClientError:
+            return  # whoever works with this client is told
+        found = (room.get("room") for room in rooms)
+        self._listed = {name for name in found if isinstance(name, str) and ROOM.fullmatch(name)}
 
     def _people(self, names: list[str]) -> str:
         """Return who is there, oneself last."""

@@ -7,7 +7,7 @@ or its author is told why not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_msg.cli.conversation import Word, Wrong
 from twisted_msg.cli.sayings import Kind, Saying, Screen, action
+from twisted_msg.cli.shapes import Save, save_command
 from twisted_msg.cli.tasks import Tasks
 from twisted_msg.cli.typed_rooms import Rooms
 from twisted_msg.cli.typed_words import name_in, room_in, short, words
@@ -25,6 +26,7 @@ from twisted_msg.client.errors import ClientError
 from twisted_msg.client.outbox import Receipt
 from twisted_msg.client.sendable import sendable
 from twisted_msg.client.waiting import Gate
+from twisted_msg.wire import ErrorCode
 
 FAREWELL_SECONDS: Final = 10.0
 """How long an old name may take to say goodbye."""
@@ -50,12 +52,14 @@ class TypedSide:
         room: str,
         name: str | None = None,
         last: int = 0,
+        save: Save = save_command(),  # noqa: B008 - it cannot change
         check: Callable[[bytes], bytes] = sendable,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Take what makes clients, the screen and clock, the server's address, first room, name.
 
-        `last` messages of a room are shown on entering it.  `check` raises `ValueError` for
+        `last` messages of a room are shown on entering it.  `save` makes the command that saves
+        a message.  `check` raises `ValueError` for
         what cannot be sent; `now` is Unix time in seconds.
         """
         self._make = make
@@ -69,12 +73,18 @@ class TypedSide:
         self._client = make(name)
         self._other: Client | None = None  # while the name changes
         self._owing_since = 0.0  # when the first line was sent that is not acknowledged
-        self._rooms = Rooms(self._client, screen, self._tasks, last, clock)
+        self._rooms = Rooms(self._client, screen, self._tasks, last, clock, save)
+        rooms = self._rooms
         self.words = (
-            Word("/join ROOM", "enter a room, or go back to one", self._join),
-            Word("/part [ROOM]", "leave it", self._part),
-            Word("/who [ROOM]", "who is there", self._who),
-            Word("/msg NAME TEXT", "say something to one member alone", self._msg),
+            Word("/join ROOM", "enter a room, or go back to one", self._join, rooms.known),
+            Word("/part [ROOM]", "leave it", self._part, lambda: rooms.entered),
+            Word("/who [ROOM]", "who is there", self._who, rooms.known),
+            Word(
+                "/msg NAME TEXT",
+                "say something to one member alone",
+                self._msg,
+                self._rooms.everybody,
+            ),
             Word("/me TEXT", "say what you do: * alice waves", self._me),
             Word("/nick NAME", "change your name", self._nick),
         )
@@ -92,6 +102,10 @@ class TypedSide:
         if lines and self._now() - self._owing_since >= SLOW_SECONDS:
             return f"{room} ({lines} not stored yet)> "
         return f"{room}> "
+
+    def people(self) -> Iterable[str]:
+        """Return who else is in the current room."""
+        return self._rooms.people
 
     def text(self, text: bytes) -> None:
         """Send a text to the current room."""
@@ -111,6 +125,7 @@ class TypedSide:
         )
         self._tasks.begin(self._directs(client))
         self._rooms.enter(self._first)
+        self._rooms.ask_rooms()
 
     async def run(self) -> None:
         """Wait for the end; raises what it is."""
@@ -210,7 +225,9 @@ class TypedSide:
         def refused(failure: Failure) -> Failure:
             error = failure.value
             if isinstance(error, ClientError) and not client.closed:
-                self._screen.say(f"not sent: {words(error)}: {short(text)}", urgent=True)
+                unknown = getattr(error, "code", "") == ErrorCode.UNKNOWN
+                what = "perhaps not received" if unknown else "not sent"
+                self._screen.say(f"{what}: {words(error)}: {short(text)}", urgent=True)
             return failure
 
         sent: Deferred[Receipt] = client.send(where, text).addErrback(refused)

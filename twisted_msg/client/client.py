@@ -20,6 +20,7 @@ from twisted_msg.client.postbox import Postbox
 from twisted_msg.client.sendable import check_room, check_target
 from twisted_msg.client.subscription import Subscription
 from twisted_msg.wire import ErrorCode
+from twisted_msg.wire.arguments import check_callable, check_payloads, check_whole
 from twisted_msg.wire.replies import Here, RoomList
 from twisted_msg.wire.requests import Rooms, Sub, Who
 
@@ -41,9 +42,11 @@ class Client(Membership):
 
         It starts at once, whoever waits or not.  The Deferred fires when the message is
         stored, however many connections that takes; it fails with `Refused` if the server
-        does not take it (or if nobody is there, for a direct message), and with what ended the
-        client otherwise.  Cancelling it stops the waiting, not the message.
-        Raises `ValueError` for what cannot be a room.
+        does not take it, and with what ended the client otherwise.  For a direct message it fails
+        with `Refused` also if it reached nobody (`absent`, `busy`), or if the connection was lost
+        before that was known (`unknown`).  Cancelling it stops the waiting, not the message.
+        Raises `ValueError` for what cannot be a room, and `TypeError` for what is neither bytes
+        nor text; then nothing is sent.
         """
         return self.send_all(room, (message,))
 
@@ -52,10 +55,9 @@ class Client(Membership):
 
         The Deferred fires when the last one is stored, with its receipt.  If some were
         refused it fails with the first refusal, once all others are stored.  Much cheaper
-        than single sends.  Raises `ValueError` if there is no message at all.
+        than single sends.  Raises `ValueError` if there is no message at all, and as `send` does.
         """
-        check_target(room)
-        payloads = [m.encode() if isinstance(m, str) else m for m in messages]
+        room, payloads = check_target(room), check_payloads(messages)
         if not payloads:
             raise ValueError("there is no message to send")
         largest, limit = max(map(len, payloads)), self._talk.max_payload
@@ -75,7 +77,8 @@ class Client(Membership):
         Ids rise by one from where the server stands with this client's id.  A program that
         keeps `client_id`, and gives the same messages the same ids in every run, sends none
         twice.  Raises `ValueError` if that would go back, behind ids that were given or that
-        the server has received (`Client.server["last_id"]`), and before `connect`.
+        the server has received (`Client.server["last_id"]`), and before `connect`; and
+        `TypeError` for what is no whole number.
         """
         self._talk.outbox.begin_at(number)
 
@@ -126,11 +129,18 @@ class Client(Membership):
         A program that reads too slowly leaves the room, reads what it has, and joins again
         where it was: other members see that, and nothing is lost.
         Raises `ValueError` for what cannot be a room, for two beginnings, and if this client
-        reads the room already.
+        reads the room already, and `TypeError`.
         """
-        check_room(room)
+        room = check_room(room)
         if sum(given is not None for given in (start, last, since)) > 1:
             raise ValueError("start, last and since each say where to begin: choose one")
+        for what, place in (("start", start), ("last", last), ("since", since)):
+            if place is not None:
+                check_whole(place, what)
+        for what, callback in (("on_missed", on_missed), ("presence", presence)):
+            if callback is not None:
+                check_callable(callback, what)
+        until_end, strict = bool(until_end), bool(strict)
         request = Sub(room, start, last, since, presence is not None)
         core = Subscription(request, self._talk.say, until_end=until_end)
         reading = Reading(core, self._talk.readings.remove, presence)
@@ -153,10 +163,9 @@ class Client(Membership):
     async def who(self, room: str) -> Listing[str]:
         """Return the names of those who are in a room; `Listing.cut` more did not fit.
 
-        Raises `Refused`.
+        Raises `Refused`, and `ValueError` or `TypeError` for what cannot be a room.
         """
-        check_room(room)
-        here: Here = await self._talk.ask(Who(room))
+        here: Here = await self._talk.ask(Who(check_room(room)))
         return Listing(here.names, here.cut)
 
     async def rooms(self) -> Listing[dict[str, Any]]:

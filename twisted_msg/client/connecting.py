@@ -53,7 +53,7 @@ async def connect(
     `tcpmsg://...`) or a Twisted endpoint; `options` are those of `Client`.  It is tried
     `attempts` times, for ever if that is None.  Raises `CannotConnect` with the cause of the
     last attempt, or `Refused` if the server does not want this client, and `ValueError` for
-    what cannot be an address, a name or a client id.
+    what cannot be an address, a name or a client id; `TypeError` for what is of a wrong type.
     """
     client = Client(reactor, server, name, **options)
     await client.connect(attempts)

@@ -19,6 +19,7 @@ from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, 
 from twisted_msg.client.waiting import Gate
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.wire import ErrorCode, ProtocolError
+from twisted_msg.wire.arguments import check_callable, check_seconds
 from twisted_msg.wire.limits import HEADER_SIZE
 
 MAX_RECEIVED: Final = 64 * 1024 * 1024
@@ -51,6 +52,7 @@ class ClientConnection(FrameProtocol):
     ) -> None:
         """Take the clock for deadlines, and the sizes in bytes."""
         super().__init__(header_size, max_payload)
+        check_callable(getattr(clock, "callLater", None), "a clock's callLater")
         self._clock = clock
         self._gone = Gate()
         self._error: ClientError | None = None
@@ -93,8 +95,10 @@ class ClientConnection(FrameProtocol):
         Then the server has processed everything sent before.  Messages that still come are
         discarded.  Raises `TimedOut` after `timeout` seconds, and whatever else ended the
         connection first: then it is not known what was processed.  Does nothing if it had
-        ended in this way before.
+        ended in this way before.  Raises `ValueError` or `TypeError` for what is no time; then
+        it goes on.
         """
+        check_seconds(timeout)
         if not self._saying_goodbye and self._error is None:
             self._saying_goodbye = True
             self.say_goodbye()

@@ -57,11 +57,13 @@ class Refused(ClientError):
     """The server refused something: `ERR <code>`, or `!ERROR! <code> <reason>` to a plain member.
 
     `code` is one of the protocol's (docs/protocol.md, section Errors) or `missed`;
-    `reason` is the server's sentence, unescaped, or the number of messages missed.
+    `reason` is the server's sentence, unescaped, or the number of messages missed.  With the
+    code `unknown` nothing was refused: it is not known whether a direct message was received.
     """
 
     def __init__(self, code: str, reason: str, *, final: bool | None = None) -> None:
-        super().__init__(f"the server refused it: {code}: {reason}")
+        told = reason if code == ErrorCode.UNKNOWN else f"the server refused it: {code}: {reason}"
+        super().__init__(told)
         self.code = code
         self.reason = reason
         self.final = code in FINAL if final is None else final
@@ -124,6 +126,15 @@ def answered(code: str, reason: str, *, hello: bool = False) -> Refused:
     if code == ErrorCode.SUPERSEDED:
         return Superseded(code, reason)
     return Refused(code, reason, final=code not in PASSING if hello else None)
+
+
+def unknown_outcome() -> Refused:
+    """Return the exception for a direct message whose outcome was lost with the connection."""
+    return Refused(
+        ErrorCode.UNKNOWN,
+        "the connection was lost before the server said what became of the direct message: its "
+        "receiver may have it or not; ask, or send it again as a new message",
+    )
 
 
 def cannot_connect(address: str, cause: BaseException) -> CannotConnect:

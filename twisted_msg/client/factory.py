@@ -13,8 +13,10 @@ from twisted.python.failure import Failure
 
 from twisted_msg.client.connection import MAX_RECEIVED
 from twisted_msg.client.plain import PlainConnection
+from twisted_msg.client.sendable import check_word
 from twisted_msg.client.waiting import Inbox
 from twisted_msg.protocol import FrameFactory
+from twisted_msg.wire.arguments import check_callable
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
 
 
@@ -38,11 +40,18 @@ class PlainFactory(FrameFactory):
         made: Callable[[PlainConnection], None] | None = None,
         lost: Callable[[PlainConnection], None] | None = None,
     ) -> None:
-        """Take what `PlainConnection` takes, and whom to tell.  Raises `ValueError` as it does."""
+        """Take what `PlainConnection` takes, and whom to tell.
+
+        Raises `ValueError` and `TypeError` as it does.
+        """
+        for what, callback in (("made", made), ("lost", lost)):
+            if callback is not None:
+                check_callable(callback, what)
         super().__init__(PlainConnection, header_size=header_size, max_payload=max_payload)
+        check_callable(getattr(clock, "callLater", None), "a clock's callLater")
         self.clock = clock
-        self.disconnect_word = disconnect_word
-        self.listen = listen
+        self.disconnect_word = check_word(disconnect_word)
+        self.listen = bool(listen)
         self.inbox = inbox
         self.made = made
         self.lost = lost

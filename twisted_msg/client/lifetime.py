@@ -12,6 +12,7 @@ from types import TracebackType
 from twisted_msg.client.connection import GOODBYE_SECONDS, ClientConnection
 from twisted_msg.client.errors import Disconnected
 from twisted_msg.client.service import Lifeline
+from twisted_msg.wire.arguments import check_seconds
 
 
 class Lifetime(ABC):
@@ -37,11 +38,14 @@ class Lifetime(ABC):
     async def close(self, timeout: float = GOODBYE_SECONDS) -> None:
         """Wait until all that was sent has arrived, say goodbye, and connect no more.
 
-        What a `Client` sent has arrived when it is stored; its iterators end at once.  What a
+        What a `Client` sent has arrived when it is stored; its iterators of rooms end at once,
+        that of direct messages with the connection.  What a
         `PlainClient` sent has, when the server has processed it; without a connection it does
         not wait.  Raises `TimedOut` if that is not known after `timeout` seconds, or what else
-        kept it from being known; the client is closed all the same.
+        kept it from being known; the client is closed all the same.  Raises `ValueError` or
+        `TypeError` for what is no time; then it goes on.
         """
+        check_seconds(timeout)
         try:
             await self._say_goodbye(timeout)
         except GeneratorExit:  # the program is dropped midway: it can await nothing any more

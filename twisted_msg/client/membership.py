@@ -21,6 +21,7 @@ from twisted_msg.client.sendable import check_name
 from twisted_msg.client.service import Lifeline
 from twisted_msg.client.talk import Talk
 from twisted_msg.client.typed import TypedConnection, TypedFactory
+from twisted_msg.wire.arguments import check_callable, check_text, check_whole
 from twisted_msg.wire.names import CLIENT, CLIENT_RULE
 from twisted_msg.wire.requests import Hello, Ping
 
@@ -58,13 +59,21 @@ class Membership(Lifetime):
         when one is lost and another will be tried (not when the server ends one because it
         refuses a message: that is told by `send`).  `jitter` returns a number from 0 to 1,
         `entropy` so many random bytes in hexadecimal digits.
-        Raises `ValueError` for an address, a name or a client id that cannot be.
+        Raises `ValueError` for an address, a name or a client id that cannot be, and
+        `TypeError`.
         """
         if name is not None:
-            check_name(name)
-        if client_id is not None and CLIENT.fullmatch(client_id) is None:
+            name = check_name(name)
+        if client_id is None:
+            check_callable(entropy, "entropy")
+            client_id = entropy(CLIENT_BYTES)
+        client_id = check_text(client_id, "a client id")
+        if CLIENT.fullmatch(client_id) is None:
             raise ValueError(CLIENT_RULE)
-        hello = Hello(name, client_id or entropy(CLIENT_BYTES), token=token)
+        if token is not None:
+            token = check_text(token, "a token")
+        max_payload = check_whole(max_payload, "the largest payload")
+        hello = Hello(name, client_id, token=token)
         self._clock = reactor
         self._pings = 0
         self._talk = Talk()
@@ -95,7 +104,8 @@ class Membership(Lifetime):
         """Connect, trying up to `attempts` times (None: until it works), and keep connected.
 
         Returns when the server has made this client welcome.  Raises `CannotConnect` with
-        the last attempt's cause, or `Refused`; nothing is tried any more then.  Called once
+        the last attempt's cause, or `Refused`; nothing is tried any more then.  Raises
+        `ValueError` or `TypeError` for what is no number of attempts, from 1 on.  Called once
         only.
         """
         await self._line.connect(attempts)
@@ -124,7 +134,7 @@ class Membership(Lifetime):
         """Wait until all that was sent is stored, and say `BYE`."""
         talk, line = self._talk, self._line
         talk.closing = True
-        talk.readings.end(None)
+        talk.readings.end_rooms(None)
         try:
             if line.started and not talk.outbox.empty:
                 await talk.settled.wait().addTimeout(timeout, self._clock)

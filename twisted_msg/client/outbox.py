@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from twisted_msg.wire.names import ID_RULE, MAX_ID
+from twisted_msg.wire.arguments import check_whole
+from twisted_msg.wire.names import DIRECT, MAX_ID
 from twisted_msg.wire.requests import Pub
 
 T = TypeVar("T")
@@ -117,10 +118,10 @@ class Outbox(Generic[T]):
         """Give the next message this id, and the others the ids behind it.
 
         Raises `ValueError` for what is no id, for one that was given already or that the
-        server has received, and before the first connection, when that is not known.
+        server has received, and before the first connection, when that is not known; and
+        `TypeError`.
         """
-        if not 1 <= id_ <= MAX_ID:
-            raise ValueError(f"{ID_RULE}, and not {id_}")
+        id_ = check_whole(id_, "an id", 1)
         if not self._begun:
             raise ValueError(
                 "connect first: before that it is not known which ids the server has received"
@@ -169,17 +170,24 @@ class Outbox(Generic[T]):
             self._unsent.popleft()
         return b"".join(frames)
 
-    def acknowledge(self, id_: int, seq: int | None) -> list[Batch[T]]:
+    def acknowledge(
+        self, id_: int, seq: int | None, unknown: Exception | None = None
+    ) -> list[Batch[T]]:
         """Settle all up to an id; return the batches that are settled whole by it.
 
         `seq` is where that last one stands in its room, if it is known.  What was not sent
-        cannot be acknowledged.
+        cannot be acknowledged.  `unknown` is given if an earlier connection sent them: direct
+        messages keep it as their error, since a notice about them may have been lost.
         """
         id_ = min(id_, self._handed)
         done: list[Batch[T]] = []
         while self._batches and self._batches[0].first <= id_:
             batch = self._batches[0]
-            self._settle(batch, min(id_ - batch.first + 1, len(batch.payloads)))
+            upto = min(id_ - batch.first + 1, len(batch.payloads))
+            if unknown is not None and batch.room.startswith(DIRECT):
+                for at in range(batch.settled, upto):
+                    batch.errors.setdefault(batch.first + at, unknown)
+            self._settle(batch, upto)
             if batch.last == id_:
                 batch.seq = seq
             if not self._finished(batch):
@@ -203,10 +211,11 @@ class Outbox(Generic[T]):
         batch = self._find(id_)
         return None if batch is None else batch.room
 
-    def resume(self, last_id: int) -> list[Batch[T]]:
+    def resume(self, last_id: int, unknown: Exception | None = None) -> list[Batch[T]]:
         """Begin on a new connection, whose server has received the ids up to `last_id`.
 
-        They are stored, and settled by it; all others are handed over again.  At the very
+        They are stored, and settled by it (direct messages with the error `unknown`, see
+        `acknowledge`); all others are handed over again.  At the very
         first connection nothing was sent yet, so the ids begin behind it instead.
         Returns the batches that are settled whole.  Raises `ValueError` if somebody else
         must have sent with this client's id, or if no ids are left for what waits.
@@ -223,7 +232,7 @@ class Outbox(Generic[T]):
                 f"the server has received {last_id} from this client, which has sent "
                 f"{self._handed} at most: another program uses the same client id"
             )
-        done = self.acknowledge(last_id, None)
+        done = self.acknowledge(last_id, None, unknown)
         self._sent = last_id
         self._flying = self._aloft = 0
         self._unsent = deque(self._batches)

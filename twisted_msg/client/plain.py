@@ -16,10 +16,11 @@ from zope.interface import implementer
 
 from twisted_msg.client.connection import MAX_RECEIVED, ClientConnection
 from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, refusal
-from twisted_msg.client.sendable import sendable
+from twisted_msg.client.sendable import check_word, sendable
 from twisted_msg.client.waiting import Gate, Inbox, anew
 from twisted_msg.transports import keep_alive
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Stage, encode_frame
+from twisted_msg.wire.arguments import check_payloads
 from twisted_msg.wire.header import excerpt
 from twisted_msg.wire.limits import DISCONNECT, ERROR_PREFIX, HEADER_SIZE
 
@@ -57,8 +58,8 @@ class PlainConnection(ClientConnection):
         then its owner ends it.
         """
         super().__init__(clock, header_size=header_size, max_payload=max_payload)
-        self._word = disconnect_word
-        self._listen = listen
+        self._word = check_word(disconnect_word)
+        self._listen = bool(listen)
         self._shared = inbox is not None
         self._inbox = Inbox() if inbox is None else inbox
         self._writable = Gate(opened=True)
@@ -76,11 +77,12 @@ class PlainConnection(ClientConnection):
 
         They are handed to the transport at once, whoever waits or not; the Deferred fires
         when the transport has room for more.  Raises `ValueError`, sending nothing, if one
-        is not `sendable`; the Deferred fails with the connection's end.
+        is not `sendable` (and `TypeError`); the Deferred fails with the connection's end.
         """
         width = self.decoder.header_size
         data = b"".join(
-            encode_frame(sendable(message, self._word, width), (), width) for message in messages
+            encode_frame(sendable(message, self._word, width), (), width)
+            for message in check_payloads(messages)
         )
         if self._error is not None:
             return fail(anew(self._error))

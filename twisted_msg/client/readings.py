@@ -61,8 +61,15 @@ class Readings:
 
     def end(self, error: ClientError | None) -> None:
         """Let nothing more in, anywhere."""
+        self.end_rooms(error)
         for reading in list(self._readings.values()):
             reading.end(error)
+
+    def end_rooms(self, error: ClientError | None) -> None:
+        """Let nothing more in from rooms; direct messages come until the connection ends."""
+        for room, reading in list(self._readings.items()):
+            if room != DIRECT:
+                reading.end(error)
 
     def rest(self) -> None:
         """Wake the readers that have something new: once for all that has come together."""

@@ -20,7 +20,7 @@ from twisted_msg.client.errors import ClientError, Disconnected
 from twisted_msg.client.factory import PlainFactory
 from twisted_msg.client.lifetime import Lifetime
 from twisted_msg.client.plain import PlainConnection
-from twisted_msg.client.sendable import sendable
+from twisted_msg.client.sendable import check_word, sendable
 from twisted_msg.client.service import LONGEST_RETRY, STEADY_SECONDS, Lifeline, endpoint
 from twisted_msg.client.waiting import Inbox
 from twisted_msg.wire.limits import DISCONNECT, HEADER_SIZE
@@ -59,9 +59,9 @@ class PlainClient(Lifetime):
         `header_size` and `max_payload` are in bytes; without `listen` messages are
         discarded.  `on_connected` is called at every connection, `on_lost` with the reason
         when one is lost and another will be tried.  `jitter` returns a number from 0 to 1.
-        Raises `ValueError` for an address or a header's width that cannot be.
+        Raises `ValueError` for an address or a header's width that cannot be, and `TypeError`.
         """
-        self._word = disconnect_word
+        self._word = check_word(disconnect_word)
         self._header_size = header_size
         self._clock = reactor
         self._inbox = Inbox()
@@ -108,7 +108,7 @@ class PlainClient(Lifetime):
         The Deferred fires when the message is handed to a connection that has room for
         more; it fails with what ended that connection, and then the message may or may not
         have arrived, or with what ended the client.  Raises `ValueError` if the message is
-        not `sendable`.
+        not `sendable`, and `TypeError` for what is neither bytes nor text.
         """
         payload = sendable(message, self._word, self._header_size)
         return Deferred.fromCoroutine(self._send(payload))

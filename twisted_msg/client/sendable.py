@@ -6,6 +6,7 @@ refused here, before it is sent, with a text that says why.  No Twisted.
 
 from __future__ import annotations
 
+from twisted_msg.wire.arguments import BUFFERS, check_payload, check_text
 from twisted_msg.wire.limits import (
     DISCONNECT,
     ERROR_PREFIX,
@@ -22,9 +23,10 @@ def sendable(
     """Return a message's payload (text as UTF-8), checked.
 
     Raises `ValueError` for what a plain peer would never be shown: an empty message, the
-    disconnect word, a beginning like an error's, and what a header cannot announce.
+    disconnect word, a beginning like an error's, and what a header cannot announce; and
+    `TypeError` for what is neither bytes nor text.
     """
-    payload = message.encode() if isinstance(message, str) else message
+    payload = check_payload(message)
     if not payload:
         raise ValueError("an empty message cannot be sent: on the wire it is a keep-alive")
     if payload == disconnect_word:
@@ -44,21 +46,36 @@ def sendable(
     return payload
 
 
-def check_name(name: str) -> None:
-    """Raise `ValueError` for what cannot be a member's name."""
+def check_word(word: bytes) -> bytes:
+    """Return a disconnect word.  Raises `TypeError` for what is no bytes, `ValueError` for none."""
+    if not isinstance(word, BUFFERS):
+        raise TypeError(f"a disconnect word is bytes, not {type(word).__name__}")
+    if not word:
+        raise ValueError("a disconnect word is not empty: an empty message is a keep-alive")
+    return bytes(word)
+
+
+def check_name(name: str) -> str:
+    """Return a member's name.  Raises `ValueError` for what cannot be one, and `TypeError`."""
+    name = check_text(name, "a name")
     if NAME.fullmatch(name) is None:
         raise ValueError(f"{NAME_RULE}, not {name!r}")
+    return name
 
 
-def check_room(room: str) -> None:
-    """Raise `ValueError` for what cannot be a room's name."""
+def check_room(room: str) -> str:
+    """Return a room's name.  Raises `ValueError` for what cannot be one, and `TypeError`."""
+    room = check_text(room, "a room's name")
     if ROOM.fullmatch(room) is None:
         raise ValueError(f"{ROOM_RULE}, not {room!r}")
+    return room
 
 
-def check_target(room: str) -> None:
-    """Raise `ValueError` for what cannot be sent to: neither a room nor `@name`."""
+def check_target(room: str) -> str:
+    """Return what is sent to: a room, or `@name`.  Raises `ValueError` and `TypeError`."""
+    room = check_text(room, "a room's name")
     if room.startswith(DIRECT):
         check_name(room.removeprefix(DIRECT))
     else:
         check_room(room)
+    return room

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from twisted_msg.addresses import BadAddress, connecting, no_endpoint
 from twisted_msg.client.errors import ClientError, Disconnected, cannot_connect
 from twisted_msg.client.waiting import Gate
+from twisted_msg.wire.arguments import check_callable, check_text, check_whole
 
 _log = Logger(namespace="tcpmsg")
 
@@ -73,8 +74,13 @@ class Lifeline:
         `jitter` returns a number from 0 to 1.  `ended` is called once, with the reason, when
         no connection will be tried any more; `on_connected` whenever one is ready, and
         `on_lost` with the reason when one is lost and another will be tried, unless that was
-        forgiven.  Raises `BadAddress` for an address that cannot be.
+        forgiven.  Raises `BadAddress` for an address that cannot be, and `TypeError`.
         """
+        check_callable(getattr(reactor, "callLater", None), "a reactor's callLater")
+        check_callable(jitter, "jitter")
+        for what, callback in (("on_connected", on_connected), ("on_lost", on_lost)):
+            if callback is not None:
+                check_callable(callback, what)
         self.ready = Gate()
         self.closing = False
         """Whether no connection will be tried any more."""
@@ -94,7 +100,10 @@ class Lifeline:
         self._stopped = Gate()
         self._jitter = jitter
         self._backoff = backoffPolicy(FIRST_RETRY, LONGEST_RETRY, 2.0, jitter=lambda: 0.0)
-        made = endpoint(reactor, server) if isinstance(server, str) else server
+        if callable(getattr(server, "connect", None)):
+            made: Any = server
+        else:
+            made = endpoint(reactor, check_text(server, "a server's address"))
         self._service = ClientService(
             _Watched(made, self._failed), factory, retryPolicy=self._wait, clock=reactor
         )
@@ -105,6 +114,8 @@ class Lifeline:
         Raises `CannotConnect` with the last attempt's cause, or what the server said
         instead; nothing is tried any more then.  Called once only.
         """
+        if attempts is not None:
+            check_whole(attempts, "attempts", 1)
         self.started = True
         self._attempts = attempts
         if not self.closing:
@@ -196,7 +207,15 @@ class Lifeline:
             self._failures = 0
         self._since = None
         self._failures += 1
-        return self._backoff(self._failures) * (0.5 + self._jitter())
+        return self._backoff(self._failures) * (0.5 + self._spread())
+
+    def _spread(self) -> float:
+        """Return a number from 0 to 1 by `jitter`, whose failures are only logged."""
+        try:
+            return min(1.0, max(0.0, float(self._jitter())))
+        except Exception:
+            _log.failure("the callback {callback} failed", callback=self._jitter)
+            return 0.5
 
 
 def _tell(callback: Callable[..., None], *arguments: object) -> None:

@@ -11,7 +11,13 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
 
-from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, answered
+from twisted_msg.client.errors import (
+    ClientError,
+    Disconnected,
+    NotUnderstood,
+    answered,
+    unknown_outcome,
+)
 from twisted_msg.client.messages import Reading
 from twisted_msg.client.outbox import FLIGHT_BYTES, ROOM_BYTES, Batch, Outbox, Receipt
 from twisted_msg.client.questions import Asked, Questions
@@ -41,7 +47,7 @@ from twisted_msg.wire.replies import (
 )
 from twisted_msg.wire.requests import Sub, Unsub, Who
 
-NOTICES: Final = frozenset({ErrorCode.ABSENT, ErrorCode.BUSY})
+NOTICES: Final = frozenset({ErrorCode.ABSENT, ErrorCode.BUSY, ErrorCode.UNKNOWN})
 """Codes that stand beside the acknowledgement of a direct message, and end nothing."""
 
 Waiter = Deferred[Receipt]
@@ -130,7 +136,7 @@ class Talk:
     def made(self, connection: TypedConnection, welcome: Welcome) -> None:
         """The server has made this client welcome: say what is owed."""
         try:
-            settled = self.outbox.resume(welcome.last_id)
+            settled = self.outbox.resume(welcome.last_id, unknown_outcome())
         except ValueError as error:
             connection.end(NotUnderstood(str(error)))
             connection.close()
@@ -183,7 +189,8 @@ class Talk:
     def _ack(self, reply: Ack) -> None:
         """Messages are stored."""
         self.refusal = None
-        self._settle(self.outbox.acknowledge(reply.id, reply.seq))
+        unknown = unknown_outcome() if reply.dup else None
+        self._settle(self.outbox.acknowledge(reply.id, reply.seq, unknown))
 
     def _pong(self, reply: Pong) -> None:
         """The server is there; without a token it was the heartbeat that asked."""

@@ -89,6 +89,15 @@ class Archive:
         """Ask how far a client has come; None if the store does not know it."""
         self._ask(lambda: self._store.mark(key), then, _always)
 
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address the store remembers; None for any number."""
+        return self._store.marks_per_address
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Have the store forget clients."""
+        self._ask(lambda: self._store.drop_marks(clients), self._tidied, _always)
+
     def since(self, room: str, millis: int, then: Callable[[int | BaseException], None]) -> None:
         """Ask from where on a room's messages were said at this Unix time or later."""
         self._ask(lambda: self._store.since(room, millis), then, _always)
@@ -130,7 +139,10 @@ class Archive:
         self._ask(lambda: self._forget(rooms), self._tidied, _always)
 
     def prune(self, now: int) -> None:
-        """Have the store drop what it need not keep at this Unix time in milliseconds."""
+        """Have the store drop what it need not keep at this Unix time in milliseconds.
+
+        See `Store.prune`.
+        """
         if not self._pruning:
             self._pruning = True
             self._prune_on(now)

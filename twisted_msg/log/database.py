@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
+from glob import escape, glob
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from twisted_msg.log.folder import Folder, sync
+from twisted_msg.log.folder import Folder, make_private, sync, write_again
 from twisted_msg.log.store import Damaged, StoreBroken, StoreError, StoreFull
 
 APPLICATION_ID: Final = 0x74636D73
@@ -72,7 +73,8 @@ class Database:
         """Lock, check and migrate the file; close again when that fails.
 
         Before anything is read it is checkpointed: what a crash left readable in the log
-        was perhaps never synced, and this syncs it.
+        was perhaps never synced, and this syncs it.  A full disk has no room for that: then the
+        log itself is synced, and the store can be read.
         """
         try:
             self._place.take()
@@ -155,6 +157,10 @@ class Database:
             reason = f"nothing can be written to {self.folder}: {error.strerror}; see to its disk"
             raise StoreError(reason) from error
 
+    def check(self) -> None:
+        """Raise `StoreBroken` if the files were removed or replaced since they were opened."""
+        self._place.check()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all or nothing of what is written inside; the end is the one sync."""
@@ -198,6 +204,9 @@ class Database:
         return self._connection
 
     def _take_file(self) -> None:
+        # SQLite would make the file readable to others, and its log like the file.
+        for path in {self.path, *glob(escape(self.path) + "*")}:
+            make_private(path)
         self._connection = connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -226,13 +235,26 @@ class Database:
             raise StoreError(
                 f"the store in {self.folder} cannot keep a log there; see that its disk is sound"
             )
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._bring_home(connection)
         if os.path.getsize(self.path) < CHECKED_SIZE:
             found = self.read("PRAGMA quick_check(1)")[0][0]
             if found != "ok":
                 raise self.damaged(found)
         self._migrate()
         self._place.begin()
+        self._place.watch(self.path, f"{self.path}-wal")
+
+    def _bring_home(self, connection: sqlite3.Connection) -> None:
+        """Sync what the log holds, and copy it to the file if the disk has room for that."""
+        # A process that ended because a sync had failed leaves a log that can be read and is not
+        # on disk, although the checkpoint's own sync of it succeeds.
+        write_again(f"{self.path}-wal")
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            if not isinstance(self._refusal(error, StoreError), StoreFull):
+                raise
+            self._logged = CHECKPOINT_PAGES  # the next commit tries again
 
     def _migrate(self) -> None:
         steps = sorted(
@@ -261,6 +283,7 @@ class Database:
 
     def _back_up(self, path: str) -> None:
         """Copy the file beside itself; a copy that an earlier try left is written anew."""
+        make_private(path)
         with closing(sqlite3.connect(path)) as copy:
             self._open.backup(copy)
         sync(path)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import Final
 
-from twisted_msg.log.store import StoreError
+from twisted_msg.log.store import StoreBroken, StoreError
 
 BEGUN = b"A store was begun here; without its file it is not the same.\n"
 """What stands in the lock's file from the first start on."""
@@ -20,6 +21,12 @@ BEGUN = b"A store was begun here; without its file it is not the same.\n"
 CANNOT: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 """What is said where a file system sets nothing aside (NFS up to 4.1, many of FUSE) and the C
 library does not write in its place: glibc does, musl does not."""
+
+AT_ONCE: Final = 1024 * 1024
+"""Bytes that `write_again` holds in memory."""
+
+PRIVATE: Final = 0o600
+"""The mode of every file: other users read no messages, whatever the folder lets them do."""
 
 
 class Folder:
@@ -32,6 +39,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock: int | None = None
+        self._identities: dict[str, tuple[int, int]] = {}
 
     def take(self) -> None:
         """Make the folder if need be, and lock it.
@@ -39,7 +47,7 @@ class Folder:
         Raises `StoreError` if another process holds it, `OSError` if it cannot be had.
         """
         os.makedirs(self.path, 0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, PRIVATE)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -51,6 +59,7 @@ class Folder:
     def leave(self) -> None:
         """Let go of the lock; to leave again changes nothing."""
         lock, self._lock = self._lock, None
+        self._identities = {}
         if lock is not None:
             os.close(lock)
 
@@ -69,6 +78,35 @@ class Folder:
                 file.write(bytes(size))
                 file.flush()
 
+    def watch(self, *paths: str) -> None:
+        """Note which files these names and the lock's stand for now; see `check`.
+
+        Raises `OSError`.
+        """
+        self._identities = {path: _identity(path) for path in (self._lock_path, *paths)}
+
+    def check(self) -> None:
+        """Raise `StoreBroken` if a watched name does not stand for the same file any more.
+
+        Then the open file has lost its last link, or a start would find another one: what is
+        written to it is gone with this process.
+        """
+        for path, identity in self._identities.items():
+            try:
+                same = _identity(path) == identity
+                reason = f"{path} was replaced by another file"
+            except OSError as error:
+                same, reason = False, f"{path} was removed ({error.strerror})"
+            if not same:
+                raise StoreBroken(
+                    f"{reason} while the server used it; put the store back, or restore a backup, "
+                    "before the next start"
+                )
+
+    @property
+    def _lock_path(self) -> str:
+        return os.path.join(self.path, "lock")
+
     @property
     def begun(self) -> bool:
         """Whether a store was begun here before."""
@@ -83,6 +121,21 @@ class Folder:
         sync(self.path)
 
 
+def make_private(path: str) -> None:
+    """Make a file that only its owner may read; narrow the mode of one that is there.
+
+    A file of another user stays as it is, since only its owner may change its mode.
+    Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PRIVATE)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            with suppress(PermissionError):
+                os.fchmod(descriptor, PRIVATE)
+    finally:
+        os.close(descriptor)
+
+
 def sync(path: str) -> None:
     """Wait until what a file holds, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -90,6 +143,32 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_again(path: str) -> None:
+    """Write what a file holds once more in its place, and sync it; a file that is absent is left.
+
+    After a failed sync Linux takes what was not written for written: it can be read, no later
+    sync writes it, and a power cut takes it back.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while data := os.pread(descriptor, AT_ONCE, at):
+            at += os.pwrite(descriptor, data, at)
+        if at:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return device and inode of the file that a name stands for now."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _sync_way(folder: str) -> None:

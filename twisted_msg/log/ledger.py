@@ -26,7 +26,11 @@ _SLACK: Final = 64
 
 
 class Room(NamedTuple):
-    """A row of the table of rooms; what the columns mean stands in schema/0001.sql."""
+    """A row of the table of rooms; what the columns mean stands in schema/0001.sql.
+
+    `oldest` is when retention by age looks at the room: the time of its oldest piece, or a lower
+    one if that was said by a clock that was ahead.
+    """
 
     id: int
     name: str
@@ -81,8 +85,8 @@ class Ledger:
         if piece.first <= room.head:
             raise ValueError(f"{name} has given {piece.first} before: its head is {room.head}")
         first, oldest, peak = piece.first, piece.millis, piece.millis
-        if room.size:
-            first, oldest, peak = room.first, room.oldest, max(room.peak, peak)
+        if room.size:  # a piece of the past shows that the oldest is from a wrong clock's future
+            first, oldest, peak = room.first, min(room.oldest, oldest), max(room.peak, peak)
         room = Room(room.id, name, first, piece.last, room.size + size, oldest, peak)
         changed[name] = room
         return room

@@ -156,10 +156,13 @@ class Piece:
             if origin == without and last >= skipped
         )
 
-    def count(self, view: View, start: int = 0, without: int | None = None) -> int:
-        """Return how many messages a view shows of those that `encoded` takes."""
+    def count(
+        self, view: View, start: int = 0, without: int | None = None, last: int | None = None
+    ) -> int:
+        """Return how many messages a view shows of those that `encoded` takes, up to `last`."""
+        end = self.last if last is None else last
         return sum(
-            bool(frame) and author.origin != without and seq >= start
+            bool(frame) and author.origin != without and start <= seq <= end
             for seq, (frame, author) in enumerate(
                 zip(view.encode(self), self.authors, strict=True), self.first
             )

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from twisted_msg.log.database import Database
 from twisted_msg.log.ledger import Ledger, Room
+from twisted_msg.log.marks import MARK_SIZE, Marks
 from twisted_msg.log.store import Retention
 
 PRUNE_ROWS: Final = 256
@@ -22,13 +23,9 @@ SLACK: Final = 1024 * 1024
 """Bytes below its limit that a room is taken down to, or a 16th of the limit if that is
 less.  A room that is flooded at its limit then pays for deleting once in a megabyte."""
 
-MARK_AGE: Final = 7 * 24 * 3600
-"""Seconds that a client's mark is kept at least, however short messages are: a client that
-was away for a few days may still send again what it does not know to be stored."""
-
-MARK_ROWS: Final = 4096
-"""Marks that one call looks at, in a millisecond.  A call a minute then keeps up with 68 new
-clients a second: a script that calls `tcpmsg send` for each line makes one for each line."""
+AHEAD_ROWS: Final = 4096
+"""Pieces of a clock that was ahead, at the most, behind which a step looks for one that shows
+that they are old: what a busy room takes in some seconds."""
 
 AGED_ROOMS: Final = 16
 """Rooms that share one step when several hold what is too old, and so share its sync."""
@@ -44,18 +41,13 @@ _OLDEST: Final = (
     " WHERE room = ? AND first < ? ORDER BY first LIMIT ?)"
 )
 _NEWEST: Final = "SELECT max(first) FROM pieces WHERE room = ?"
-_MARKS: Final = (
-    "SELECT max(client) FROM (SELECT client FROM marks WHERE client > ? ORDER BY client LIMIT ?)"
-)
-_SWEEP: Final = "DELETE FROM marks WHERE client > ? AND client <= ? AND millis < ?"
 
 
 class _Bound(NamedTuple):
-    """How far deleting goes: rows, bytes, what is older than a time, what stands before `seq`."""
+    """How far deleting goes: rows, bytes, what stands before `seq`."""
 
     rows: int
     size: int
-    millis: int = 0
     seq: int = _ALL
 
 
@@ -77,7 +69,7 @@ class Pruning:
         self._limit = _ALL if retention.size is None else retention.size
         # Only a limit that was lowered makes these: commits keep within it.
         self._crowded = [room.name for room in ledger.rooms.values() if self.crowded(room)]
-        self._swept = b""
+        self.marks = Marks(database, retention)
 
     def crowded(self, room: Room) -> bool:
         """Return whether a room holds more than it may."""
@@ -97,7 +89,7 @@ class Pruning:
         """Do a step; return the rooms that it changed, as they are now."""
         changed = self._prune_age(now) or self._prune_size() or self._prune_store()
         if not changed:
-            self._prune_marks(now)
+            self.marks.step(now, self._ledger.oldest())
         return changed
 
     def _prune_age(self, now: int) -> list[Room]:
@@ -105,10 +97,13 @@ class Pruning:
             return []
         cutoff = now - int(self._retention.age * 1000)
         rooms = self._ledger.overdue(cutoff, AGED_ROOMS)
+        if not rooms:
+            return []
         share = _Bound(PRUNE_ROWS // AGED_ROOMS, PRUNE_SIZE // AGED_ROOMS)
         if len(rooms) == 1:
             share = _STEP
-        return self._trimmed([(room, _Bound(0, 0, cutoff), share) for room in rooms])
+        with self._database.transaction():
+            return [self._expire(room, cutoff, now, share) for room in rooms]
 
     def _prune_size(self) -> list[Room]:
         while self._crowded:
@@ -116,7 +111,7 @@ class Pruning:
             if room is not None and self.crowded(room):
                 ((newest,),) = self._database.read(_NEWEST, room.id)
                 wanted = _Bound(0, room.size - self._limit)
-                changed = self._trimmed([(room, wanted, _STEP._replace(seq=newest))])
+                changed = self._trimmed(room, wanted, _STEP._replace(seq=newest))
                 if changed:
                     return changed
             self._crowded.pop()
@@ -125,28 +120,18 @@ class Pruning:
     def _prune_store(self) -> list[Room]:
         if self._retention.store is None:
             return []
-        excess = self._database.used - self._retention.store
+        marks = (
+            self.marks.surplus * MARK_SIZE
+        )  # they go by themselves, and take no message with them
+        excess = self._database.used - marks - self._retention.store
         room = self._ledger.largest() if excess > 0 else None
-        return self._trimmed([(room, _Bound(0, excess), _STEP)]) if room else []
+        return self._trimmed(room, _Bound(0, excess), _STEP) if room else []
 
-    def _prune_marks(self, now: int) -> None:
-        age = max(self._retention.age or 0, MARK_AGE)
-        oldest = self._ledger.oldest()
-        cutoff = now - int(age * 1000)
-        if oldest is not None:
-            cutoff = min(cutoff, oldest)
-        ((end,),) = self._database.read(_MARKS, self._swept, MARK_ROWS)
-        if end is not None:
-            self._database.write(_SWEEP, self._swept, end, cutoff)
-        self._swept = end or b""
-
-    def _trimmed(self, tasks: list[tuple[Room, _Bound, _Bound]]) -> list[Room]:
-        """Trim rooms in one transaction; return those that changed."""
-        if not tasks:
-            return []
+    def _trimmed(self, room: Room, wanted: _Bound, most: _Bound) -> list[Room]:
+        """Trim a room in a transaction; return it if it changed."""
         with self._database.transaction():
-            rooms = [self._trim(*task) for task in tasks]
-        return [room for room, task in zip(rooms, tasks, strict=True) if room is not task[0]]
+            trimmed = self._trim(room, wanted, most)
+        return [] if trimmed is room else [trimmed]
 
     def _trim(self, room: Room, wanted: _Bound, most: _Bound) -> Room:
         """Delete the oldest pieces of a room and return what it is then.
@@ -154,13 +139,43 @@ class Pruning:
         Those that `wanted` asks for, no more than `most` allows.
         """
         size, end = 0, None
-        for first, millis, length in self._oldest(room, most.seq, most.rows):
-            if size >= most.size or (size >= wanted.size and millis >= wanted.millis):
+        for first, _, length in self._oldest(room, most.seq, most.rows):
+            if size >= most.size or size >= wanted.size:
                 break
             size += length
             end = first
-        if end is None:
-            return room
+        return room if end is None else self._delete(room, end, size)
+
+    def _expire(self, room: Room, cutoff: int, now: int, most: _Bound) -> Room:
+        """Delete what was said before a time from a room's oldest end; return what it is then.
+
+        A piece whose time is still to come was said by a clock that was ahead.  It goes with an
+        old piece behind it, which was said later.
+        """
+        pieces = self._with_ahead(room, now, most.rows)
+        passed, size, end = 0, 0, None
+        for first, millis, length in pieces:
+            if cutoff <= millis <= now or size >= most.size:
+                break
+            passed += length
+            if millis < cutoff:
+                size, end = passed, first
+        if end is not None:
+            room = self._delete(room, end, size)
+            pieces = self._with_ahead(room, now, 1)
+        oldest = next((millis for _, millis, _ in pieces if millis <= now), now)
+        if pieces and oldest != room.oldest:
+            room = room._replace(oldest=oldest)
+            self._database.write_all([room_row(room)])
+        return room
+
+    def _with_ahead(self, room: Room, now: int, rows: int) -> list[tuple[int, int, int]]:
+        """Return a room's first pieces; more of them if the first is from the future."""
+        pieces = self._oldest(room, _ALL, rows)
+        return self._oldest(room, _ALL, AHEAD_ROWS) if pieces and pieces[0][1] > now else pieces
+
+    def _delete(self, room: Room, end: int, size: int) -> Room:
+        """Delete a room's pieces up to one, which take so many bytes; return what it is then."""
         self._database.write("DELETE FROM pieces WHERE room = ? AND first <= ?", room.id, end)
         left = self._oldest(room, _ALL, 1)
         if left:

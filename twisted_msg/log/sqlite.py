@@ -59,6 +59,11 @@ class SqliteStore:
         """Bytes that its files take: what is deleted leaves room in them for what comes."""
         return self._database.size
 
+    @property
+    def newest(self) -> int:
+        """The highest time of a kept message, in Unix milliseconds; 0 if there is none."""
+        return self._ledger.peak
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms; raises `StoreError` if it cannot be used."""
         database = self._database
@@ -72,6 +77,7 @@ class SqliteStore:
             database.close()
             raise
         self._pruning = Pruning(database, self._ledger, self._retention)
+        self._pruning.marks.load()
         return [room.kept for room in self._ledger.rooms.values()]
 
     def close(self) -> None:
@@ -103,8 +109,14 @@ class SqliteStore:
         # what stands before the messages that it guards.
         rows.extend((_MARK, *mark, peak, None, None, None) for mark in marks)
         crowded = [room for room in changed.values() if self._pruning.crowded(room)]
-        if crowded or len(rows) > WRITES:
+        known, gone = self._pruning.marks, 0
+        clients = [client for client, _, _ in marks]
+        new = known.unknown(clients)
+        if crowded or known.crowded(new) or len(rows) > WRITES:
             with self._database.transaction():
+                if known.crowded(new):
+                    gone = known.make_room(new)
+                    new = known.unknown(clients)  # some of them may be gone
                 self._database.write_all(rows, came)
                 for room in crowded:
                     begin = next(piece.first for piece in pieces if piece.room == room.name)
@@ -116,6 +128,7 @@ class SqliteStore:
         for room in changed.values():
             self._ledger.put(room)
         self._ledger.peak = peak
+        known.stored(clients, new, gone)
         return [room.kept for room in changed.values()]
 
     def piece(self, room: str, seq: int) -> Piece | None:
@@ -160,9 +173,22 @@ class SqliteStore:
         found = self._database.read("SELECT id, seq FROM marks WHERE client = ?", key)
         return Mark._make(found[0]) if found else None
 
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address it remembers; None if marks have no limit."""
+        return self._pruning.marks.per_address
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Forget the marks of clients."""
+        self._pruning.marks.drop(clients)
+
     def set_aside(self, size: int) -> None:
         """Raise `StoreFull` if there is no room for so many bytes more."""
         self._database.set_aside(size)
+
+    def check(self) -> None:
+        """Raise `StoreBroken` if the files were removed or replaced since they were opened."""
+        self._database.check()
 
     def prune(self, now: int) -> list[Kept]:
         """Do one step: what is too old, then rooms and at last a store that are too large.

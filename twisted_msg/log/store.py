@@ -82,6 +82,11 @@ class Store(Protocol):
         """Bytes that its files take; may be asked from any thread."""
         ...
 
+    @property
+    def newest(self) -> int:
+        """The highest time of a kept message, in Unix milliseconds; 0 if there is none."""
+        ...
+
     def open(self) -> list[Kept]:
         """Make the store ready and return all rooms that it remembers, empty ones too."""
         ...
@@ -122,6 +127,15 @@ class Store(Protocol):
         """Return a client's mark, None if there is none."""
         ...
 
+    @property
+    def marks_per_address(self) -> int | None:
+        """How many new clients of one address it remembers at most; None for any number."""
+        ...
+
+    def drop_marks(self, clients: Sequence[bytes]) -> None:
+        """Forget the marks of clients."""
+        ...
+
     def set_aside(self, size: int) -> None:
         """See whether there is room for so many bytes more.  Raises `StoreFull` if not.
 
@@ -129,10 +143,15 @@ class Store(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Raise `StoreBroken` if what is written would be lost, for the files were removed."""
+        ...
+
     def prune(self, now: int) -> list[Kept]:
         """Do one small step of retention and return the rooms that it changed.
 
-        Nothing is returned when there is no more to do.  `now` is Unix time in milliseconds.
+        Nothing is returned when there is no more to do.  `now` is the Unix time in milliseconds
+        to go by, 0 if none can be trusted: then nothing is deleted by age.
         """
         ...
 

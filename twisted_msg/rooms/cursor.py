@@ -178,13 +178,14 @@ class Cursor:
             self.limit is not None and self.seq > self.limit and not self.marker
         )
 
-    def take(self) -> bytes:
+    def take(self, *, whole: bool = False) -> bytes:
         """Return the next bytes to send, at most 64 KiB, or nothing for now.
 
-        A piece is whole frames, so only a frame larger than a piece is taken in slices.
+        A piece is whole frames, so only a frame larger than a piece is taken in slices.  A reader
+        that takes pieces `whole` is given the bytes that all members share, whatever their size.
         """
         data = self._data or self._load()
-        if len(data) <= PIECE_SIZE:
+        if whole or len(data) <= PIECE_SIZE:
             return data
         start, self._offset = self._offset, self._offset + PIECE_SIZE
         self.mid_frame = self._offset < len(data)

@@ -252,7 +252,7 @@ class MemoryRoom(Room):
         if not cursor.view.gap(self.name, cursor.seq, cursor.seq):
             last = self.tail.head if cursor.limit is None else cursor.limit
             missed = sum(
-                piece.count(cursor.view, cursor.seq, cursor.without)
+                piece.count(cursor.view, cursor.seq, cursor.without, last)
                 for piece in self._from(cursor.seq, last)
             )
             if missed:

@@ -6,7 +6,7 @@ of it is kept and nobody is in it; its numbers are never given twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -96,12 +96,17 @@ class Rooms:
         """Return whether a room of that name is, or would be, stored."""
         return not any(fnmatchcase(name, pattern) for pattern in self._memory)
 
-    def listed(self) -> Iterator[tuple[str, int, int]]:
-        """Return each room's name, the sequence number of its newest message, and its members."""
-        for name, room in self._rooms.items():
-            yield name, room.head, len(room.members)
-        for name, kept in self._known.items():
-            yield name, kept.head, 0
+    def names(self) -> list[str]:
+        """Return the names of all rooms there are now."""
+        return [*self._rooms, *self._known]
+
+    def describe(self, name: str) -> tuple[int, int] | None:
+        """Return a room's newest sequence number and its members, None if it is gone."""
+        room = self._rooms.get(name)
+        if room is not None:
+            return room.head, len(room.members)
+        kept = self._known.get(name)
+        return None if kept is None else (kept.head, 0)
 
     def __len__(self) -> int:
         """How many rooms there are."""
@@ -156,9 +161,13 @@ class Rooms:
 
     # -- the passing of time -------------------------------------------------
 
-    def sweep(self) -> None:
-        """Let go of what need not be kept; to be called about once a second."""
-        now = self._millis()
+    def sweep(self, now: int | None = None) -> None:
+        """Let go of what need not be kept; to be called about once a second.
+
+        `now` is the Unix time in milliseconds that memory rooms delete by, 0 if none can be
+        trusted; without it the clock is.
+        """
+        now = self._millis() if now is None else now
         oldest = 0 if self._age is None else now - int(self._age * 1000)
         cost = 0
         for room in list(self._rooms.values()):

@@ -21,6 +21,10 @@ TURN_BYTES: Final = 16 * 1024 * 1024
 """Bytes of one batch that members are sent in one turn of the reactor: some milliseconds of the
 kernel's copying.  A message of 1 MiB to a hundred at once kept all others waiting for 80."""
 
+SET_BACK: Final = 60_000
+"""Milliseconds that a clock may be set back without a room's time going back.  One that is set
+back by more was ahead before: else the room would show a wrong time until it comes true."""
+
 
 class Room(ABC):
     """One room of the server; its kinds say how a batch gets into the log.
@@ -103,12 +107,13 @@ class Room(ABC):
             self, member, reader, view, self.received + 1 if seq is None else seq, without
         )
         self._wait_for(cursor)  # before the other lets go of what this one wants
+        newcomer = instead is None or instead.ended
         if instead is not None and not instead.ended:
             instead.leave(quietly=True)
-        else:
-            self._tell(member.name, here=True)
-        self.members[cursor] = None
+        self.members[cursor] = None  # before others are told: they may be told who is here
         self._counts.delivered -= cursor.seq
+        if newcomer:
+            self._tell(member.name, here=True)
         return cursor
 
     def watch(self, cursor: Cursor) -> None:
@@ -220,7 +225,9 @@ class Room(ABC):
         self._authors, self._payloads = [], []
         self._weight = 0
         self._counts.received += len(payloads)
-        self._millis = max(self._millis, self._now())  # clocks are set back; a log's time is not
+        now = self._now()
+        if not 0 < self._millis - now < SET_BACK:
+            self._millis = now
         first = self.received - len(payloads) + 1
         return cut(self.name, first, self._millis, authors, payloads)
 

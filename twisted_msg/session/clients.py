@@ -18,6 +18,9 @@ CLIENTS_LIMIT: Final = 100_000
 """Clients without a connection that are remembered in memory, the latest ones.  The store
 remembers all that published to stored rooms; of others, older ones are forgotten."""
 
+TRIM_PART: Final = 16
+"""Of an address's new clients, a 16th is forgotten at once, so that this is rare."""
+
 
 class Mark:
     """How far a client has come.
@@ -80,9 +83,14 @@ class Clients:
         self._commits = commits
         self._soon = soon
         self._clients: OrderedDict[bytes, _Client] = OrderedDict()
+        self._new: OrderedDict[str, OrderedDict[bytes, None]] = OrderedDict()
+        """Which clients were new since the start, for each network, the oldest first."""
+        self._news = 0
 
-    def enter(self, key: bytes, holder: Holder, then: Entered) -> None:
+    def enter(self, key: bytes, holder: Holder, then: Entered, network: str | None = None) -> None:
         """Have a session speak for a client.
+
+        `network` is where the session comes from, None if that has no limit of its own.
 
         A session that spoke for it before ends, and its name passes over.  `then` gets the
         client's mark, when all before is settled; it is not called if yet another session
@@ -94,7 +102,7 @@ class Clients:
         before, client.holder = client.holder, holder
         if before is not None:
             holder.inherit(before.supersede())
-        self._settle(key, client, holder, then)
+        self._settle(key, client, holder, then, network)
 
     def leave(self, key: bytes, holder: Holder) -> None:
         """A session speaks for a client no more."""
@@ -116,13 +124,14 @@ class Clients:
         client: _Client,
         holder: Holder,
         then: Entered,
+        network: str | None,
     ) -> None:
         """Go on when the mark is known and everything received is stored."""
         if client.holder is not holder:
             return
 
         def again() -> None:
-            self._settle(key, client, holder, then)
+            self._settle(key, client, holder, then, network)
 
         def known(stored: StoredMark | BaseException | None) -> None:
             if isinstance(stored, BaseException):
@@ -131,6 +140,8 @@ class Clients:
                 return
             if client.mark is None:
                 client.mark = Mark(*stored) if stored else Mark()
+                if not stored and network is not None:
+                    self._came(key, network)
             again()
 
         if client.mark is None:
@@ -144,3 +155,30 @@ class Clients:
             self._soon(again)
         else:
             self._commits.settle(lambda: self._soon(again))
+
+    def _came(self, key: bytes, network: str) -> None:
+        """Count a new client of a network; have the store forget the oldest if they are many.
+
+        So nobody at one address can have the marks of others deleted for lack of room.
+        """
+        most = None if self._commits is None else self._commits.archive.marks_per_address
+        if most is None:
+            return
+        keys = self._new.setdefault(network, OrderedDict())
+        self._new.move_to_end(network)
+        keys[key] = None
+        self._news += 1
+        if len(keys) > most:
+            idle = [each for each in keys if self._idle(each)][: 1 + most // TRIM_PART]
+            for each in idle:
+                del keys[each]
+            self._news -= len(idle)
+            if idle and self._commits is not None:
+                self._commits.archive.drop_marks(idle)
+        while self._news > CLIENTS_LIMIT:
+            self._news -= len(self._new.popitem(last=False)[1])
+
+    def _idle(self, key: bytes) -> bool:
+        """Return whether no session speaks for a client."""
+        client = self._clients.get(key)
+        return client is None or client.holder is None

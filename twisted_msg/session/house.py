@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from twisted_msg.rooms.registry import Rooms
+from twisted_msg.rooms.retention_clock import RetentionClock
 from twisted_msg.session.clients import Clients
 from twisted_msg.session.names import Names
+from twisted_msg.session.portions import Portions
 
 PRUNE_SECONDS: Final = 60
 """How often the store is asked to drop what it need not keep any more: ages are in hours and
@@ -38,22 +40,26 @@ class House:
         *,
         soon: Callable[[Callable[[], None]], None],
         now: Callable[[], int],
+        retention_clock: RetentionClock,
         max_payload: int,
         details: dict[str, Any],
     ) -> None:
         """Take the rooms, and what the server tells of itself in `WELCOME`.
 
         `soon` calls a function when this turn of the reactor is over, `now` returns Unix time
-        in microseconds; `max_payload` is in bytes.
+        in microseconds; `retention_clock` says by which time messages may be deleted;
+        `max_payload` is in bytes.
         """
         self.rooms = rooms
         self.soon = soon
         self.commits = rooms.commits
         self.counts = rooms.counts
         self.names: Names[Addressee] = Names()
+        self.portions = Portions(soon)
         self.clients = Clients(rooms.commits, soon)
         self.max_payload = max_payload
         self.details = details
+        self.retention_clock = retention_clock
         self._now = now
         self._direct = now()
         self._sweeps = 0
@@ -68,9 +74,10 @@ class House:
     def sweep(self) -> None:
         """Let go of what need not be kept; to be called about once a second."""
         self._sweeps += 1
+        now = self.retention_clock.read()
         due = self._sweeps % PRUNE_SECONDS == 0
         commits = self.commits
         if commits is not None and (due or commits.committed - self._pruned > PRUNE_COST):
             self._pruned = commits.committed
-            commits.archive.prune(self._now() // 1000)
-        self.rooms.sweep()
+            commits.archive.prune(now)
+        self.rooms.sweep(now)

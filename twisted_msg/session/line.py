@@ -23,6 +23,11 @@ class Line(Protocol):
 
     outlet: Outlet
 
+    @property
+    def network(self) -> str | None:
+        """The IPv4 address, or the IPv6 /64, by which limits count the peer; None if none does."""
+        ...
+
     def hold(self) -> None:
         """Stop reading, until `release`."""
         ...

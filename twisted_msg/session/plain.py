@@ -115,6 +115,7 @@ class PlainSession:
         self._house.names.release(self.name, self)
         if self._cursor is not None:
             self._cursor.leave()
+            self._cursor = None  # which holds its member, this session
 
     # -- from the room -------------------------------------------------------
 

@@ -68,8 +68,10 @@ class Publishing:
         """Send a direct message to the connection of a name, unless its id was received before."""
         if number is None:
             self._send_direct(to, payload, None)
-        elif self._is_new(number):
+        elif number > self.mark.received:
             self._in_order(lambda: self._send_direct(to, payload, number))
+        else:
+            self._repeat_direct(to, number)
 
     def stored(self, number: int, seq: int) -> None:
         """Everything up to this id is stored: acknowledge it."""
@@ -140,6 +142,27 @@ class Publishing:
         self._line.outlet.owing = True
         room.owe(self, number, seq)
 
+    def _repeat_direct(self, to: str, number: int) -> None:
+        """Answer a direct message whose id was received before.
+
+        What became of it is not kept: the notice that said so may have been lost with the
+        connection.  So its outcome is reported as unknown.
+        """
+        self._house.counts.duplicates += 1
+        self._notify(
+            ErrorCode.UNKNOWN,
+            f"it is not known whether {to} has received this message, which was sent before: ask "
+            f"{to}, or send it again with a new id",
+            str(number),
+        )
+        if number <= self.mark.id:  # else the acknowledgement that is to come covers it
+            self._line.outlet.answer(replies.Ack(number, 0, dup=True).encode())
+
+    def _notify(self, code: ErrorCode, reason: str, subject: str) -> None:
+        """Send a notice about a direct message, which ends nothing."""
+        self._house.counts.told[code] += 1
+        self._line.outlet.answer(replies.Err(code, reason, "PUB", subject).encode())
+
     def _send_direct(self, to: str, payload: bytes, number: int | None) -> None:
         if self._refused:
             return
@@ -157,10 +180,7 @@ class Publishing:
                 if sent is False
                 else (ErrorCode.ABSENT, f"nobody called {to} can take direct messages now")
             )
-            counts.told[code] += 1
-            subject = f"@{to}" if number is None else str(number)
-            notice = replies.Err(code, reason, "PUB", subject)
-            self._line.outlet.answer(notice.encode())
+            self._notify(code, reason, f"@{to}" if number is None else str(number))
         if number is not None:
             self.mark.received = number
             self.stored(number, seq)

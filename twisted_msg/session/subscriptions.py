@@ -88,8 +88,8 @@ class Subscriptions:
 
     def leave(self) -> None:
         """Leave every room, for the connection is gone."""
-        for cursor in self._cursors.values():
-            cursor.leave()
+        while self._cursors:  # which hold their member, this object
+            self._cursors.popitem()[1].leave()
 
     # -- for the rooms -------------------------------------------------------
 

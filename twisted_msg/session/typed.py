@@ -21,6 +21,7 @@ from twisted_msg.session.line import Line
 from twisted_msg.session.publishing import Publishing
 from twisted_msg.session.subscriptions import Subscriptions
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, encode_frame, replies, requests
+from twisted_msg.wire.lists import encode_room_list
 from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.names import number as read_number
 
@@ -101,12 +102,15 @@ class TypedSession:
         self._line.close(End.STOPPED, "the server stops", goodbye)
 
     def lost(self) -> None:
-        """Leave every room, and give back name and client."""
+        """Leave every room, and give back name and client; to be lost again changes nothing."""
+        if self._lost:
+            return
         self._lost = True
         self._subscriptions.leave()
         self._house.names.release(self.name, self)
         if self._out.key is not None:
             self._house.clients.leave(self._out.key, self)
+        del self._out, self._costs, self._subscriptions  # which hold methods of this session
 
     # -- from the rooms and the store ----------------------------------------
 
@@ -159,7 +163,7 @@ class TypedSession:
             return
         key = self._out.key = key_of(request.client)
         self._pause(
-            lambda then: self._house.clients.enter(key, self, then),
+            lambda then: self._house.clients.enter(key, self, then, self._line.network),
             lambda mark: self._welcome(request.name, mark),
         )
 
@@ -198,7 +202,13 @@ class TypedSession:
         self._costs.list(lists.here(self._house, request.room))
 
     def _rooms(self, request: requests.Rooms, words: tuple[str, ...]) -> None:
-        self._costs.list(lists.rooms(self._house))
+        house = self._house
+        self._pause(
+            lambda then: house.portions.run(
+                lists.list_rooms(house.rooms, house.max_payload, then), lambda: not self._gone
+            ),
+            lambda parts, cut: self._costs.list(encode_room_list(parts, cut)),
+        )
 
     def _ping(self, request: requests.Ping, words: tuple[str, ...]) -> None:
         self._line.outlet.answer(replies.Pong(request.token).encode())
@@ -227,11 +237,16 @@ class TypedSession:
         """Process no frame until an answer is there, and then what depends on it first."""
 
         def answered(*answer: Any) -> None:
-            if not (self._lost or self._line.outlet.ending):
+            if not self._gone:
                 self._line.guard(lambda: self._go_on(then, answer))
 
         self._line.hold()
         ask(answered)
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the peer is gone, or is going."""
+        return self._lost or self._line.outlet.ending
 
     def _go_on(self, then: Callable[..., None], answer: tuple[Any, ...]) -> None:
         try:

@@ -19,7 +19,8 @@ from zope.interface import implementer
 from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
-from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece
+from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, relayed
+from twisted_msg.trusted_proxies import FORWARDED_FOR
 from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
 from twisted_msg.web.request import WebRequest, is_clear
@@ -28,8 +29,15 @@ from twisted_msg.wire import ErrorCode, ProtocolError
 HEAD_SIZE: Final = 16 * 1024
 """Bytes of a request's line and headers: twice what common servers take by default."""
 
-HEAD_LINES: Final = 100
-"""Headers of a request: browsers send about twenty, and proxies add some."""
+HEADER_LINES: Final = 64
+"""Header lines of a request: browsers send about twenty, and proxies add some."""
+
+HEAD_PART: Final = 512
+"""Bytes of a head that count as one message more: they take as long as ten messages."""
+
+LINE_COST: Final = 32
+"""Bytes that each header line counts beside its own, as in HTTP/2 (RFC 9113, section 6.5.2): it
+takes 5 us to parse, however short it is."""
 
 IDLE_SECONDS: Final = 75.0
 """How long a visit may ask nothing: somewhat more than the minute for which proxies keep
@@ -38,6 +46,25 @@ connections open, so that it is they who close them."""
 REQUEST_SECONDS: Final = 30.0
 """How long a request may take from its first byte to its last, beside what its body's size
 allows at `PAYLOAD_RATE`."""
+
+FOLDED: Final = (
+    "a header line begins with white space: send each header on one line (RFC 9112, section 5.2)"
+)
+"""The answer to an obsolete line folding: other servers join such a line to the one before it, or
+read it as a header of its own, so that what one lets through is another request to the next."""
+
+NO_REQUEST: Final = (
+    "this is no HTTP/1.1 request: its first line is a method, a path in ASCII (with %XX for other "
+    "characters) and HTTP/1.1; what is no HTTP begins with the length of a frame"
+)
+NO_HEADER: Final = (
+    "a header line cannot be read, or leaves open where the body ends: send NAME: VALUE, and "
+    "either Content-Length once or Transfer-Encoding: chunked"
+)
+NO_CHUNK: Final = (
+    "a chunk of the body cannot be read: it is its size in hexadecimal digits, CR LF, as many "
+    "bytes, CR LF"
+)
 
 CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
 """What is told who closes before a request is whole, or ends its lines with LF alone."""
@@ -49,15 +76,17 @@ class Channel(FlowChannel):
 
     requestFactory = WebRequest
     timeOut = None
-    totalHeadersSize = HEAD_SIZE
-    maxHeaders = HEAD_LINES
 
     def __init__(self, site: Any, server: Server, number: int = 0) -> None:
         """Take the site to show, and the place that this visit takes over, if it does."""
         super().__init__()
         self.site = site
         self.server = server
+        self.clock = server.clock
         self.number = number
+        self._head_size = self._head_lines = 0
+        self._client: Any = None
+        """Whose request is being answered, while a trusted proxy is the peer."""
         self._heir: Any = None
         self._begun = False
         self._ending = self._lingering = self._input_ended = False
@@ -72,15 +101,15 @@ class Channel(FlowChannel):
         self._wait(IDLE_SECONDS)
         super().connectionMade()
         rates = self.server.rates_of(self.transport)
-        if rates is not None:
-            self.limit(rates, self.server.clock)
+        if rates is not None and not self._by_proxy():
+            self.limit(rates)
         if self.number:
             return
         keep_alive(self.transport)
         read_by_the_piece(self.transport)
         error = self.server.guests.enter(self, self.transport)
         if error is not None:
-            if self.server.door.crowded:
+            if self.server.door.closes_silently(error):
                 drop(self.transport)
             else:
                 self.turn_away(error)
@@ -88,6 +117,11 @@ class Channel(FlowChannel):
     def dataReceived(self, data: bytes) -> None:
         """Take input."""
         if not self._ending and self.take(data):
+            self.proceed(data)
+
+    def proceed(self, data: bytes) -> None:
+        """Take input that was counted before."""
+        if not self._ending:
             self.guard(lambda: self._read(data))
 
     def _read(self, data: bytes) -> None:
@@ -97,9 +131,20 @@ class Channel(FlowChannel):
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
+        if self._ending:
+            return
+        if line:
+            self._begin()
+            self._head_lines += 1
+            self._head_size += len(line) + len(self.delimiter)
+            if line[0] in b" \t":
+                self.refuse(400, ErrorCode.BAD_HEADER, FOLDED)
+            elif self._head_size > HEAD_SIZE:
+                self._refuse_head()
+            elif self._head_lines > 1 + HEADER_LINES:
+                text = f"the request has more than {HEADER_LINES} header lines: send fewer"
+                self.refuse(431, ErrorCode.TOO_LARGE, text)
         if not self._ending:
-            if line:
-                self._begin()
             super().lineReceived(line)
 
     def _begin(self) -> None:
@@ -124,16 +169,43 @@ class Channel(FlowChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is too long."""
-        self._respondToBadRequestAndDisconnect()
+        self._head_lines += 1
+        self._refuse_head()
 
     def allHeadersReceived(self) -> None:
-        """Take a whole head: from here on it is known how long the body may take."""
+        """Take a whole head, which says whose it is, and how long the body may take."""
+        if not self._identify():
+            return
         size = self.site.body_limit if self.length is None else self.length
         if size > self.site.body_limit:
             self.refuse_body()
             return
         self._allowed += size / PAYLOAD_RATE
+        if self.pace is not None:
+            self.pace.count((self._head_size + LINE_COST * self._head_lines) // HEAD_PART)
+        self._head_size = self._head_lines = 0
         super().allHeadersReceived()
+
+    def _by_proxy(self) -> bool:
+        """Return whether a trusted proxy is the peer, so that each request may be another's."""
+        return self.server.door.proxies.trusts(self.transport.getPeer())
+
+    def _identify(self) -> bool:
+        """Find out whose request this is; return whether its address has a place left.
+
+        Through a trusted proxy each request takes a place of its own client for as long as it is
+        answered, and is counted by the rates of that client.
+        """
+        request, client = self.requests[-1], self.transport.getPeer()
+        if self._by_proxy():
+            lines = request.requestHeaders.getRawHeaders(FORWARDED_FOR, [])
+            client = self.server.door.proxies.client_address(client, lines)
+            request.client = self._client = client
+            self.begin_counting(self.server.pace_of(client, self))
+        error = self.server.guests.claim(self, client, relayed=relayed(self.transport))
+        if error is not None:
+            self.turn_away(error)
+        return error is None
 
     def allContentReceived(self) -> None:
         """Take a whole request."""
@@ -154,6 +226,10 @@ class Channel(FlowChannel):
     def request_done(self) -> None:
         """Wait for the next request."""
         self._begun = False
+        if self._client is not None:
+            self._client = None
+            self.server.guests.release(self)
+            self.begin_counting(None)
         self._wait(IDLE_SECONDS)
 
     def requestDone(self, request: Request) -> None:
@@ -161,9 +237,22 @@ class Channel(FlowChannel):
         super().requestDone(request)
         self._end_if_over()
 
+    def answer(self, process: Callable[[], None]) -> None:
+        """Have a request answered.
+
+        One that a proxy passed on waits itself while its client is too fast, for the connection is
+        another client's next.
+        """
+        if self._client is None:
+            process()
+        else:
+            super().answer(process)
+
     def release(self) -> None:
         """Read again."""
         super().release()
+        if self._input_ended:
+            self.crowded()
         self._end_if_over()
 
     def _end_if_over(self) -> None:
@@ -185,11 +274,13 @@ class Channel(FlowChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests and the server."""
         super().connectionLost(reason)
-        if self.pace is not None:
-            self.pace.stop()
+        self._waiting = None
+        self.begin_counting(None)
+        # these hold this channel: Twisted leaves them where they are
+        self._transferDecoder = self._requestProducer = None
         if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
             self._end = End.LOST
-        peer = self.transport.getPeer()
+        peer = self._client or self.transport.getPeer()
         self.server.leave(self, peer, self._end, self._complaint, refused=True)
 
     # -- the way out ---------------------------------------------------------
@@ -211,14 +302,22 @@ class Channel(FlowChannel):
         limit = self.site.body_limit
         self.refuse(413, ErrorCode.TOO_LARGE, f"the body is over {limit} bytes: send less at once")
 
+    def _refuse_head(self) -> None:
+        """Answer a head that is too long: its request line, or all of it."""
+        if self._head_lines > 1:
+            text = f"the request's head is over {HEAD_SIZE} bytes: send fewer or shorter headers"
+            self.refuse(431, ErrorCode.TOO_LARGE, text)
+        else:
+            text = f"the request line is over {HEAD_SIZE} bytes: ask for less in the path and query"
+            self.refuse(414, ErrorCode.TOO_LARGE, text)
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer what Twisted's parser cannot make out; it calls this by this name."""
-        self.refuse(
-            400,
-            ErrorCode.BAD_HEADER,
-            f"this is no HTTP/1.1 request, or its head is over {HEAD_SIZE} bytes or {HEAD_LINES} "
-            "lines; what is no HTTP begins with the length of a frame",
-        )
+        if not self._head_lines:  # the head was read
+            text = NO_CHUNK
+        else:
+            text = NO_HEADER if self._head_lines > 1 else NO_REQUEST
+        self.refuse(400, ErrorCode.BAD_HEADER, text)
 
     def loseConnection(self) -> None:
         """Close when everything is sent: this side first, so that no reset destroys an answer."""

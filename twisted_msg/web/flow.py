@@ -6,9 +6,11 @@ Twisted's own channel answers whatever one read holds, to a peer that takes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from twisted.web.http_headers import Headers
 
@@ -24,6 +26,8 @@ class FlowChannel(HTTPChannel):
     """A channel that knows when to wait.  `busy` says that a request is being answered."""
 
     transport: Any
+    clock: Any
+    """An `IReactorTime`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,25 +35,47 @@ class FlowChannel(HTTPChannel):
         self.pace: Pace | None = None
         self.kept: list[bytes] | None = None
         """What came while nothing may be read."""
+        self._uncounted = 0
+        self._waiting: Callable[[], None] | None = None
         self._answered: Request | None = None
         """What was answered, behind which the next one waits."""
+        self._turn: Any = None
+        """The turn in which the next request begins, if it is here already."""
         self._full = False
         self._behind = 0
         self._written = self._taken = 0
 
-    def limit(self, rates: Rates, clock: Any) -> None:
-        """Read no faster than these rates allow; `clock` is an `IReactorTime`."""
-        self.pace = Pace(rates, clock, self)
+    def limit(self, rates: Rates) -> None:
+        """Read no faster than these rates allow."""
+        self.pace = Pace(rates, self.clock, self)
 
     def take(self, data: bytes) -> bool:
         """Count input; return whether it may be looked at now, or keep it."""
-        if self.kept is not None:
-            self.kept.append(data)
-            self.transport.pauseProducing()  # somebody else let it go on
-            return False
         if self.pace is not None:
             self.pace.read(len(data))
-        return True
+        else:
+            self._uncounted += len(data)
+        if self.kept is None:
+            return True
+        self.kept.append(data)
+        self.transport.pauseProducing()
+        return False
+
+    def begin_counting(self, pace: Pace | None) -> None:
+        """Count by this, what has come of the request as well: only now is it known whose it is."""
+        if self.pace is not None:
+            self.pace.stop()
+        self.pace = pace
+        uncounted, self._uncounted = self._uncounted, 0
+        if pace is not None:
+            pace.read(uncounted)
+
+    def answer(self, process: Callable[[], None]) -> None:
+        """Have a request answered: once reading goes on, if it was one too many."""
+        if self.kept is None:
+            process()
+        else:
+            self._waiting = process
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or what comes behind a whole request."""
@@ -75,7 +101,39 @@ class FlowChannel(HTTPChannel):
             self.busy = False
             self._behind = 0
             self.request_done()
+            self._end_turn()
             super().requestDone(request)
+            if self.persistent and self.kept is not None:
+                self.transport.pauseProducing()  # Twisted has resumed it
+
+    def _end_turn(self) -> None:
+        """Let all others have their turn before the next request, if it is here already.
+
+        One read holds two thousand short requests, which take a third of a second.
+        """
+        rest = b"".join((*self._dataBuffer, self.clearLineBuffer()))
+        self._dataBuffer = []
+        if not self.persistent or not (rest or self.kept is not None):
+            return
+        if self._turn is None and (self.pace is None or not self.pace.holding):
+            self.hold()
+            self._turn = self.clock.callLater(0, self._begin_turn)
+        self.kept = [rest, *(self.kept or ())]
+
+    def _begin_turn(self) -> None:
+        self._turn = None
+        if self.pace is None or not self.pace.holding:
+            self.release()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Begin no other request."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        super().connectionLost(reason)
+
+    def proceed(self, data: bytes) -> None:
+        """Called with input that was kept."""
 
     def request_done(self) -> None:
         """Called when one request was answered, and before the next one is."""
@@ -111,21 +169,27 @@ class FlowChannel(HTTPChannel):
 
     def hold(self) -> None:
         """Read nothing, until `release`."""
-        self.kept = []
+        if self.kept is None:
+            self.kept = []
         self.transport.pauseProducing()
 
     def release(self) -> None:
         """Read again, first what came meanwhile."""
         kept, self.kept = self.kept, None
-        for data in kept or ():
-            self.dataReceived(data)
-        if self.kept is None and not self._full:
+        process, self._waiting = self._waiting, None
+        if process is not None:
+            process()
+        data = b"".join(kept or ())
+        if data and self.kept is not None:
+            self.kept.append(data)
+        elif data:
+            self.proceed(data)
+        if self.kept is None and not self._full and self._behind <= BEHIND_SIZE:
             self.transport.resumeProducing()
 
     def let_go(self) -> None:
         """Hold nothing any more."""
-        if self.pace is not None:
-            self.pace.stop()
+        self.begin_counting(None)
         if self._full or self.kept is not None:
             self.transport.resumeProducing()
 

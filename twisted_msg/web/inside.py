@@ -55,9 +55,16 @@ class InnerConnection(Connection):
             pace.count(messages)
 
 
+def _no_turn() -> None:
+    """Take the place of what asks for a turn, once the conversation is over."""
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class InnerTransport:
     """What the server's connection takes for its transport."""
+
+    takes_whole = True
+    """Pieces of a room's log are kept as they are, so that all listeners share their bytes."""
 
     def __init__(self, asker: Asker, turn: Callable[[], None]) -> None:
         """Take whom it is for, and what asks for a turn."""
@@ -79,9 +86,8 @@ class InnerTransport:
             return
         self._unread.append(data)
         self._unread_size += len(data)
-        if self._unread_size > BUFFER and self._producer is not None and not self._paused:
-            self._paused = True
-            self._producer.pauseProducing()  # from inside `write`, as Twisted's transports do
+        if self._unread_size > BUFFER:
+            self.pause()  # from inside `write`, as Twisted's transports do
         self._turn()
 
     def writeSequence(self, data: Any) -> None:
@@ -134,20 +140,31 @@ class InnerTransport:
 
     # -- for the conversation ------------------------------------------------
 
-    def take(self, most: int) -> bytes:
-        """Return what was not heard yet, about `most` bytes of it; the server may go on."""
+    def pause(self) -> None:
+        """Have the server send nothing until more is taken."""
+        if self._producer is not None and not self._paused:
+            self._paused = True
+            self._producer.pauseProducing()
+
+    def take(self, most: int) -> list[bytes]:
+        """Return what was not heard yet: `most` bytes of it, and what is left of the last piece.
+
+        The server goes on only when all is taken, so that at most one long piece waits.
+        """
         taken: list[bytes] = []
-        while most > 0 and self._unread:
-            taken.append(self._unread.popleft())
-            most -= len(taken[-1])
-            self._unread_size -= len(taken[-1])
+        while most > 0:
             if not self._unread and self._paused:
                 self._paused = False
                 if self._producer is not None:
                     self._producer.resumeProducing()
-        if self._unread:
+            if not self._unread:
+                break
+            taken.append(self._unread.popleft())
+            most -= len(taken[-1])
+            self._unread_size -= len(taken[-1])
+        if self._unread or self._paused:
             self._turn()
-        return b"".join(taken)
+        return taken
 
     @property
     def ended(self) -> bool:
@@ -155,7 +172,8 @@ class InnerTransport:
         return self.closing and self._producer is None and not self._unread
 
     def lost(self) -> None:
-        """Tell the server's side that nobody is there."""
+        """Tell the server's side that nobody is there; ask for no more turns."""
+        self._turn = _no_turn
         self._unread.clear()
         self._unread_size = 0
         producer, self._producer = self._producer, None
@@ -199,6 +217,7 @@ class Conversation:
     def pause(self) -> None:
         """Hear nothing until `resume`."""
         self._listening = False
+        self._transport.pause()
 
     def resume(self) -> None:
         """Hear on."""
@@ -232,11 +251,12 @@ class Conversation:
 
     def _hear(self) -> None:
         """Hand on what has come, if it is wanted: some of it now, what is behind it later."""
-        data = b""
+        taken: list[bytes] = []
         if self._listening and not self._transport.aborted:
-            data = self._transport.take(BUFFER)
-        if data:
-            replies = [reply for reply in map(parse_reply, self._decoder.feed(data)) if reply]
+            taken = self._transport.take(BUFFER)
+        if taken:
+            frames = (frame for data in taken for frame in self._decoder.feed(data))
+            replies = [reply for reply in map(parse_reply, frames) if reply]
             for reply in replies:
                 if isinstance(reply, Ping):
                     self.say(Pong(reply.token))
@@ -251,6 +271,7 @@ class Conversation:
                 tell()
             except Exception:  # whatever becomes of one side, the other must hear of it
                 self._server.failed(Failure())
+        del self._protocol, self._heard, self._ended  # which hold this conversation
 
 
 def ask(server: Server, asker: Asker, *requests: Request) -> Deferred[list[Reply]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.error import UnsupportedMethod
-from twisted.web.http import datetimeToString, parse_qs, unquote
+from twisted.web.http import datetimeToString, unquote
 from twisted.web.resource import IResource
 
 from twisted_msg import __version__
@@ -20,6 +20,16 @@ from twisted_msg.wire import ErrorCode
 
 METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 """What may be asked at all: TRACE shows a page its own secrets, and CONNECT asks a proxy."""
+
+QUERY_PARAMETERS: Final = 64
+"""Parameters of a query: ten times what any path takes, and few enough to parse at once."""
+
+PATH_PARTS: Final = 8
+"""Parts of a path that are taken apart: no path has as many, so the last may hold slashes."""
+
+SMALL_CHUNK: Final = 128
+"""Bytes of a chunk of a body below which it counts as a message, as a WebSocket's frames do: one of
+a byte takes 15 us to read, and one read holds ten thousand."""
 
 LENGTH_DIGITS: Final = 100
 """Digits of a `Content-Length`: far more than a size has, and few enough for Python to read."""
@@ -58,6 +68,8 @@ class WebRequest(server.Request):
     channel: Any
     content: Any
     defaultContentType = b"application/octet-stream"
+    query = b""
+    """What stands after `?`, which a resource parses if it takes parameters."""
     _taken = 0
     leave: Callable[[], None] = staticmethod(lambda: None)
     """Has an answer end, well, that would go on for ever; others end by themselves."""
@@ -65,6 +77,9 @@ class WebRequest(server.Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body, unless it is one too many."""
         self._taken += len(data)
+        pace = self.channel.pace
+        if pace is not None and len(data) < SMALL_CHUNK:
+            pace.count(1)
         if self._taken > self.channel.site.body_limit:
             self.channel.refuse_body()
         else:
@@ -74,9 +89,13 @@ class WebRequest(server.Request):
         """Take a request that is whole; its body is no form, whatever it says that it is."""
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
-        self.path, _, query = path.partition(b"?")
-        self.args = parse_qs(query, keep_blank_values=True)
-        self.process()
+        self.path, _, self.query = path.partition(b"?")
+        self.channel.answer(self.process)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take the loss of the connection; the producer holds this request."""
+        super().connectionLost(reason)
+        self.producer = None
 
     def process(self) -> None:
         """Answer, if the one who asks may."""
@@ -85,7 +104,7 @@ class WebRequest(server.Request):
         for name, value in HEADERS:
             self.setHeader(name, value)
         self.prepath = []
-        self.postpath = [unquote(part) for part in self.path[1:].split(b"/")]
+        self.postpath = [unquote(part) for part in self.path[1:].split(b"/", PATH_PARTS)]
         try:
             status, reason = self._refusal()
             if status:
@@ -103,6 +122,8 @@ class WebRequest(server.Request):
             return 405, f"no other methods than {', '.join(map(bytes.decode, METHODS))} are known"
         if not self.path.startswith(b"/"):
             return 400, "ask for a path, such as /: this is no proxy"
+        if self.query.count(b"&") >= QUERY_PARAMETERS:
+            return 400, f"the query has more than {QUERY_PARAMETERS} parameters: send fewer"
         hosts, origins = (
             [value.decode("latin-1") for value in self.requestHeaders.getRawHeaders(name, ())]
             for name in (b"host", b"origin")

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory
 from twisted.web.resource import IResource
 from twisted.web.server import Site
+from zope.interface import implementer
 
-from twisted_msg.server import Server
+from twisted_msg.server import ALPN_PROTOCOLS, Server
 from twisted_msg.web.answers import Branch
 from twisted_msg.web.api.tree import TOP, api_resource
 from twisted_msg.web.channel import Channel
@@ -44,6 +45,7 @@ class WebSite(Site):
         return Channel(self, self._server, number)
 
 
+@implementer(IProtocolNegotiationFactory)
 class WebFactory(Factory):
     """Builds visits on a port of HTTP's own."""
 
@@ -56,6 +58,10 @@ class WebFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return a visit, whose place is still to be found."""
         return self._site.receive(0)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what a TLS listener may select by ALPN."""
+        return ALPN_PROTOCOLS
 
 
 def make_site(server: Server, names: Iterable[str]) -> WebSite:

@@ -31,7 +31,7 @@ class Upgrade(Branch):
         wrong = _what_is_wrong(request)
         channel: Any = request.channel
         carrier = channel.transport
-        socket = WebSocket(carrier)
+        socket = WebSocket(carrier, request.getClientAddress())
         if not wrong and not channel.surrender(socket):
             wrong = "this kind of connection cannot become a WebSocket"
         if wrong:

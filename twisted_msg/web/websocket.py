@@ -46,15 +46,19 @@ class WebSocket:
     """The protocol of the transport that carries it, and the transport of a connection."""
 
     __slots__ = (
-        "_closing", "_control", "_deaf", "_done", "_emptied", "_engine", "_head", "_left", "_way",
-        "carrier", "code", "connection", "reason",
+        "_closing", "_control", "_deaf", "_done", "_emptied", "_engine", "_head", "_left", "_peer",
+        "_way", "carrier", "code", "connection", "reason",
     )  # fmt: skip
 
     connection: WebConnection
 
-    def __init__(self, carrier: Any) -> None:
-        """Take the transport, whose producer is to be the connection's outlet."""
+    def __init__(self, carrier: Any, peer: Any) -> None:
+        """Take the transport, whose producer is to be the connection's outlet.
+
+        `peer` is the address of the client, which may be behind a proxy.
+        """
         self.carrier = carrier
+        self._peer = peer
         self.code: int = CloseReason.NORMAL_CLOSURE
         self.reason = ""
         self._way = Way(carrier)
@@ -71,7 +75,8 @@ class WebSocket:
         """Take input."""
         if self._deaf:
             return
-        connection, violation = self.connection, None
+        connection = self.connection
+        violation: tuple[int, str] | None = None
         connection.hear()
         pieces: list[bytes] = []
         empty = small = 0
@@ -95,13 +100,13 @@ class WebSocket:
                     raise ParseFailed("too many empty frames", CloseReason.POLICY_VIOLATION)
         except ParseFailed as failed:
             self._deaf = True
-            violation = failed
+            violation = failed.code, str(failed)  # its traceback would hold this frame
         if pieces:
             connection.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if empty or small:
             connection.charge(empty + small)
         if violation is not None:
-            connection.violated(violation.code, str(violation))
+            connection.violated(*violation)
         elif self._done:
             self._end_input()
 
@@ -118,6 +123,7 @@ class WebSocket:
         """Tell the connection."""
         self._deaf = True
         self.connection.connectionLost(reason)
+        del self.connection
 
     def _end_input(self) -> None:
         if self._closing:
@@ -196,8 +202,8 @@ class WebSocket:
         self.carrier.abortConnection()
 
     def getPeer(self) -> Any:
-        """Return the peer's address."""
-        return self.carrier.getPeer()
+        """Return the client's address."""
+        return self._peer
 
     def getHost(self) -> Any:
         """Return this side's address."""

@@ -8,12 +8,14 @@ before any of its payload is kept.
 from collections.abc import Iterator
 from enum import Enum
 
+from twisted_msg.wire.arguments import BUFFERS, check_whole
 from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.frames import Frame, Run
 from twisted_msg.wire.header import Header, parse_header
 from twisted_msg.wire.limits import (
     HEADER_SIZE,
     MAX_HEADER_SIZE,
+    MAX_HELLO,
     MAX_PAYLOAD,
     MIN_HEADER_SIZE,
     max_payload_for,
@@ -45,12 +47,10 @@ class FrameDecoder:
     def __init__(self, header_size: int = HEADER_SIZE, max_payload: int = MAX_PAYLOAD) -> None:
         """Take the header's width and the largest payload, both in bytes.
 
-        Raises `ValueError` for a width outside 4 to 2048.
+        Raises `ValueError` for a width outside 4 to 2048 and a payload below 0, and `TypeError`.
         """
-        if not MIN_HEADER_SIZE <= header_size <= MAX_HEADER_SIZE:
-            raise ValueError(
-                f"a header has {MIN_HEADER_SIZE} to {MAX_HEADER_SIZE} bytes, not {header_size}"
-            )
+        header_size = check_whole(header_size, "a header's width", MIN_HEADER_SIZE, MAX_HEADER_SIZE)
+        max_payload = check_whole(max_payload, "the largest payload")
         self.header_size = header_size
         self.max_payload = max_payload_for(header_size, max_payload)
         self.typed: bool | None = None
@@ -77,9 +77,11 @@ class FrameDecoder:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take the next piece of the stream and yield the frames that it completes, one by one.
 
-        Else as `decode`.
+        Else as `decode`.  Raises `TypeError` for what is no bytes.
         """
-        for each in self.decode(data):
+        if not isinstance(data, BUFFERS):
+            raise TypeError(f"a piece of the stream is bytes, not {type(data).__name__}")
+        for each in self.decode(bytes(data)):
             if isinstance(each, Run):
                 yield from each.frames()
             else:
@@ -111,7 +113,10 @@ class FrameDecoder:
                 raw = data[start : start + width]
                 header = series.recognise(raw)
                 if header is None:
-                    header = self._admit(parse_header(raw))
+                    try:
+                        header = self._admit(parse_header(raw))
+                    except ProtocolError as error:
+                        raise self._without_secret(error) from None
                     series.begin(raw, header)
                 elif run := series.run(data, start):
                     start += len(run.payloads) * (width + header.length)
@@ -132,6 +137,24 @@ class FrameDecoder:
             self._buffer += data[start:] if start else data
             self.unfinished += 1
 
+    def _without_secret(self, error: ProtocolError) -> ProtocolError:
+        """Return the error of a header, which quotes nothing if the frame before was a `HELLO`.
+
+        If that announced too few bytes, the rest of its secret stands where this header should.
+        """
+        if error.code is ErrorCode.BAD_HEADER and self._series.words[:1] == ("HELLO",):
+            return ProtocolError(
+                error.code,
+                f"behind HELLO no header of {self.header_size} bytes follows: announce as many "
+                "bytes as its JSON has, and send the length of the next frame in digits",
+            )
+        return error
+
+    def discard(self) -> None:
+        """Drop the unfinished frame; nothing is to be decoded after this."""
+        self._buffer = bytearray()
+        self._header = None
+
     def _admit(self, header: Header) -> Header:
         """Return the header, or raise for one that this stream may not hold."""
         length, words = header
@@ -142,6 +165,13 @@ class FrameDecoder:
                 ErrorCode.BAD_HEADER,
                 "this connection began with a plain frame, so its headers hold the length "
                 "alone: open another connection for typed frames",
+            )
+        if length > MAX_HELLO and words[:1] == ("HELLO",):
+            raise ProtocolError(
+                ErrorCode.TOO_LARGE,
+                f"the payload of HELLO has at most {MAX_HELLO} bytes, and this one has {length}: "
+                "send only the fields that HELLO has",
+                verb="HELLO",
             )
         if length > self.max_payload:
             raise ProtocolError(

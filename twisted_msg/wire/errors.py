@@ -28,6 +28,7 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     ABSENT = "absent"
+    UNKNOWN = "unknown"
     SUPERSEDED = "superseded"
     LIMIT = "limit"
     BUSY = "busy"

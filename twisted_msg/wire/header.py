@@ -16,6 +16,10 @@ from twisted_msg.wire.errors import ErrorCode, ProtocolError
 from twisted_msg.wire.limits import EXCERPT, HEADER_SIZE, LENGTH_BOUND
 
 _TYPED: Final = re.compile(rb"([0-9]+) ([A-Z]+(?: [!-~]+)*)")
+_QUOTED: Final = re.compile(rb"([^ =:]*(?: +[^ =:]*)?).*", re.DOTALL)
+"""What may be quoted of a header that is refused: two words, and nothing after `=` or `:`, where
+the secret of a `HELLO` may stand."""
+
 _WORDS: Final = re.compile(r"[A-Z]+(?: [!-~]+)*")
 
 
@@ -60,12 +64,15 @@ def encode_header(length: int, words: Sequence[str] = (), header_size: int = HEA
     """Return the header of a frame, padded with spaces to `header_size` bytes.
 
     `length` is the payload's in bytes.  Raises `ValueError` if the words break the
-    grammar, if there are words and `header_size` is not 128, or if it all does not fit.
+    grammar, if there are words and `header_size` is not 128, or if it all does not fit, and
+    `TypeError`.
     """
     if not 0 <= length < LENGTH_BOUND:
         raise ValueError(f"a payload of {length} bytes cannot be announced: below 10^10 only")
     text = str(length)
     if words:
+        if type(words) is str:
+            raise TypeError("words are several, such as a tuple of them, not one str")
         if header_size != HEADER_SIZE:
             raise ValueError(f"typed frames need headers of {HEADER_SIZE} bytes")
         joined = " ".join(words)
@@ -88,4 +95,6 @@ def _fault(data: bytes, text: bytes) -> str:
     rule = f"a header is {len(data)} ASCII bytes: the length in digits, padded with spaces"
     if not text:
         return f"{rule}; this one is empty, so send 0 for an empty message"
-    return f"{rule}; this one begins {excerpt(text)}"
+    begins = _QUOTED.sub(rb"\1", text, count=1)
+    more = "..." if len(begins) < len(text) and len(begins) <= EXCERPT else ""
+    return f"{rule}; this one begins {excerpt(begins)}{more}"

@@ -23,6 +23,10 @@ MAX_PAYLOAD: Final = 1024 * 1024
 """Bytes of the largest payload unless configured.  A payload is held whole until its
 last byte arrives, so this times the number of connections bounds that memory."""
 
+MAX_HELLO: Final = 4096
+"""Bytes of the largest payload of a `HELLO`.  Its JSON holds a name, a secret and a token, and
+is parsed at once while all other peers wait."""
+
 DISCONNECT: Final = b"!DISCONNECT!"
 """The payload that ends a plain connection, unless configured."""
 

@@ -41,6 +41,11 @@ class Series:
         self._number = 0
         self._going = self._patience = 0
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the last header."""
+        return self._header.words
+
     def begin(self, raw: bytes, header: Header) -> None:
         """Go on from a header that was parsed; `raw` is its bytes."""
         self._raw, self._header = raw, header

@@ -91,6 +91,6 @@ export interface ClientEvents {
   /** Something was added to or taken from `outbox`, or sent. */
   outbox: () => void;
   stored: (receipt: Receipt) => void;
-  /** Also for `Undelivered` direct messages. */
+  /** Also for `Undelivered` direct messages, and for those whose outcome is unknown. */
   refused: (refusal: Refusal) => void;
 }

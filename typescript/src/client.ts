@@ -14,6 +14,14 @@ import type { Question } from "./questions.js";
 import { Reader, type SubscribeOptions } from "./reader.js";
 import type { PageWanted } from "./room.js";
 import type { Receipt, Waiter } from "./talk.js";
+import {
+  checkFunction,
+  checkObject,
+  checkText,
+  checkUnicode,
+  isBytes,
+  kind,
+} from "./wire/arguments.js";
 import { copied, encodeText } from "./wire/bytes.js";
 import { checkRoom, checkTarget } from "./wire/names.js";
 import type { Reply, ReplyOf } from "./wire/replies.js";
@@ -28,16 +36,19 @@ export class Client extends Membership {
 
   /** Send to a room, or to one member as `@name`; text goes as UTF-8. It is kept, and sent when there is a
    * connection. Resolves when stored; rejects with Refused (Undelivered for a direct message that reached
-   * nobody), or with what ended the client. A rejection that nobody handles is no unhandled rejection.
-   * Throws RangeError for what cannot be a room, and for a key that is on its way already. */
+   * nobody, or perhaps nobody), or with what ended the client. A rejection that nobody handles is no unhandled rejection.
+   * Throws RangeError for what cannot be a room, for a key that is on its way already, and for text that UTF-8
+   * cannot hold; TypeError for what is neither text nor bytes. Then nothing is kept. */
   send(
     room: string,
     payload: string | Uint8Array,
     options: { key?: string } = {},
   ): Promise<Receipt> {
     checkTarget(room);
-    const bytes = typeof payload === "string" ? encodeText(payload) : copied(payload);
+    const bytes = bytesOf(payload);
+    checkObject(options, "what send takes");
     const key = options.key ?? this.#drawKey();
+    checkText(key, "a key");
     const unable = this.#unable(bytes.length);
     let waiter: Waiter | undefined;
     const stored = new Promise<Receipt>((resolve, reject) => {
@@ -57,6 +68,7 @@ export class Client extends Membership {
   /** Take a message back that was never handed to a connection; false if it is too late. Its promise rejects
    * with code "discarded". */
   discard(key: string): boolean {
+    checkText(key, "a key");
     const entry = this.owed.discard(key);
     entry?.waiter?.reject(new ClientError("discarded", "the message was taken back"));
     if (entry !== null) {
@@ -74,7 +86,8 @@ export class Client extends Membership {
 
   // -- reading -------------------------------------------------------------------------------
 
-  /** Join a room. Throws RangeError for what cannot be, and Error if this client is in the room already. */
+  /** Join a room. Throws RangeError or TypeError for what cannot be, and Error if this client is in the room
+   * already. */
   subscribe(room: string, options: SubscribeOptions = {}): Subscription {
     checkRoom(room);
     const { rooms } = this.talk;
@@ -94,11 +107,16 @@ export class Client extends Membership {
     };
   }
 
-  /** Take direct messages from now on. One at a time: throws Error otherwise. */
+  /** Take direct messages from now on. One at a time: throws Error otherwise. Throws TypeError for what cannot
+   * be called. */
   directs(options: { onEvents?: (events: readonly DirectEvent[]) => void } = {}): Directs {
     const ended = this.over();
     if (ended !== null) {
       throw ended;
+    }
+    checkObject(options, "what directs takes");
+    if (options.onEvents !== undefined) {
+      checkFunction(options.onEvents, "onEvents");
     }
     const { rooms } = this.talk;
     const inbox = rooms.takeDirects(options.onEvents);
@@ -110,7 +128,7 @@ export class Client extends Membership {
 
   /** Read a page of a room's history, whether or not one is in it (who is in it stays in it, unseen by
    * others; who is not comes and goes). Rejects with Refused, with what ended the client, or with the
-   * reason of `signal`; waits while offline. Throws RangeError for what cannot be. */
+   * reason of `signal`; waits while offline. Throws RangeError or TypeError for what cannot be. */
   history(
     room: string,
     options: HistoryOptions & { signal?: AbortSignal } = {},
@@ -118,6 +136,9 @@ export class Client extends Membership {
     checkRoom(room);
     const page = new Page(options);
     const { signal } = options;
+    if (signal !== undefined) {
+      checkObject(signal, "a signal", "addEventListener", "removeEventListener");
+    }
     return new Promise((resolve, reject) => {
       const ended = this.over();
       if (ended !== null || signal?.aborted) {
@@ -205,4 +226,16 @@ export class Client extends Membership {
     const chance = Math.random().toString(36).slice(2);
     return `${this.clock.now().toString(36)}-${this.#drawn.toString(36)}-${chance}`;
   }
+}
+
+/** Return a message's bytes: a copy, since it may be sent again later. */
+function bytesOf(payload: unknown): Uint8Array {
+  if (isBytes(payload)) {
+    return copied(payload);
+  }
+  if (typeof payload !== "string") {
+    throw new TypeError(`a message is a string or a Uint8Array, not ${kind(payload)}`);
+  }
+  checkUnicode(payload, "a message");
+  return encodeText(payload);
 }

@@ -58,9 +58,22 @@ export class Superseded extends Refused {
   }
 }
 
-/** A direct message was accepted and reached nobody: `code` is "absent" or "busy". */
+/** What this client says by itself of a direct message whose outcome was lost with the connection. */
+const LOST_OUTCOME =
+  "the connection was lost before the server said what became of the direct message: its receiver " +
+  "may have it or not; ask, or send it again as a new message";
+
+/** A direct message was accepted and reached nobody: `code` is "absent" or "busy". Or it is not known
+ * whether it was received, since the connection was lost: `code` is "unknown". */
 export class Undelivered extends Refused {
   override name = "Undelivered";
+
+  constructor(code: string, reason = LOST_OUTCOME) {
+    super(code, reason);
+    if (code === "unknown") {
+      this.message = reason; // nothing was refused
+    }
+  }
 }
 
 /** There is no connection to the server, and there was none. */

@@ -15,6 +15,13 @@ import { drawSecret } from "./secret.js";
 import { MemoryOutbox } from "./stores.js";
 import { Talk, type Waiter } from "./talk.js";
 import { type Clock, platformClock } from "./transport.js";
+import {
+  checkFunction,
+  checkMilliseconds,
+  checkNumber,
+  checkObject,
+  checkUnicode,
+} from "./wire/arguments.js";
 import { checkName, checkSecret } from "./wire/names.js";
 import { hello } from "./wire/requests.js";
 
@@ -28,6 +35,9 @@ const CLOSE_WITHIN = 30_000;
 
 /** Milliseconds of the longest timer that platforms keep; above, they take it for none. */
 const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** What can be listened to. */
+const EVENTS: ReadonlySet<string> = new Set(["state", "outbox", "stored", "refused"]);
 
 /** What a `Client` is before it says or reads anything. */
 export class Membership {
@@ -45,8 +55,9 @@ export class Membership {
   #gone: (() => void)[] = [];
 
   /** Messages that the store holds from earlier are in the outbox at once. Throws RangeError for what
-   * cannot be a name or a secret. */
+   * cannot be a name or a secret, and TypeError for what is of a wrong type. */
   constructor(options: ClientOptions) {
+    checkOptions(options);
     const { transport, name, token, clock = platformClock, maxPayload = MAX_RECEIVED } = options;
     if (name !== undefined) {
       checkName(name);
@@ -111,16 +122,28 @@ export class Membership {
     return this.talk.refusal;
   }
 
-  /** Listen; the function returned stops it. Bound: may be passed on as it is. */
-  readonly on = <K extends keyof ClientEvents>(event: K, listener: ClientEvents[K]): (() => void) =>
-    this.#emitter.on(event, listener);
+  /** Listen; the function returned stops it. Bound: may be passed on as it is. Throws RangeError for an event
+   * that there is not, and TypeError for what cannot be called. */
+  readonly on = <K extends keyof ClientEvents>(
+    event: K,
+    listener: ClientEvents[K],
+  ): (() => void) => {
+    if (!EVENTS.has(event)) {
+      throw new RangeError(`the events are ${[...EVENTS].join(", ")}, and this is none of them`);
+    }
+    checkFunction(listener, "a listener");
+    return this.#emitter.on(event, listener);
+  };
 
   // -- coming and going ----------------------------------------------------------------------
 
   /** Begin to connect, and keep connected. Resolves when the server has made this client welcome for the
    * first time; rejects with why not, after `attempts` (for ever if left out) or something final. Nobody
-   * need wait for it. */
+   * need wait for it. Throws TypeError or RangeError for what is no number of attempts, from 1 on. */
   connect(options: { attempts?: number } = {}): Promise<void> {
+    checkObject(options, "what connect takes");
+    const { attempts = Number.POSITIVE_INFINITY } = options;
+    checkNumber(attempts, "attempts", 1, true);
     const welcome = new Promise<void>((resolve, reject) => {
       if (this.talk.online) {
         resolve();
@@ -131,7 +154,7 @@ export class Membership {
       }
     });
     welcome.catch(() => {});
-    this.#line.start(options.attempts ?? Number.POSITIVE_INFINITY);
+    this.#line.start(attempts);
     return welcome;
   }
 
@@ -144,8 +167,11 @@ export class Membership {
 
   /** Wait until everything is stored, say BYE, connect no more. Subscriptions end at once. Rejects with
    * TimedOut (30,000 ms unless said) if something is not known to be stored, and at once if nothing was sent
-   * because `connect` was never called; it stays in the outbox's store. */
+   * because `connect` was never called; it stays in the outbox's store. Rejects with TypeError or RangeError for
+   * what is no time, and goes on. */
   async close(options: { timeout?: number } = {}): Promise<void> {
+    checkObject(options, "what close takes");
+    checkMilliseconds(options.timeout ?? CLOSE_WITHIN);
     const timeout = Math.min(options.timeout ?? CLOSE_WITHIN, LONGEST_TIMER);
     const begun = this.state.phase !== "idle";
     let late = false;
@@ -227,6 +253,30 @@ export class Membership {
     }
     wake(this.#settled);
     wake(this.#gone);
+  }
+}
+
+/** Check what a client is made of, but for its name and secret, which have rules of their own. */
+function checkOptions(options: ClientOptions): void {
+  checkObject(options, "what a client takes");
+  const { transport, outbox, clock, token, maxPayload, jitter, entropy } = options;
+  checkObject(transport, "a transport", "connect");
+  if (outbox !== undefined) {
+    checkObject(outbox, "an outbox", "load", "put", "remove");
+  }
+  if (clock !== undefined) {
+    checkObject(clock, "a clock", "now", "setTimeout", "clearTimeout");
+  }
+  if (token !== undefined) {
+    checkUnicode(token, "a token");
+  }
+  if (maxPayload !== undefined) {
+    checkNumber(maxPayload, "maxPayload");
+  }
+  for (const [what, value] of Object.entries({ jitter, entropy })) {
+    if (value !== undefined) {
+      checkFunction(value, what);
+    }
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { Message } from "./events.js";
-import { checkNumber } from "./wire/names.js";
+import { checkNumber, checkObject } from "./wire/arguments.js";
 import type { ReplyOf } from "./wire/replies.js";
 import type { Beginning } from "./wire/requests.js";
 
@@ -62,8 +62,9 @@ export class Page {
   #window: number;
   #missed: HistoryPage["missed"] = null;
 
-  /** Throws RangeError for two places to begin at, and for what is no number. */
+  /** Throws RangeError for two places to begin at, and for what is no number; TypeError for wrong types. */
   constructor(options: HistoryOptions) {
+    checkObject(options, "what history takes");
     const { before, from, since, count = COUNT } = options;
     if ([before, from, since].filter((each) => each !== undefined).length > 1) {
       throw new RangeError("before, from and since each say where a page is: choose one");

@@ -7,7 +7,7 @@
 
 import { Message, type RoomEvent } from "./events.js";
 import { Inbox } from "./inbox.js";
-import { checkNumber } from "./wire/names.js";
+import { checkFunction, checkNumber, checkObject } from "./wire/arguments.js";
 import type { ReplyOf } from "./wire/replies.js";
 import type { Beginning } from "./wire/requests.js";
 
@@ -36,8 +36,10 @@ export class Reader {
   #seen = -1;
   readonly #beginning: Beginning;
 
-  /** Take what the program asked for, and what leaving an iteration does. Throws RangeError for two beginnings, and for what is no number. */
+  /** Take what the program asked for, and what leaving an iteration does. Throws RangeError for two
+   * beginnings, and for what is no number; TypeError for wrong types. */
   constructor(options: SubscribeOptions, leave: () => void) {
+    checkObject(options, "what subscribe takes");
     const { from, last, since, presence = false, onEvents } = options;
     if ([from, last, since].filter((each) => each !== undefined).length > 1) {
       throw new RangeError("from, last and since each say where to begin: choose one");
@@ -46,6 +48,12 @@ export class Reader {
       if (value !== undefined) {
         checkNumber(value, what);
       }
+    }
+    if (onEvents !== undefined) {
+      checkFunction(onEvents, "onEvents");
+    }
+    if (typeof presence !== "boolean") {
+      throw new TypeError("presence is true or false");
     }
     this.#beginning = { from, last, since };
     this.presence = presence;

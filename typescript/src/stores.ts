@@ -4,6 +4,7 @@
  * Law of this file: what was put stays until it is removed, in the order of the first putting.
  */
 
+import { checkObject, checkText } from "./wire/arguments.js";
 import { checkTarget } from "./wire/names.js";
 
 /** A message as an outbox's store keeps it. */
@@ -73,7 +74,10 @@ export class WebStorageOutbox implements OutboxStore {
   readonly #places = new Map<string, number>();
   #next = 0;
 
+  /** Throws TypeError for what is no storage or no string. */
   constructor(storage: Storage, name: string) {
+    checkObject(storage, "a storage", "getItem", "setItem", "removeItem", "key");
+    checkText(name, "a name");
     this.#storage = storage;
     this.#prefix = `${name}/`;
   }

@@ -16,7 +16,7 @@ import { DIRECT, parseId } from "./wire/names.js";
 import type { Reply, ReplyOf } from "./wire/replies.js";
 
 /** Codes that stand beside the acknowledgement of a direct message, and end nothing. */
-const NOTICES: ReadonlySet<string> = new Set(["absent", "busy"]);
+const NOTICES: ReadonlySet<string> = new Set(["absent", "busy", "unknown"]);
 
 /** A message is stored (or, direct or in a memory room: accepted). */
 export interface Receipt {
@@ -244,7 +244,8 @@ export class Talk implements LinkEvents {
     this.eased();
   }
 
-  /** Tell who waits that messages are stored. */
+  /** Tell who waits that messages are stored. With `dup` an earlier connection sent them: a notice about a direct
+   * message may have been lost with that, so its outcome is unknown. */
   #settle(entries: Owed[], id: bigint | null, seq: number | null, dup: boolean): void {
     if (entries.length === 0) {
       return;
@@ -252,6 +253,13 @@ export class Talk implements LinkEvents {
     this.refusal = null;
     for (const entry of entries) {
       const { key, room } = entry;
+      if (dup && room.startsWith(DIRECT)) {
+        const error = new Undelivered("unknown");
+        this.outbox.noticed(entry.id as bigint); // it is reported once
+        entry.waiter?.reject(error);
+        this.told.refused(entry, error);
+        continue;
+      }
       const receipt = { key, room, seq: entry.id === id ? seq : null, dup };
       entry.waiter?.resolve(receipt);
       this.told.stored(entry, receipt);

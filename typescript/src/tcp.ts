@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Connection, ConnectionEvents, Transport } from "./transport.js";
+import { checkNumber, checkObject, checkText } from "./wire/arguments.js";
 
 /** The port of servers unless configured. */
 const DEFAULT_PORT = 5050;
@@ -23,10 +24,17 @@ export type TcpAddress = string | { host?: string; port: number } | { path: stri
 /**
  * Reach a server by TCP: `HOST:PORT`, `[IPV6]:PORT`, `tcpmsg://HOST:PORT` (port 5050 if it is left out), or
  * an object with `host` and `port`; or by a Unix socket: an object with its `path`. Throws RangeError for
- * what cannot be an address.
+ * what cannot be an address, and TypeError for what is of a wrong type.
  */
 export function tcp(address: TcpAddress): Transport {
   const target = typeof address === "string" ? parsed(address) : address;
+  checkObject(target, "an address that is no string");
+  if ("path" in target) {
+    checkText(target.path, "a path");
+  } else {
+    checkText(target.host ?? "", "a host");
+    checkNumber(target.port, "a port");
+  }
   if (
     "port" in target &&
     !(Number.isInteger(target.port) && target.port > 0 && target.port < 65536)

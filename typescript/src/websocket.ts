@@ -6,6 +6,7 @@
  */
 
 import { type Clock, type Connection, platformClock, type Transport } from "./transport.js";
+import { checkFunction, checkObject, checkText } from "./wire/arguments.js";
 
 /** Bytes of the largest message that is sent: servers bound what one message may be. */
 const PIECE_BYTES = 64 * 1024;
@@ -46,10 +47,15 @@ export interface WebSocketOptions {
 
 /**
  * Reach a server by WebSocket; `url` is `ws://HOST:PORT/ws` or `wss://...`. Throws TypeError where the
- * platform has no WebSocket and none was given.
+ * platform has no WebSocket and none was given, and for what is no address.
  */
 export function webSocket(url: string | URL, options: WebSocketOptions = {}): Transport {
+  checkObject(options, "what webSocket takes");
+  if (!(url instanceof URL)) {
+    checkText(url, "an address");
+  }
   const address = String(url);
+  new URL(address, globalThis.location?.href); // throws TypeError for what is none
   const Constructor = options.WebSocket ?? globalThis.WebSocket;
   if (Constructor === undefined) {
     throw new TypeError(
@@ -57,7 +63,9 @@ export function webSocket(url: string | URL, options: WebSocketOptions = {}): Tr
         '{ WebSocket }, or use tcp() of "tcpmsg/tcp"',
     );
   }
+  checkFunction(Constructor, "WebSocket");
   const clock = options.clock ?? platformClock;
+  checkObject(clock, "a clock", "now", "setTimeout", "clearTimeout");
   return {
     address,
     connect: (events) => {

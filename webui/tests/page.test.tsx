@@ -228,6 +228,102 @@ describe("writing", () => {
   });
 });
 
+describe("a line that begins with a slash", () => {
+  const texts = ({ wire }: World): string[] => wire().outbox.map(({ payload }) => new TextDecoder().decode(payload));
+
+  it("is a command: /me says what one does, in the form of the terminal", async () => {
+    const user = userEvent.setup();
+    const made = inLobby(said(1, "bob", "* bob waves"), said(2, "bob", "* carol waves"));
+    render(page(made));
+    await user.type(box(), "/me waves back{Enter}");
+    expect(texts(made)).toEqual(["* alice waves back"]);
+    expect([...log().querySelectorAll(".row-action")].map((row) => row.querySelector(".text")?.textContent)).toEqual(["* bob waves", "* alice waves back"]);
+    await user.type(box(), "/me{Enter}");
+    expect(screen.getByRole("alert").textContent).toContain("/me TEXT");
+    expect(texts(made).length).toBe(1);
+  });
+
+  it("is not sent if nothing is called so, and stays to be mended", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.type(box(), "/hlep{Enter}");
+    expect(screen.getByRole("alert").textContent).toContain("There is no command /hlep, and nothing was sent. /help lists the commands");
+    expect((box() as HTMLTextAreaElement).value).toBe("/hlep");
+    expect(texts(made)).toEqual([]);
+    await user.type(box(), "x");
+    expect(screen.queryByRole("alert")).toBeNull();
+    await user.clear(box());
+    await user.type(box(), "//hlep{Enter}");
+    expect(texts(made)).toEqual(["/hlep"]);
+  });
+
+  it("lists the commands, each of which works", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.type(box(), "/help{Enter}");
+    const listed = [...screen.getByRole("dialog", { name: "Commands" }).querySelectorAll("kbd")].map((each) => each.textContent);
+    expect(listed).toEqual(["/me TEXT", "/msg NAME TEXT", "/join ROOM", "/part", "/nick NAME", "/help", "//text"]);
+    await user.keyboard("{Escape}");
+    await user.click(screen.getByRole("button", { name: "Close" }));
+    await user.type(box(), "/msg bob psst, bob{Enter}");
+    does(() => {});
+    expect([made.session.conversations.open?.name, texts(made)]).toEqual(["@bob", ["psst, bob"]]);
+    await user.type(box(), "/join builds{Enter}");
+    does(() => {});
+    expect(made.session.conversations.open?.name).toBe("builds");
+    await user.type(box(), "/part{Enter}");
+    does(() => {});
+    expect([...made.wire().subscriptions.keys()]).toEqual(["lobby"]);
+    await user.type(box(), "/nick ann{Enter}");
+    does(() => {});
+    expect(made.wire().name).toBe("ann");
+  });
+
+  it("says what is wrong with a command that cannot be, and changes nothing", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    for (const [line, reason] of [
+      ["/msg bob", "/msg NAME TEXT. A name is"],
+      ["/msg b/b psst", "/msg NAME TEXT. A name is"],
+      ["/join no room", "/join ROOM. A room"],
+      ["/part builds", "takes no name"],
+      ["/nick b/b", "/nick NAME. A name is"],
+    ] as const) {
+      await user.type(box(), `${line}{Enter}`);
+      expect(screen.getByRole("alert").textContent).toContain(reason);
+      await user.clear(box());
+    }
+    expect([texts(made), made.session.conversations.open?.name, made.wire().name]).toEqual([[], "lobby", "alice"]);
+  });
+});
+
+describe("a file that is dropped", () => {
+  const drop = (target: Element, ...types: string[]): Event => {
+    const event = Object.assign(new Event("drop", { bubbles: true, cancelable: true }), { dataTransfer: { types } });
+    does(() => target.dispatchEvent(event));
+    return event;
+  };
+
+  it("does not take the browser away, and is told how it can be sent", () => {
+    const made = inLobby();
+    render(page(made));
+    expect(drop(document.body, "Files").defaultPrevented).toBe(true);
+    expect(document.querySelector(".notice")?.textContent).toContain("tcpmsg send lobby --whole < FILE");
+    expect(drop(box(), "Files").defaultPrevented).toBe(true);
+  });
+
+  it("differs from a text, which may be dropped where one writes and nowhere else", () => {
+    const made = inLobby();
+    render(page(made));
+    expect(drop(box(), "text/plain").defaultPrevented).toBe(false);
+    expect(drop(document.body, "text/uri-list").defaultPrevented).toBe(true);
+    expect(document.querySelector(".notice")).toBeNull();
+  });
+});
+
 describe("a browser with no room left", () => {
   it("is told of, and what it does not keep, until it has room again", () => {
     const made = inLobby(said(1, "bob", "x"));

@@ -220,7 +220,7 @@ describe("sending", () => {
     expect(again.profile.failures).toEqual([]);
   });
 
-  it("that fails does not bring back a room that was left", () => {
+  it("that fails does not bring back a room that was left, and is there when one joins it again", () => {
     const made = inLobby();
     made.session.enter("builds");
     made.session.outgoing.say("builds", "no");
@@ -230,6 +230,38 @@ describe("sending", () => {
     const again = world(made.storage);
     again.session.start("alice");
     expect(again.session.conversations.rooms.map(({ name }) => name)).toEqual(["lobby"]);
+    again.session.enter("builds");
+    expect(again.session.conversations.open?.sending.map(({ content, state, reason }) => [content, state, reason])).toEqual([["no", "failed", "the room is full"]]);
+  });
+
+  it("that fails in a room that was left is kept, and the notice names the room", () => {
+    const made = inLobby();
+    made.session.enter("builds");
+    made.session.outgoing.say("builds", "no");
+    made.session.leave("builds");
+    made.wire().refuse(failure("limit", "the room is full"));
+    expect(made.session.notices.notices.at(-1)?.text).toContain("Join builds to edit it or send it again.");
+    made.session.enter("builds");
+    expect(made.session.conversations.open?.sending.map(({ content, state }) => [content, state])).toEqual([["no", "failed"]]);
+  });
+
+  it("that waits is shown again when one comes back to its room", () => {
+    const made = inLobby();
+    made.session.enter("builds");
+    made.wire().lose();
+    made.session.outgoing.say("builds", "later");
+    made.session.leave("builds");
+    made.session.enter("builds");
+    expect(made.session.conversations.open?.sending.map(({ content, state }) => [content, state])).toEqual([["later", "waiting"]]);
+  });
+
+  it("that is only begun is kept when its room is left", () => {
+    const made = inLobby();
+    made.session.enter("builds");
+    made.profile.keepDraft("builds", "half a thou");
+    made.session.leave("builds");
+    made.profile.save();
+    expect(world(made.storage).profile.drafts.get("builds")).toBe("half a thou");
   });
 });
 
@@ -255,6 +287,19 @@ describe("direct messages", () => {
     made.session.outgoing.say("@nobody", "hello?");
     made.wire().refuse(failure("absent", "nobody is there"));
     expect(made.session.conversations.find("@nobody")?.sending[0]?.reason).toBe("nobody is there");
+  });
+});
+
+describe("a direct message whose outcome was lost", () => {
+  it("is shown as perhaps not received, also after a reload", () => {
+    const made = inLobby();
+    made.session.enter("@bob");
+    made.session.outgoing.say("@bob", "hello?");
+    made.wire().refuse(failure("unknown", "bob may have it or not"));
+    expect(made.session.conversations.find("@bob")?.sending[0]).toMatchObject({ state: "failed", uncertain: true });
+    expect(made.session.notices.spoken).toBe("Perhaps not received: bob may have it or not");
+    made.profile.save();
+    expect(world(made.storage).session.conversations.find("@bob")?.sending[0]).toMatchObject({ state: "failed", uncertain: true });
   });
 });
 

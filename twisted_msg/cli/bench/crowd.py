@@ -140,7 +140,7 @@ class Crowd:
     ) -> None:
         """Make a connection, and wait until the server has made it welcome."""
         common = self._common
-        hello = Hello(common.name, token=common.token)
+        hello = Hello(token=common.token)  # nameless: nothing here shows direct messages to a name
         wires = Wires(self._reactor, hello, kind, self._failed)
         try:
             connection: Any = await server.connect(wires)

@@ -44,9 +44,15 @@ class Exchange:
         """Whether it is answered, or nobody waits for that any more."""
         self.begun = False
         """Whether a stream was begun, so that no other answer can be given."""
-        self.asker = Asker(request.getClientAddress(), self.untaken, request.channel.pace)
-        """Who asks, for a conversation in its name."""
+        self.held = 0
+        """Bytes of messages that a stream holds back until the peer has read what it was sent."""
+        self._pace = request.channel.pace
         request.notifyFinish().addBoth(self._ended)
+
+    @property
+    def asker(self) -> Asker:
+        """Who asks, for a conversation in its name."""
+        return Asker(self.request.getClientAddress(), self.untaken, self._pace)
 
     @property
     def head(self) -> bool:
@@ -56,14 +62,14 @@ class Exchange:
     def untaken(self) -> int:
         """Return how many bytes of the answer the peer has not taken."""
         channel = getattr(self.request, "channel", None)  # it is gone once all is said
-        return 0 if channel is None else unsent(channel.transport)
+        return 0 if channel is None else unsent(channel.transport) + self.held
 
     def parameters(self, *known: str) -> dict[str, str]:
         """Return the query's parameters.  Raises `ProtocolError` for one that is not known.
 
         The body is never looked at for them: curl calls every body a form.
         """
-        query = self.request.uri.partition(b"?")[2].decode("ascii", "replace")
+        query = self.request.query.decode("ascii", "replace")
         found: dict[str, str] = {}
         for key, value in parse_qsl(query, keep_blank_values=True):
             if key not in known:

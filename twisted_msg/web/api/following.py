@@ -6,14 +6,14 @@ an id is given as soon as there is one; one timer keeps all quiet streams open.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from twisted.internet.task import LoopingCall
 
-from twisted_msg.rows import json_row, message_row, missed_row
+from twisted_msg.rows import json_row, missed_row
 from twisted_msg.server import Server
 from twisted_msg.web.answers import error_body
+from twisted_msg.web.api.encoding import Row, RowCache
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.api.reading import PLACES, Feed, Head, read_place, read_target
 from twisted_msg.wire.names import MAX_ID, number
@@ -30,33 +30,6 @@ BEAT_SECONDS: Final = 15.0
 """How often a comment is sent on a quiet stream: proxies close one that is silent for a
 minute, some for half of it, and a peer that vanished is found out by what it does not take."""
 
-EVENTS_COST: Final = 1024 * 1024
-"""Bytes of the latest events that are kept for others who follow the same rooms: what is said
-in one turn, and more."""
-
-
-class Events:
-    """The latest messages as events, each made once, however many follow.
-
-    A number of a room is never given twice, so what it stands for does not change.
-    """
-
-    def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._cost = 0
-
-    def of(self, reply: Msg) -> bytes:
-        """Return a message's event."""
-        key = reply.room, reply.seq
-        event = self._made.get(key)
-        if event is None:
-            row = message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
-            event = self._made[key] = b"id: %d\nevent: message\ndata: %s\n" % (reply.seq, row)
-            self._cost += len(event)
-            while self._cost > EVENTS_COST and len(self._made) > 1:
-                self._cost -= len(self._made.popitem(last=False)[1])
-        return event
-
 
 class Followers:
     """All who follow, and their heartbeat."""
@@ -64,26 +37,27 @@ class Followers:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._following: dict[Following, None] = {}
-        self._events = Events()
+        self._events = RowCache(lambda seq: b"id: %d\nevent: message\ndata: " % seq, b"\n")
         self._beat = LoopingCall(self._tell_all)
         self._beat.clock = server.clock
 
     async def follow(self, exchange: Exchange) -> None:
         """Begin to write a room's messages as they come.  Raises `ProtocolError`."""
         place = read_place(read_target(exchange), exchange.parameters(*PLACES))
-        seen = exchange.header("Last-Event-ID")
-        if seen:
-            last = number(seen.decode("ascii", "replace"))
-            if last is None or last == MAX_ID:
+        seen: int | None = None
+        last = exchange.header("Last-Event-ID")
+        if last:
+            seen = number(last.decode("ascii", "replace"))
+            if seen is None or seen == MAX_ID:
                 raise wrong(
                     "Last-Event-ID is the id of an event of this room, a whole number, not "
-                    f"{quoted(seen.decode('ascii', 'backslashreplace'))}"
+                    f"{quoted(last.decode('ascii', 'backslashreplace'))}"
                 )
-            place = Sub(place.room, last + 1)
+            place = Sub(place.room, seen + 1)
         if exchange.head:
-            Head(self._server, exchange, place, CONTENT)
+            Head(self._server, exchange, place, CONTENT, seen)
             return
-        following = Following(self._server, exchange, place, self._events)
+        following = Following(self._server, exchange, place, self._events, seen)
         exchange.request.leave = following.leave
         self._following[following] = None
         exchange.request.notifyFinish().addBoth(lambda _: self._left(following))
@@ -92,6 +66,7 @@ class Followers:
 
     def _left(self, following: Following) -> None:
         del self._following[following]
+        del following.exchange.request.leave  # which holds what holds the request
         if not self._following and self._beat.running:
             self._beat.stop()
 
@@ -106,14 +81,21 @@ class Following(Feed):
     content = CONTENT
     greeting = b"retry: %d\n\n" % RETRY_MILLIS
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, events: Events) -> None:
+    def __init__(
+        self,
+        server: Server,
+        exchange: Exchange,
+        place: Sub,
+        events: RowCache,
+        seen: int | None,
+    ) -> None:
         """Take where the events are made."""
-        super().__init__(server, exchange, place)
+        super().__init__(server, exchange, place, seen)
         self._events = events
 
-    def message(self, reply: Msg) -> bytes:
+    def message(self, reply: Msg) -> Row:
         """Return an event."""
-        return self._events.of(reply)
+        return self._events.row(reply)
 
     def missed(self, reply: Missed) -> bytes:
         """Return an event; who comes back has been told."""
@@ -123,6 +105,11 @@ class Following(Feed):
         """Return an event, whose id makes a stream that saw no message come back here."""
         row = json_row({"room": reply.room, "live": reply.head})
         return b"id: %d\nevent: live\ndata: %s\n" % (reply.head, row)
+
+    def reset(self, seen: int, head: int) -> bytes:
+        """Return an event, whose id makes the client come back here and not ahead again."""
+        row = json_row({"room": self._room, "reset": {"seen": seen, "head": head}})
+        return b"id: %d\nevent: reset\ndata: %s\n" % (head, row)
 
     def refused(self, reply: Err) -> bytes:
         """Return an event without an id, for it is none of the room's."""

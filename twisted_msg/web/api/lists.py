@@ -5,15 +5,22 @@ Law of this file: asking is no joining; a list that was cut says so.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from twisted.internet.defer import Deferred
+
+from twisted_msg.pace import LIST_PART
 from twisted_msg.server import Server
+from twisted_msg.session.lists import by_name, list_rooms
 from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.inside import ask
 from twisted_msg.wire import ErrorCode
-from twisted_msg.wire.replies import Err, Here, RoomList
-from twisted_msg.wire.requests import Rooms, Who
+from twisted_msg.wire.replies import Err, Here
+from twisted_msg.wire.requests import Who
 from twisted_msg.wire.words import read_room
+
+STOPS: Final = "the server stops: ask again"
+"""What is answered to one who asks too late."""
 
 LEFT_OUT: Final = "Left-Out"
 """The header that says how many entries a list lacks: it is cut at the payload's limit."""
@@ -28,31 +35,43 @@ class Lists:
     async def rooms(self, exchange: Exchange) -> None:
         """Answer with all rooms.  Raises `ProtocolError`."""
         exchange.parameters()
-        await self._list(exchange, Rooms())
+        if self._server.stopping:
+            exchange.refuse(ErrorCode.BUSY, STOPS)
+            return
+        house = self._server.house
+        answer: Deferred[tuple[list[bytes], int]] = Deferred()
+        work = list_rooms(
+            house.rooms,
+            house.max_payload,
+            lambda parts, cut: answer.callback((parts, cut)),
+            entry=_entry,
+            order=by_name,
+        )
+        house.portions.run(work, lambda: not exchange.over)
+        parts, cut = await answer
+        body = b"[%b]\n" % b",".join(parts)
+        if exchange.asker.pace is not None:
+            exchange.asker.pace.count(1 + len(body) // LIST_PART)
+        if cut:
+            exchange.set(LEFT_OUT, str(cut))
+        exchange.answer_with(body)
 
     async def members(self, exchange: Exchange) -> None:
         """Answer with the names of who is in a room.  Raises `ProtocolError`."""
         exchange.parameters()
-        await self._list(exchange, Who(read_room(exchange.room, ErrorCode.BAD_ROOM)))
-
-    async def _list(self, exchange: Exchange, question: Rooms | Who) -> None:
+        question = Who(read_room(exchange.room, ErrorCode.BAD_ROOM))
         for reply in await ask(self._server, exchange.asker, question):
-            if isinstance(reply, Here | RoomList):
+            if isinstance(reply, Here):
                 if reply.cut:
                     exchange.set(LEFT_OUT, str(reply.cut))
-                exchange.answer(_sorted(reply))
+                exchange.answer(sorted(reply.names, key=str.casefold))
                 return
             if isinstance(reply, Err):
                 exchange.refuse(reply.code, reply.reason)
                 return
-        exchange.refuse(ErrorCode.BUSY, "the server stops: ask again")
+        exchange.refuse(ErrorCode.BUSY, STOPS)
 
 
-def _sorted(reply: Here | RoomList) -> list[Any]:
-    """Return a list in the order of names, rooms as `tcpmsg rooms --json` shows them."""
-    if isinstance(reply, Here):
-        return sorted(reply.names, key=str.casefold)
-    rooms = sorted(reply.rooms, key=lambda room: (room["room"].casefold(), room["room"]))
-    return [
-        {"room": room["room"], "members": room["members"], "seq": room["head"]} for room in rooms
-    ]
+def _entry(room: str, head: int, members: int) -> bytes:
+    """Return a room as `tcpmsg rooms --json` shows it."""
+    return b'{"room":"%b","members":%d,"seq":%d}' % (room.encode(), members, head)

@@ -6,6 +6,7 @@ about is the same conversation that a program with a socket would have.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from twisted.web import http
@@ -20,6 +21,23 @@ from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.replies import Ack, Err, Reply, Welcome
 from twisted_msg.wire.requests import Hello, Pub
 from twisted_msg.wire.words import read_name
+
+FORM: Final = b"multipart/form-data"
+"""The content type of a form with files, as `curl -F` sends it.  Its parts are not taken apart, so
+that its boundaries would be stored as the message."""
+
+_NTFY: Final = (
+    "Message", "Title", "Priority", "Prio", "Tags", "Tag", "Delay", "At", "In", "Actions", "Action",
+    "Click", "Attach", "Markdown", "Icon", "Filename", "Email", "E-Mail", "Call",
+)  # fmt: skip
+
+UNKNOWN_HEADERS: Final = tuple(f"{x}{name}".encode() for name in _NTFY for x in ("", "X-"))
+"""Headers that say something of a message to ntfy (https://docs.ntfy.sh/publish/, its table of all
+parameters), for which many scripts are written; here they have no meaning.  A script that sends
+them is told so.  Other unknown headers are ignored, for browsers and proxies add many."""
+
+_URGENCY: Final = re.compile(rb"(?:u=[0-7]|i)(?:\s*,\s*(?:u=[0-7]|i))*")
+"""A `Priority` that browsers and proxies add, and that concerns the answer (RFC 9218)."""
 
 ID: Final = 1
 """The one id of a conversation that publishes one message."""
@@ -38,6 +56,14 @@ class Publisher:
         if name is not None:
             read_name(name, ErrorCode.BAD_NAME)
         room = read_target(exchange)
+        _check_headers(exchange)
+        if _is_form(exchange):
+            text = (
+                "a body of type multipart/form-data is not taken apart: use curl -d TEXT or "
+                "--data-binary @FILE in place of -F"
+            )
+            exchange.refuse(ErrorCode.BAD_ARGS, text, http.UNSUPPORTED_MEDIA_TYPE)
+            return
         key = exchange.header("Idempotency-Key")
         payload = exchange.body()
         if key is None:
@@ -83,3 +109,21 @@ class Publisher:
         else:
             status = http.ACCEPTED if room.startswith(DIRECT) else http.CREATED
             exchange.answer({"room": room, "seq": ack.seq, "dup": False, "from": name}, status)
+
+
+def _check_headers(exchange: Exchange) -> None:
+    """Raise `ProtocolError` for a header that would say something of the message elsewhere."""
+    headers = exchange.request.requestHeaders
+    for name in UNKNOWN_HEADERS:
+        for value in headers.getRawHeaders(name, ()):
+            if name != b"Priority" or not _URGENCY.fullmatch(value):
+                raise wrong(
+                    f"the header {name.decode()} has no meaning here: leave it out, and write what "
+                    "it says into the body"
+                )
+
+
+def _is_form(exchange: Exchange) -> bool:
+    """Return whether the body is a form of several parts."""
+    kind = (exchange.header("Content-Type") or b"").partition(b";")[0]
+    return kind.strip().lower() == FORM

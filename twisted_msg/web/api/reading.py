@@ -7,15 +7,19 @@ nothing is read for it, and what is not known to be complete does not end as if 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from twisted_msg.rows import message_row, missed_row
+from twisted_msg.rows import missed_row
 from twisted_msg.server import Server
 from twisted_msg.times import read_since
 from twisted_msg.web.answers import error_body
+from twisted_msg.web.api.encoding import Part, Row, RowCache
 from twisted_msg.web.api.exchange import Exchange, wrong
 from twisted_msg.web.inside import Conversation
 from twisted_msg.wire import ErrorCode
@@ -26,6 +30,10 @@ from twisted_msg.wire.words import read_name, read_number, read_room
 
 PLACES: Final[tuple[str, ...]] = ("from", "last", "since")
 """The parameters that say where to begin."""
+
+WRITE_SIZE: Final = 16 * 1024
+"""Bytes up to which encoded parts are joined before they are written.  With the largest part after
+them, and what the transport holds before it pauses the response, that is 152 KiB."""
 
 
 def read_target(exchange: Exchange) -> str:
@@ -62,11 +70,22 @@ class Feed(ABC):
     body = True
     """Whether there is more to the response than its head."""
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub) -> None:
-        """Join the room, and answer when the server has."""
+    def __init__(
+        self, server: Server, exchange: Exchange, place: Sub, seen: int | None = None
+    ) -> None:
+        """Join the room, and answer when the server has.
+
+        `seen` is the number of the last message that the peer says it has seen, if `place` comes
+        from that: one beyond the head is no reason to refuse.
+        """
         self.exchange = exchange
-        self.room = place.room
-        self.paused = self._over = False
+        self._room = place.room
+        self._seen = seen
+        self._is_reset = False
+        self.paused = False
+        self._unwritten: deque[Row] = deque()
+        self._end: Callable[[], None] | None = None
+        """What ends the response when everything is written, once that is known."""
         self.conversation = Conversation(server, exchange.asker, self._heard, self._ended)
         self.conversation.say(place)
         exchange.request.registerProducer(self, True)
@@ -75,7 +94,7 @@ class Feed(ABC):
     # -- what differs --------------------------------------------------------
 
     @abstractmethod
-    def message(self, reply: Msg) -> bytes:
+    def message(self, reply: Msg) -> Row:
         """Return what stands for a message."""
 
     @abstractmethod
@@ -90,72 +109,124 @@ class Feed(ABC):
     def refused(self, reply: Err) -> bytes:
         """Return what stands last in a response that cannot go on."""
 
+    def reset(self, seen: int, head: int) -> bytes:
+        """Return what says that the peer has seen messages that the room does not hold."""
+        return b""
+
     # -- from the server -----------------------------------------------------
 
     def _heard(self, replies: list[Reply]) -> None:
-        """Write what came together at once."""
-        pieces: list[bytes] = []
-        refusal: Err | None = None
+        """Take what came together, and write of it what the peer has room for."""
         for reply in replies:
-            if self._over:
+            if self._end is not None:
                 break
             if isinstance(reply, Msg):
-                pieces.append(self.message(reply))
+                self.exchange.held += len(reply.payload)
+                self._unwritten.append(self.message(reply))
             elif isinstance(reply, Missed):
-                pieces.append(self.missed(reply))
+                self._add(self.missed(reply))
             elif isinstance(reply, Live):
-                pieces.append(self.live(reply))
+                self._add(self.live(reply))
             elif isinstance(reply, Subbed):
                 self.exchange.begin(self.content, self.greeting)
+                if self._is_reset and self._seen is not None:
+                    self._add(self.reset(self._seen, reply.head))
                 if not self.body:
-                    self.close()
+                    self.close(self.exchange.finish)
                     self.conversation.abort()
             elif isinstance(reply, Err):
-                refusal = reply
-                self.close()
-        if refusal is not None and self.exchange.begun:
-            pieces.append(self.refused(refusal))
-        if pieces:
-            self.exchange.write(b"".join(pieces))
-        if refusal is not None:
-            self.exchange.refuse(refusal.code, refusal.reason)
-        elif self._over:
-            self.exchange.finish()
+                if self._continues_from_head(reply):
+                    continue
+                if self.exchange.begun:
+                    self._add(self.refused(reply))
+                self.close(partial(self.exchange.refuse, reply.code, reply.reason))
+        self._write()
+
+    def _continues_from_head(self, refusal: Err) -> bool:
+        """Join at the head if what the peer has seen is beyond it; return whether that is so.
+
+        The room has lost its newest messages, as when an older copy of the store is put in place.
+        A server of a cluster must first know that it is not merely behind the others; that check
+        belongs here.
+        """
+        if self._seen is None or self._is_reset or refusal.code != ErrorCode.BAD_ARGS:
+            return False
+        self._is_reset = True
+        self.conversation.say(Sub(self._room))
+        return True
 
     def _ended(self) -> None:
         """The server ended the conversation."""
-        if not self._over:
-            self.close()
-            self.cut_off()
+        self.close(self.cut_off)
+        self._write()
 
     def cut_off(self) -> None:
         """End a response whose room can be read no further."""
         self.exchange.refuse(ErrorCode.BUSY, "the server stops: ask again")
 
-    def close(self) -> None:
-        """Leave the room, and write no more than what is at hand."""
-        if not self._over:
-            self._over = True
-            self.exchange.request.unregisterProducer()
+    def close(self, end: Callable[[], None]) -> None:
+        """Leave the room, and call `end` when what is at hand is written."""
+        if self._end is None:
+            self._end = partial(self._finish, end)
             self.conversation.say(Bye())
             self.conversation.resume()
+
+    def _finish(self, end: Callable[[], None]) -> None:
+        self.exchange.request.unregisterProducer()
+        end()
 
     # -- for the response ----------------------------------------------------
 
     def pauseProducing(self) -> None:
         """The peer does not read: neither do we."""
         self.paused = True
-        self.conversation.pause()
+        if self._end is None:
+            self.conversation.pause()
 
     def resumeProducing(self) -> None:
         """The peer has everything."""
         self.paused = False
-        self.conversation.resume()
+        self._write()
+        if not self.paused:
+            self.conversation.resume()
 
     def stopProducing(self) -> None:
         """The peer is gone."""
-        self._over = True
+        self._unwritten.clear()
+        self._end = _nothing
         self.conversation.abort()
+
+    def _add(self, data: bytes) -> None:
+        self._unwritten.append(Part(data, 0))
+
+    def _write(self) -> None:
+        """Write until the peer has enough, and end the response if that was all of it."""
+        while not self.paused and (data := self._next()):
+            self.exchange.write(data)
+        if self._end is not None and not self._unwritten:
+            end, self._end = self._end, _nothing
+            end()
+
+    def _next(self) -> bytes:
+        """Return the next bytes to write, or nothing if there are none."""
+        pieces: list[bytes] = []
+        size = held = 0
+        while self._unwritten and size < WRITE_SIZE:
+            row = self._unwritten[0]
+            part = row if isinstance(row, Part) else next(row, None)
+            if part is None or part is row:
+                self._unwritten.popleft()
+            if part is not None:
+                data, length = part
+                pieces.append(data)
+                size += len(data)
+                held += length
+        self.exchange.held -= held
+        return b"".join(pieces)
+
+
+def _nothing() -> None:
+    """Do nothing: the response has ended."""
 
 
 class History(Feed):
@@ -163,19 +234,22 @@ class History(Feed):
 
     content = "application/x-ndjson"
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, limit: int | None) -> None:
-        """Take the most messages to write, None for all."""
+    def __init__(
+        self, server: Server, exchange: Exchange, place: Sub, rows: RowCache, limit: int | None
+    ) -> None:
+        """Take where rows are encoded, and the most messages to write, None for all."""
         super().__init__(server, exchange, place)
+        self._rows = rows
         self._left = limit
 
-    def message(self, reply: Msg) -> bytes:
+    def message(self, reply: Msg) -> Row:
         """Return a line."""
         if self._left is not None:
             self._left -= 1
             if not self._left:
-                self.close()
+                self.close(self.exchange.finish)
                 self.conversation.abort()  # lest it be sent all the rest first
-        return message_row(reply.payload, reply.room, reply.seq, reply.sender, reply.millis)
+        return self._rows.row(reply)
 
     def missed(self, reply: Missed) -> bytes:
         """Return a line."""
@@ -183,7 +257,7 @@ class History(Feed):
 
     def live(self, reply: Live) -> bytes:
         """This is the end."""
-        self.close()
+        self.close(self.exchange.finish)
         return b""
 
     def refused(self, reply: Err) -> bytes:
@@ -196,14 +270,21 @@ class Head(Feed):
 
     body = False
 
-    def __init__(self, server: Server, exchange: Exchange, place: Sub, content: str) -> None:
+    def __init__(
+        self,
+        server: Server,
+        exchange: Exchange,
+        place: Sub,
+        content: str,
+        seen: int | None = None,
+    ) -> None:
         """Take the content type."""
         self.content = content
-        super().__init__(server, exchange, place)
+        super().__init__(server, exchange, place, seen)
 
-    def message(self, reply: Msg) -> bytes:
+    def message(self, reply: Msg) -> Row:
         """Return nothing, as for all that a body would have."""
-        return b""
+        return Part(b"", 0)
 
     def missed(self, reply: Missed) -> bytes:
         """Return nothing."""
@@ -223,6 +304,7 @@ class Readings:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._rows = RowCache()
 
     async def read(self, exchange: Exchange) -> None:
         """Begin to write a room's history.  Raises `ProtocolError`."""
@@ -236,4 +318,4 @@ class Readings:
         if exchange.head:
             Head(self._server, exchange, place, History.content)
         else:
-            History(self._server, exchange, place, limit)
+            History(self._server, exchange, place, self._rows, limit)

@@ -17,7 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_msg.web.api.exchange import Exchange
-from twisted_msg.web.request import WebRequest
+from twisted_msg.web.request import PATH_PARTS, WebRequest
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.words import quoted
 
@@ -49,7 +49,7 @@ class Routes(Resource):
         """Answer a request, now or later."""
         words = tuple(
             unquote_to_bytes(word).decode("utf-8", "backslashreplace")
-            for word in request.path.split(b"/")[1:]
+            for word in request.path.split(b"/", PATH_PARTS)[1:]
         )
         exchange = Exchange(request, words[2] if len(words) > 2 else "")
         row = self._find(words)

@@ -5,6 +5,7 @@
  * unfinished frame, and what is wrong is refused at its header, before any of its payload is kept.
  */
 
+import { checkBytes, checkNumber } from "./arguments.js";
 import { copied, EMPTY } from "./bytes.js";
 import { ProtocolError } from "./errors.js";
 import { type Header, parseHeader } from "./header.js";
@@ -25,13 +26,16 @@ export class FrameDecoder {
   #buffer = EMPTY;
   #filled = 0;
 
-  /** Take the header's width and the largest payload, in bytes. Throws RangeError for another width. */
+  /** Take the header's width and the largest payload, in bytes. Throws RangeError for another width, and
+   * TypeError for what is no number. */
   constructor(headerSize: number = HEADER_SIZE, maxPayload: number = MAX_PAYLOAD) {
     if (!(headerSize >= MIN_HEADER_SIZE && headerSize <= MAX_HEADER_SIZE)) {
       throw new RangeError(
         `a header has ${MIN_HEADER_SIZE} to ${MAX_HEADER_SIZE} bytes, not ${headerSize}`,
       );
     }
+    checkNumber(headerSize, "a header's width");
+    checkNumber(maxPayload, "the largest payload", 0, true);
     this.headerSize = headerSize;
     this.maxPayload = Math.min(maxPayload, 10 ** Math.min(headerSize, 10) - 1);
   }
@@ -47,6 +51,7 @@ export class FrameDecoder {
    * before it, for a header that is refused; the stream ends there.
    */
   *feed(data: Uint8Array): Generator<Frame, void, undefined> {
+    checkBytes(data, "a piece of the stream");
     let at = 0;
     for (;;) {
       const need = this.#header === null ? this.headerSize : this.#header.length;

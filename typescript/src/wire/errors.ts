@@ -17,6 +17,7 @@ export type ErrorCode =
   | "unauthorized"
   | "forbidden"
   | "absent"
+  | "unknown"
   | "superseded"
   | "limit"
   | "busy"

@@ -22,6 +22,9 @@ export const MAX_PAYLOAD = 1024 * 1024;
 /** Bytes of the longest JSON that is read: above any list that a server sends. */
 export const MAX_JSON = 16 * 1024 * 1024;
 
+/** How many lists and objects of JSON may lie within each other: section 8 of docs/protocol.md. */
+export const MAX_DEPTH = 8;
+
 /** What the payload of an error begins with where a server speaks in plain frames. */
 export const ERROR_PREFIX = "!ERROR! ";
 

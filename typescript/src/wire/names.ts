@@ -6,6 +6,7 @@
  * cannot hold exactly is refused (docs/decisions/0022).
  */
 
+import { checkText } from "./arguments.js";
 import { excerpt } from "./bytes.js";
 import { ProtocolError } from "./errors.js";
 
@@ -25,22 +26,26 @@ export const NAME_RULE = "a name is 1 to 24 of A-Z a-z 0-9 . _ -";
 export const ROOM_RULE = "a room's name is 1 to 32 of A-Z a-z 0-9 . _ -";
 export const SECRET_RULE = "a secret is 16 to 64 printable ASCII characters, drawn at random";
 
-/** Throw RangeError for what cannot be a member's name. */
+/** Throw RangeError for what cannot be a member's name, and TypeError for what is no string. */
 export function checkName(name: string): void {
+  checkText(name, "a name");
   if (!NAME.test(name)) {
     throw new RangeError(`${NAME_RULE}, not ${excerpt(name)}`);
   }
 }
 
-/** Throw RangeError for what cannot be a room. */
+/** Throw RangeError for what cannot be a room, and TypeError for what is no string. */
 export function checkRoom(room: string): void {
+  checkText(room, "a room's name");
   if (!ROOM.test(room)) {
     throw new RangeError(`${ROOM_RULE}, not ${excerpt(room)}`);
   }
 }
 
-/** Throw RangeError for what cannot be sent to: a room, or `@` and a member's name. */
+/** Throw RangeError for what cannot be sent to: a room, or `@` and a member's name. TypeError for what is no
+ * string. */
 export function checkTarget(target: string): void {
+  checkText(target, "a room's name");
   if (target.startsWith(DIRECT)) {
     checkName(target.slice(1));
   } else {
@@ -48,8 +53,9 @@ export function checkTarget(target: string): void {
   }
 }
 
-/** Throw RangeError for what cannot be a client's secret. */
+/** Throw RangeError for what cannot be a client's secret, and TypeError for what is no string. */
 export function checkSecret(secret: string): void {
+  checkText(secret, "a secret");
   if (!SECRET.test(secret)) {
     throw new RangeError(`${SECRET_RULE}, and this one is not`);
   }
@@ -104,11 +110,4 @@ export function readNumber(word: string): number {
     );
   }
   return value;
-}
-
-/** Throw RangeError for what cannot be a message's number, a time or a count; `what` names it. */
-export function checkNumber(value: number, what: string, least = 0): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new RangeError(`${what} is a whole number from ${least} on, not ${value}`);
-  }
 }

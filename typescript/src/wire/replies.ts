@@ -8,7 +8,7 @@
 import { sentenceOf, textOf } from "./bytes.js";
 import type { Frame } from "./decoder.js";
 import { ProtocolError } from "./errors.js";
-import { MAX_JSON } from "./limits.js";
+import { MAX_DEPTH, MAX_JSON } from "./limits.js";
 import { isName, NAME_RULE, readId, readName, readNumber, readToken } from "./names.js";
 
 /** What a server may say; tell them apart by `verb`. */
@@ -208,7 +208,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** Return the value that a payload holds as JSON. Throws `ProtocolError` for anything else. */
 function readJson(payload: Uint8Array): unknown {
-  const text = payload.length > MAX_JSON ? null : textOf(payload);
+  const text = payload.length > MAX_JSON || !isShallow(payload) ? null : textOf(payload);
   try {
     if (text !== null) {
       return JSON.parse(text);
@@ -220,4 +220,31 @@ function readJson(payload: Uint8Array): unknown {
     "bad-json",
     "what the server sent as JSON is not: check what listens there",
   );
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING: readonly number[] = [0x5b, 0x7b];
+const CLOSING: readonly number[] = [0x5d, 0x7d];
+
+/** Return whether at most `MAX_DEPTH` lists and objects lie within each other, before any is made. */
+function isShallow(payload: Uint8Array): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let index = 0; index < payload.length; index += 1) {
+    const byte = payload[index] ?? 0;
+    if (byte === QUOTE) {
+      inString = !inString;
+    } else if (inString) {
+      index += byte === BACKSLASH ? 1 : 0;
+    } else if (OPENING.includes(byte)) {
+      depth += 1;
+      if (depth > MAX_DEPTH) {
+        return false;
+      }
+    } else if (CLOSING.includes(byte)) {
+      depth -= 1;
+    }
+  }
+  return true;
 }

@@ -4,12 +4,14 @@
  * Law of this file: grammar only; whether a room is there is the server's to decide.
  */
 
+import { checkBytes } from "./arguments.js";
 import { EMPTY, encodeText, joined } from "./bytes.js";
 import { encodeHeader } from "./header.js";
 import { VERSION } from "./limits.js";
 
 /** Return a frame's bytes in one piece: the header, then the payload. */
 export function encodeFrame(words: readonly string[], payload: Uint8Array = EMPTY): Uint8Array {
+  checkBytes(payload, "a payload");
   const header = encodeHeader(payload.length, words);
   return payload.length === 0 ? header : joined([header, payload]);
 }
@@ -33,6 +35,7 @@ export function hello(
 
 /** Return the frames of a `PUB` in pieces: header, payload. */
 export function pub(room: string, id: bigint, payload: Uint8Array): [Uint8Array, Uint8Array] {
+  checkBytes(payload, "a payload");
   return [encodeHeader(payload.length, ["PUB", room, String(id)]), payload];
 }
 

@@ -540,6 +540,33 @@ describe("sending", () => {
     expect(world.client.state.phase).toBe("online");
   });
 
+  it("does not report a direct message as received if its outcome was lost", async () => {
+    const world = await World.connected();
+    const refused: ClientError[] = [];
+    world.client.on("refused", ({ error }) => refused.push(error));
+    const stored: string[] = [];
+    world.client.on("stored", ({ room }) => stored.push(room));
+    const direct = world.client.send("@bob", "one");
+    const room = world.client.send("lobby", "two");
+    const later = world.client.send("@bob", "three");
+    await turn();
+    await world.reconnect(2);
+    expect(await outcome(direct)).toBeInstanceOf(Undelivered);
+    expect(await outcome(direct)).toMatchObject({ code: "unknown" });
+    expect(await outcome(room)).toMatchObject({ dup: true });
+    expect(await outcome(later)).toBe("pending");
+    expect(world.peer.said).toEqual(["PUB @bob 3|three"]);
+    await world.peer.says("ERR unknown PUB 3|ask bob", "ACK 3 0 dup");
+    expect(await outcome(later)).toMatchObject({ code: "unknown", message: "ask bob" });
+    const fourth = world.client.send("@bob", "four");
+    await turn();
+    await world.peer.says("ACK 4 0 dup", "ERR unknown PUB 4|ask bob");
+    expect(await outcome(fourth)).toMatchObject({ code: "unknown" });
+    expect(refused.map(({ code }) => code)).toEqual(["unknown", "unknown", "unknown"]);
+    expect(stored).toEqual(["lobby"]);
+    expect(world.client.state.phase).toBe("online");
+  });
+
   it("takes back what was never handed over", async () => {
     const world = new World();
     const one = world.client.send("lobby", "one", { key: "one" });

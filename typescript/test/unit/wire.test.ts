@@ -195,6 +195,14 @@ describe("replies", () => {
     const payload = Uint8Array.of(0x5b, 0xff, 0x5d);
     expect(() => parseReply({ words: ["ROOMS"], payload })).toThrow(/as JSON is not/);
   });
+
+  it("refuse JSON with more than eight levels, and count no bracket of a string", () => {
+    const rooms = (value: string) => () => reply("ROOMS", `[{"room":${value}}]`);
+    expect(rooms("[[[[[[]]]]]]")).not.toThrow();
+    expect(rooms("[[[[[[[]]]]]]]")).toThrow(/as JSON is not/);
+    expect(rooms(`"${"[".repeat(9)}\\"${"{".repeat(9)}"`)).not.toThrow();
+    expect(rooms(`"\\\\", "x": [[[[[[[]]]]]]]`)).toThrow(/as JSON is not/);
+  });
 });
 
 describe("requests", () => {

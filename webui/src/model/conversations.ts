@@ -7,7 +7,7 @@
 
 import { Conversation } from "./conversation";
 import type { Directs, Kept } from "./directs";
-import type { Said } from "./entry";
+import { afterOf, type Said } from "./entry";
 import { isDirect } from "./grammar";
 import type { Parts } from "./parts";
 import type { Profile } from "./profile";
@@ -59,6 +59,9 @@ export class Conversations {
     for (const message of this.#directs.of(place)) conversation.appendLocal(keptEntry(message));
     conversation.markRead();
     conversation.clearDivider();
+    for (const { key, room, text, time, reason, uncertain } of this.#profile.failures) {
+      if (room === place) conversation.own({ key, content: text, time, state: "failed", reason, uncertain: uncertain === true }, afterOf(key));
+    }
     conversation.subscribe(() => this.remember());
     this.changed();
     return conversation;
@@ -74,11 +77,10 @@ export class Conversations {
     this.remember();
   }
 
-  /** Take one out, with what was not sent in it; nothing is open then, if it was that. */
+  /** Remove a conversation from the list, and close it. Its draft and its failed messages stay in the profile, and are shown
+   * when the conversation is added again. */
   remove(conversation: Conversation): void {
     this.#all.delete(conversation.name);
-    this.#profile.drafts.delete(conversation.name);
-    this.#profile.dropFailures(conversation.name);
     if (this.#open === conversation) {
       conversation.attend(false);
       this.#open = null;

@@ -51,6 +51,8 @@ export interface Sending {
   readonly state: "waiting" | "sent" | "stored" | "failed";
   /** Why it failed. */
   readonly reason: string | null;
+  /** Of what failed: whether its receiver may have it all the same. */
+  readonly uncertain?: boolean;
 }
 
 /** Return a payload as what people can read, or as bytes: UTF-8 with zero bytes in it is no text. */
@@ -88,4 +90,15 @@ export function said(message: Message, name: string | undefined): Said {
 export function same(one: Content, other: Content): boolean {
   if (typeof one === "string" || typeof other === "string") return one === other;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
+
+/** Return a key for a message, which holds the newest sequence number of its room when it was written. */
+export function keyAfter(after: number, random: string): string {
+  return `${after}:${random}`;
+}
+
+/** Return the sequence number that such a key holds, or -1. */
+export function afterOf(key: string): number {
+  const number = Number(key.split(":")[0]);
+  return Number.isSafeInteger(number) ? number : -1;
 }

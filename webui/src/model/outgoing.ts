@@ -7,7 +7,7 @@
 
 import type { ClientError, Refused } from "tcpmsg";
 import type { Conversations } from "./conversations";
-import { type Content, contentOf } from "./entry";
+import { afterOf, type Content, contentOf, keyAfter } from "./entry";
 import { isDirect } from "./grammar";
 import type { Parts, Wire } from "./parts";
 
@@ -18,6 +18,9 @@ export const ECHO_TIME = 10_000;
 /** Bytes of what waits to be stored with which the server is asked whether it is there: its answer would come behind more
  * than that, and a slow line would be taken for a dead one. */
 export const SOON_SENT = 64 * 1024;
+
+/** What is said of a message that may have been received. */
+export const UNCERTAIN = "Perhaps not received";
 
 export class Outgoing {
   readonly #parts: Parts;
@@ -34,24 +37,18 @@ export class Outgoing {
     this.#changed = changed;
   }
 
-  /** Send by this client from now on, and show what it has to send and what was refused; the function returned ends it. */
+  /** Send by this client from now on, and show what it has to send; the function returned ends it. */
   attach(wire: Wire): () => void {
     this.#wire = wire;
     const stops = [
-      wire.on("state", () => this.#outboxChanged()),
-      wire.on("outbox", () => this.#outboxChanged()),
+      wire.on("state", () => this.showPending()),
+      wire.on("outbox", () => this.showPending()),
       wire.on("stored", ({ key, room, seq }) => this.#stored(key, room, seq)),
       wire.on("refused", ({ key, room, payload, error }) =>
         this.#refused(key, room, contentOf(payload), error),
       ),
     ];
-    this.#outboxChanged();
-    for (const failure of this.#parts.profile.failures) {
-      this.#conversations.add(failure.room).own(
-        { key: failure.key, content: failure.text, time: failure.time, state: "failed", reason: failure.reason },
-        afterOf(failure.key),
-      );
-    }
+    this.showPending();
     return () => {
       for (const stop of stops) stop();
       this.#wire = null;
@@ -70,7 +67,9 @@ export class Outgoing {
   }
 
   /** Say something. */
-  say(place: string, words: string | Uint8Array): void {
+  say(place: string, said: string | Uint8Array): void {
+    // half a surrogate pair, as a cut text may end with, cannot be sent
+    const words = typeof said === "string" ? said.replace(/\p{Surrogate}/gu, "\ufffd") : said;
     const wire = this.#wire;
     const conversation = this.#conversations.find(place);
     if (wire === null || conversation === undefined) return;
@@ -83,7 +82,7 @@ export class Outgoing {
     wire.send(place, words, { key }).catch(() => {
       // the event `refused` tells the same, also for what an earlier page has sent
     });
-    this.#outboxChanged();
+    this.showPending();
     if (wire.state.phase === "online") this.nudge(); // is the server there at all?
   }
 
@@ -113,7 +112,8 @@ export class Outgoing {
     return own.content;
   }
 
-  #outboxChanged(): void {
+  /** Show what the client has to send, in the conversations that are listed now. */
+  showPending(): void {
     for (const { key, room, payload, time, sent } of this.#wire?.outbox ?? []) {
       const conversation = isDirect(room) ? this.#conversations.add(room) : this.#conversations.find(room);
       if (conversation === undefined) continue;
@@ -149,32 +149,22 @@ export class Outgoing {
   #refused(key: string, room: string, content: Content, error: ClientError): void {
     const conversation = isDirect(room) ? this.#conversations.add(room) : this.#conversations.find(room);
     const reason = "reason" in error ? (error as Refused).reason : error.message;
+    const own = conversation?.findOwn(key);
+    const time = own?.time ?? Date.now();
+    const uncertain = error.code === "unknown";
+    if (typeof content === "string") {
+      this.#parts.profile.keepFailure({ key, room, time, text: content, reason, uncertain });
+    }
     if (conversation === undefined) {
-      this.#parts.notices.show(`A message to ${room} was refused: ${reason}`, "bad");
+      this.#parts.notices.show(`A message to ${room} was refused: ${reason} Join ${room} to edit it or send it again.`, "bad");
       return;
     }
-    const own = conversation.findOwn(key);
-    const time = own?.time ?? Date.now();
-    conversation.own({ key, content, time, state: "failed", reason }, own?.after ?? afterOf(key));
-    if (typeof content === "string") {
-      this.#parts.profile.keepFailure({ key, room, time, text: content, reason });
-    }
-    this.#parts.notices.speak(`Not sent: ${reason}`);
+    conversation.own({ key, content, time, state: "failed", reason, uncertain }, own?.after ?? afterOf(key));
+    this.#parts.notices.speak(`${uncertain ? UNCERTAIN : "Not sent"}: ${reason}`);
   }
 
   #drop(place: string, key: string): void {
     this.#conversations.find(place)?.dropOwn(key);
     this.#parts.profile.dropFailure(key);
   }
-}
-
-/** Return the number that a message's key remembers: where its room stood when it was written. */
-function afterOf(key: string): number {
-  const number = Number(key.split(":")[0]);
-  return Number.isSafeInteger(number) ? number : -1;
-}
-
-/** Return a key that remembers it. */
-function keyAfter(after: number, random: string): string {
-  return `${after}:${random}`;
 }

@@ -23,6 +23,8 @@ export interface KeptFailure {
   readonly time: number;
   readonly text: string;
   readonly reason: string;
+  /** Whether its receiver may have it all the same; browsers that kept it before this was known have no such field. */
+  readonly uncertain?: boolean;
 }
 
 /** Refused messages that are kept. */
@@ -90,12 +92,6 @@ export class Profile {
 
   dropFailure(key: string): void {
     this.failures = this.failures.filter((each) => each.key !== key);
-    this.later();
-  }
-
-  /** Forget what was refused in a room that is left: it would bring the room back. */
-  dropFailures(room: string): void {
-    this.failures = this.failures.filter((each) => each.room !== room);
     this.later();
   }
 

@@ -114,6 +114,7 @@ export class Session extends Observable {
   enter(place: string): boolean {
     if (!isPlace(place)) return false;
     const conversation = this.conversations.add(place);
+    this.outgoing.showPending();
     this.#incoming.join(conversation);
     this.conversations.show(conversation);
     if (conversation.live) this.history.settle(conversation);

@@ -16,7 +16,7 @@ import { type Dialogue, PageContext, useMedia, useModel, usePage } from "./hooks
 import { Icon } from "./icons";
 import { People } from "./People";
 import { EmptyHead, Room } from "./Room";
-import { Keys, Settings } from "./Settings";
+import { Commands, Keys, Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
 import { Loading } from "./NoMessages";
 import { Ended, Standing } from "./Standing";
@@ -87,6 +87,7 @@ function Shell({ dialog, composer }: { dialog: Dialogue | null; composer: RefObj
 
   useAddress(session);
   useShortcuts(session, show);
+  useDroppedFiles(session);
   useTitle(open?.name ?? null, unread, elsewhere);
 
   const state = session.state;
@@ -143,6 +144,7 @@ function Shell({ dialog, composer }: { dialog: Dialogue | null; composer: RefObj
       {dialog === "go" && <GoTo onClose={close} />}
       {dialog === "settings" && <Settings onClose={close} />}
       {dialog === "keys" && <Keys onClose={close} />}
+      {dialog === "commands" && <Commands onClose={close} />}
       {dialog === "rooms" && narrow && (
         <Dialog title="Conversations" shape="left" onClose={close} hideTitle>
           <Sidebar onChoose={close} />
@@ -237,6 +239,25 @@ function useShortcuts(session: Session, show: (dialog: Dialogue | null) => void)
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
   }, [session, show]);
+}
+
+/** Keep a file that is dropped from taking the browser to itself, and say how to send it. Text may be dropped where one writes. */
+function useDroppedFiles(session: Session): void {
+  useEffect(() => {
+    const stop = (event: DragEvent): void => {
+      const files = event.dataTransfer?.types.includes("Files") === true;
+      const field = event.target instanceof Element && event.target.closest("textarea, input") !== null;
+      if (field && !files) return;
+      event.preventDefault();
+      if (event.type !== "drop" || !files) return;
+      const place = session.conversations.open?.name ?? "ROOM";
+      session.notices.show(`This page does not send files yet. In a terminal: tcpmsg send ${place} --whole < FILE`, "bad");
+    };
+    for (const event of ["dragover", "drop"] as const) window.addEventListener(event, stop);
+    return () => {
+      for (const event of ["dragover", "drop"] as const) window.removeEventListener(event, stop);
+    };
+  }, [session]);
 }
 
 /** Go to the next conversation of the list, or the next with something unread. */

@@ -7,6 +7,7 @@
 
 import { type KeyboardEvent, type ReactElement, type RefObject, useEffect, useId, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { interpret } from "../model/commands";
 import type { Conversation } from "../model/conversation";
 import { isName } from "../model/grammar";
 import { useMedia, usePage } from "./hooks";
@@ -40,7 +41,9 @@ interface Mention {
 }
 
 export function Composer({ conversation, handle, onUp, onEscape }: Props): ReactElement {
-  const { session } = usePage();
+  const { session, show } = usePage();
+  /** Why the line that stands here was not sent. */
+  const [problem, setProblem] = useState<string | null>(null);
   const [text, setText] = useState(session.profile.drafts.get(conversation.name) ?? "");
   const [mention, setMention] = useState<Mention | null>(null);
   const [chosen, setChosen] = useState(0);
@@ -87,6 +90,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
     // at once: what is typed next goes behind it
     flushSync(() => {
       setText(news);
+      setProblem(null);
       setMention(null);
     });
     area.current?.focus();
@@ -102,7 +106,14 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
 
   const send = (): void => {
     if (blank || tooLong) return;
-    session.outgoing.say(conversation.name, text.trimEnd());
+    const outcome = interpret(session, conversation, text.trimEnd());
+    if (outcome.kind === "wrong") {
+      setProblem(outcome.reason);
+      return;
+    }
+    if (outcome.kind === "message") session.outgoing.say(conversation.name, outcome.text);
+    if (outcome.kind === "help") show("commands");
+    session.profile.keepDraft(conversation.name, ""); // a command may have gone to another conversation by now
     setText("");
     setMention(null);
     area.current?.focus();
@@ -194,6 +205,7 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
           enterKeyHint={touch ? "enter" : "send"}
           onChange={(event) => {
             setText(event.target.value);
+            setProblem(null);
             look();
           }}
           onFocus={() => setFocused(true)}
@@ -208,8 +220,10 @@ export function Composer({ conversation, handle, onUp, onEscape }: Props): React
           <Icon name="send" size={18} />
         </button>
       </div>
-      <p className="composer-help" id={help} role={tooLong ? "alert" : undefined}>
-        {tooLong ? (
+      <p className="composer-help" id={help} role={tooLong || problem !== null ? "alert" : undefined}>
+        {problem !== null ? (
+          <span className="bad">{problem}</span>
+        ) : tooLong ? (
           <span className="bad">
             This is {bytes.toLocaleString()} bytes; the server takes {most.toLocaleString()} at most. Send it in parts.
           </span>

@@ -75,7 +75,7 @@ function Rows({ conversation, handle, onLeave }: Props): ReactElement {
     const drawn = (
       <Row
         entry={entry}
-        {...joint(entry, at(conversation, place - 1), conversation.divider, me)}
+        {...joint(conversation, place, me)}
         me={me}
         room={conversation.name}
         current={row.isCurrent(index)}

@@ -5,9 +5,12 @@
  * one scrolls; it is drawn again only if something of it is different.
  */
 
-import { memo, type ReactElement } from "react";
+import { memo, type ReactElement, useEffect, useRef } from "react";
+import { isAction } from "../model/commands";
+import { UNCERTAIN } from "../model/outgoing";
 import type { Entry, Said, Sending } from "../model/entry";
 import { dayName, shortTime, timeOfDay, wholeTime } from "../text/times";
+import { useMedia } from "./hooks";
 import { Icon } from "./icons";
 import { Monogram, tint } from "./names";
 import type { Joint } from "./rows";
@@ -54,21 +57,23 @@ function Message({ entry, together, me, room, current, actions }: Props & { entr
   const said = entry.kind === "said";
   const sender = said ? entry.sender : me;
   const state = said ? (entry.calls ? "row-calls" : "") : `row-own row-${entry.state}`;
+  const action = typeof entry.content === "string" && isAction(sender, entry.content) ? "row-action" : "";
   const title = room.replace("@", "");
+  const when = said && !room.startsWith("@") ? `${wholeTime(entry.time)}, number ${entry.seq}` : wholeTime(entry.time);
   return (
     <article
-      className={`row ${together ? "row-together" : ""} ${state}`}
+      className={`row ${together ? "row-together" : ""} ${action} ${state}`}
       aria-label={said ? `${sender}, ${timeOfDay(entry.time)}` : `You, ${MARKS[entry.state].text}`}
       tabIndex={-1}
       data-row=""
     >
-      <Gutter name={sender} time={entry.time} together={together} />
+      <Gutter name={sender} time={entry.time} when={when} together={together} />
       <div className="row-body">
         {!together && (
           <div className="row-head">
             <span className={`row-name ${tint(sender)}`}>{sender}</span>
             {(!said || entry.mine) && <span className="row-you">you</span>}
-            {said && <time>{timeOfDay(entry.time)}</time>}
+            {said && <time title={when}>{timeOfDay(entry.time)}</time>}
           </div>
         )}
         <Body content={entry.content} title={said ? `${title}-${entry.seq}` : title} me={me} />
@@ -81,9 +86,13 @@ function Message({ entry, together, me, room, current, actions }: Props & { entr
 
 /** What can be done with a message. */
 function Offers({ entry, room, actions }: { entry: Said; room: string; actions: RowActions }): ReactElement {
+  const touch = useMedia("(pointer: coarse)");
+  const bar = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (touch) bar.current?.scrollIntoView?.({ block: "nearest" }); // there it stands below the text, perhaps out of sight
+  }, [touch]);
   return (
-    <div className="row-actions" role="group" aria-label="What can be done with this message">
-      <span className="row-when">{room.startsWith("@") ? wholeTime(entry.time) : `${wholeTime(entry.time)}, number ${entry.seq}`}</span>
+    <div ref={bar} className="row-actions" role="group" aria-label="What can be done with this message">
       {typeof entry.content === "string" && (
         <button type="button" className="button-icon" aria-label="Copy text" title="Copy text" onClick={() => actions.copy(entry)}>
           <Icon name="copy" size={16} />
@@ -105,11 +114,13 @@ function Offers({ entry, room, actions }: { entry: Said; room: string; actions: 
   );
 }
 
-function Gutter({ name, time, together }: { name: string; time: number; together: boolean }): ReactElement {
+function Gutter({ name, time, when, together }: { name: string; time: number; when: string; together: boolean }): ReactElement {
   return (
     <div className="row-gutter">
       {together ? (
-        <time className="row-time">{shortTime(time)}</time>
+        <time className="row-time" title={when}>
+          {shortTime(time)}
+        </time>
       ) : (
         <Monogram name={name} />
       )}
@@ -130,7 +141,7 @@ function Mark({ entry, actions }: { entry: Sending; actions: RowActions }): Reac
   return (
     <div className="row-mark">
       <span>
-        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `Not sent: ${entry.reason}`}
+        <Icon name={mark.icon} size={14} /> {entry.reason === null ? mark.text : `${entry.uncertain === true ? UNCERTAIN : "Not sent"}: ${entry.reason}`}
       </span>
       {entry.state === "failed" && (
         <>

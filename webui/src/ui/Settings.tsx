@@ -5,6 +5,7 @@
  */
 
 import { type ReactElement, type ReactNode, useState } from "react";
+import { COMMAND_LIST } from "../model/commands";
 import { isName, NAME_RULE } from "../model/grammar";
 import type { Notify, Theme } from "../model/preferences";
 import { Dialog } from "./Dialog";
@@ -139,10 +140,19 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
 ];
 
 export function Keys({ onClose }: { onClose: () => void }): ReactElement {
+  return <List title="Keyboard" rows={KEYS} onClose={onClose} />;
+}
+
+/** What `/help` shows. */
+export function Commands({ onClose }: { onClose: () => void }): ReactElement {
+  return <List title="Commands" rows={COMMAND_LIST.map(([usage, text]) => [[usage], text])} onClose={onClose} />;
+}
+
+function List({ title, rows, onClose }: { title: string; rows: typeof KEYS; onClose: () => void }): ReactElement {
   return (
-    <Dialog title="Keyboard" onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       <dl className="keys">
-        {KEYS.map(([keys, text]) => (
+        {rows.map(([keys, text]) => (
           <div key={text}>
             <dt>
               {keys.map((key) => (

@@ -69,7 +69,7 @@ export interface Page {
   readonly restore: (text: string) => void;
 }
 
-export type Dialogue = "go" | "settings" | "keys" | "rooms" | "people";
+export type Dialogue = "go" | "settings" | "keys" | "commands" | "rooms" | "people";
 
 export const PageContext = createContext<Page | null>(null);
 

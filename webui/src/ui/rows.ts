@@ -8,8 +8,11 @@ import type { Conversation } from "../model/conversation";
 import type { Entry, Sending } from "../model/entry";
 import { dayOf } from "../text/times";
 
-/** How long, in milliseconds, messages of one person stand under one name. */
-const TOGETHER = 5 * 60 * 1000;
+/** How long, in milliseconds, a group of messages under one name may last: after that its sender and time are shown again. */
+const GROUP_TIME = 5 * 60 * 1000;
+
+/** How many rows a group may have: on a small screen its sender and time stay in sight. */
+const GROUP_ROWS = 10;
 
 type Placed = Entry | Sending | undefined;
 
@@ -35,19 +38,52 @@ export interface Joint {
   readonly day: number | null;
   /** What is unread begins here. */
   readonly divided: boolean;
-  /** Whether the row above is of the same person, a short time ago. */
+  /** Whether it belongs to the group of the row above: the same sender, at most 5 minutes and 10 rows. */
   readonly together: boolean;
 }
 
-/** Return how something joins what stands above it, for somebody of this name. */
-export function joint(entry: Entry | Sending, above: Placed, divider: number | null, me: string): Joint {
+/** Return how the entry in a place joins the one above it; `me` is the reader's name. */
+export function joint(conversation: Conversation, place: number, me: string): Joint {
+  const entry = at(conversation, place);
+  const above = at(conversation, place - 1);
+  const { divider } = conversation;
+  const time = timeOf(entry);
+  const divided = isNew(entry, divider) && !isNew(above, divider);
+  const newDay = time !== null && beginsDay(entry, above);
+  const together = !divided && !newDay && groupOf(conversation, place, me).rows > 1;
+  return { day: newDay ? time : null, divided, together };
+}
+
+/** Consecutive messages under one name: when the first was sent, in milliseconds, and how many rows it has so far. */
+interface Group {
+  readonly since: number;
+  readonly rows: number;
+}
+
+/** The group of each message that was drawn. A message stays in its group, so that no row moves when older ones are loaded. */
+const groups = new WeakMap<Entry | Sending, Group>();
+
+/** Return the group that ends with an entry. It looks at fewer than `GROUP_ROWS` entries above it. */
+function groupOf(conversation: Conversation, place: number, me: string, depth = GROUP_ROWS - 1): Group {
+  const entry = at(conversation, place);
+  const known = entry && groups.get(entry);
+  if (known !== undefined) return known;
+  const time = timeOf(entry) ?? 0;
+  let group = { since: time, rows: 1 };
+  const above = at(conversation, place - 1);
+  if (depth > 0 && above !== undefined && speaker(entry, me) !== null && speaker(entry, me) === speaker(above, me) && !beginsDay(entry, above)) {
+    const { since, rows } = groupOf(conversation, place - 1, me, depth - 1);
+    if (rows < GROUP_ROWS && time - since < GROUP_TIME) group = { since, rows: rows + 1 };
+  }
+  if (entry !== undefined) groups.set(entry, group);
+  return group;
+}
+
+/** Whether an entry is of another day than the one above it. */
+function beginsDay(entry: Placed, above: Placed): boolean {
   const time = timeOf(entry);
   const before = timeOf(above);
-  const divided = isNew(entry, divider) && !isNew(above, divider);
-  const newDay = time !== null && (before === null || dayOf(time) !== dayOf(before));
-  const soon = time !== null && before !== null && time - before < TOGETHER;
-  const together = !divided && !newDay && soon && speaker(entry, me) === speaker(above, me);
-  return { day: newDay ? time : null, divided, together };
+  return time !== null && (before === null || dayOf(time) !== dayOf(before));
 }
 
 function isNew(entry: Placed, divider: number | null): boolean {

@@ -1,0 +1,100 @@
+"""Lines no wider than a terminal, broken between words.
+
+Widths are those of a terminal's cells: two for East Asian characters and most emoji, none for
+combining marks.  Text that goes in is fit for a terminal already (`text.visible`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import IO, Final
+
+NARROWEST: Final = 20
+"""Cells of the narrowest terminal that lines are broken for: in less, words hardly fit."""
+
+_WORD: Final = re.compile(r"([ \t]*)([^ \t]+)")
+_TAB: Final = " " * 8
+_JOINER: Final = "\u200d"
+
+
+def columns(stream: IO[str]) -> int | None:
+    """Return how wide a terminal is, or None where lines are not to be broken."""
+    try:
+        found = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return None
+    return found if found >= NARROWEST and find_spec("wcwidth") is not None else None
+
+
+def cells(text: str) -> int:
+    """Return how many cells text takes in a line; a tab counts as its eight at most."""
+    text = text.replace("\t", _TAB)
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth
+
+    return max(0, wcswidth(text))
+
+
+def wrapped(text: str, width: int | None, indent: str, before: str = "") -> str:
+    """Return text with lines of at most `width` cells; None leaves them as they are.
+
+    `before` stands before the first line.  What does not fit goes on in a new line after `indent`.
+    A word of ASCII that is wider than a line, such as an address, stays whole for the terminal
+    to break, so that it can be followed and copied.
+    """
+    if width is None:
+        return text
+    first, *others = text.split("\n")
+    return "\n".join(
+        [
+            _broken(first, width, indent, cells(before)),
+            *(_broken(line, width, indent, 0) for line in others),
+        ]
+    )
+
+
+def _broken(line: str, width: int, indent: str, column: int) -> str:
+    """Return one line, broken."""
+    if column + cells(line) <= width:
+        return line
+    onward = "\n" + indent
+    margin = cells(indent)
+    parts = []
+    for space, word in _WORD.findall(line):
+        wide = cells(word)
+        anywhere = wide > len(word)  # written without spaces, as Chinese is
+        if column and column + cells(space) + (1 if anywhere else wide) > width:
+            parts.append(onward)
+            column = margin
+        else:
+            if not column and cells(space) > width // 2:
+                space = indent  # as deep an indentation leaves no room for words
+            parts.append(space)
+            column += cells(space)
+        if word.isascii() or column + wide <= width:
+            parts.append(word)
+            column += wide
+            continue
+        for cluster in _clusters(word):
+            wide = cells(cluster)
+            if column + wide > width:
+                parts.append(onward)
+                column = margin
+            parts.append(cluster)
+            column += wide
+    return "".join(parts)
+
+
+def _clusters(word: str) -> Iterator[str]:
+    """Yield the characters of a word, each with what is drawn in the same cells."""
+    cluster = ""
+    for character in word:
+        if cluster and cells(character) and not cluster.endswith(_JOINER):
+            yield cluster
+            cluster = ""
+        cluster += character
+    yield cluster
