@@ -96,3 +96,32 @@ def test_the_command(server: ServerProcess, tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert given in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("localhost", "certificate is not trusted; if you signed it yourself, set SSL_CERT_FILE"),
+        ("127.1", "certificate is for another name"),
+    ],
+)
+def test_the_command_says_why_it_does_not_trust_a_server(
+    server: ServerProcess, tmp_path: Path, address: str, words: str
+) -> None:
+    trusted = {} if address == "localhost" else {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
+    done = subprocess.run(
+        command("ping", "--server", f"tcpmsgs://{address}:{server.port}"),
+        env=variables(**trusted), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert words in done.stderr
+
+
+def test_the_command_says_that_a_server_speaks_no_tls(start: Start) -> None:
+    server = start()
+    done = subprocess.run(
+        command("ping", "--server", f"tcpmsgs://127.0.0.1:{server.port}"),
+        env=variables(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "write HOST:PORT without tcpmsgs://" in done.stderr

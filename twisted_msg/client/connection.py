@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, TimedOut
+from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, TimedOut, lost
 from twisted_msg.client.waiting import Gate
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.wire import ErrorCode, ProtocolError
@@ -159,4 +159,4 @@ class ClientConnection(FrameProtocol):
             self.end(Disconnected("this side has said goodbye"))
             self._gone.open()
         else:
-            self._gone.fail(self.end(Disconnected("the connection was lost")))
+            self._gone.fail(self.end(lost(reason.value)))

@@ -53,6 +53,10 @@ class Disconnected(ClientError):
         self.server_goes = server_goes
 
 
+class TLSFailed(Disconnected):
+    """TLS could not begin: the server's certificate is not trusted, or it speaks no TLS."""
+
+
 class Refused(ClientError):
     """The server refused something: `ERR <code>`, or `!ERROR! <code> <reason>` to a plain member.
 
@@ -137,6 +141,27 @@ def unknown_outcome() -> Refused:
     )
 
 
+def lost(cause: BaseException) -> Disconnected:
+    """Return the exception for a connection that ended by `cause`, without a goodbye."""
+    library = type(cause).__module__.partition(".")[0]
+    if library == "service_identity":
+        return TLSFailed(
+            "the server's certificate is for another name: connect by a name or address that it "
+            "holds"
+        )
+    if library != "OpenSSL":
+        return Disconnected("the connection was lost")
+    (*_, text), *_ = cause.args[0] if cause.args and cause.args[0] else [("no cause was given",)]
+    if text == "certificate verify failed":
+        return TLSFailed(
+            "the server's certificate is not trusted; if you signed it yourself, set SSL_CERT_FILE "
+            "to the file that holds it"
+        )
+    return TLSFailed(
+        f"TLS failed ({text}); if the server speaks none there, write HOST:PORT without tcpmsgs://"
+    )
+
+
 def cannot_connect(address: str, cause: BaseException) -> CannotConnect:
     """Return the exception for a failed attempt to reach `address` (as the user wrote it)."""
     made = CannotConnect(f"cannot connect to {address}: {_explained(cause)}")
@@ -154,6 +179,8 @@ def _explained(cause: BaseException) -> str:
         return "no answer; check the address, and that no firewall stands between"
     if isinstance(cause, error.NoRouteError):
         return "no route to that host; check the address and this machine's network"
+    if isinstance(cause, TLSFailed):
+        return str(cause)
     if isinstance(cause, ClientError) and cause.server_goes:
         return f"{cause}; try again later"
     if isinstance(cause, ClientError):
