@@ -348,6 +348,15 @@ class BoundTests(SiteCase):
                        b"3" * 2000):  # fmt: skip
             self.assert_refused(400, "bad-header", head + chunks)
 
+    def test_small_chunks_leave_turns_to_others(self) -> None:
+        head = request("/slow", "POST", "Transfer-Encoding: chunked")
+        pipe = self.world.visitor()
+        pipe.say(head + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n" + GET)
+        self.assertEqual(pipe.received, b"")
+        for _ in range(20):
+            self.world.wait(0)
+        self.assertIn(b"\r\n\r\n10000HTTP/1.1 200 OK", pipe.received)
+
     def test_bodies(self) -> None:
         body = b"x" * LIMIT
         self.assertEqual(self.answer(request("/slow", "POST", body=body)).body, b"%d" % LIMIT)

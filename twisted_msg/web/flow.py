@@ -21,6 +21,9 @@ BEHIND_SIZE: Final = 16 * 1024
 """Bytes that are read behind a request that is not answered yet: some, so that the end of a peer
 who waits is seen."""
 
+CHUNKED_SIZE: Final = 4 * 1024
+"""Bytes of a chunked body that are taken in one turn: as chunks of one byte they take 4 ms."""
+
 
 class FlowChannel(HTTPChannel):
     """A channel that knows when to wait.  `busy` says that a request is being answered."""
@@ -79,12 +82,27 @@ class FlowChannel(HTTPChannel):
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a piece of a body, or what comes behind a whole request."""
+        if self.length is None and not self.busy and len(data) > CHUNKED_SIZE:
+            data, rest = data[:CHUNKED_SIZE], data[CHUNKED_SIZE:]
+            super().rawDataReceived(data)
+            self._continue_body(rest)
+            return
         super().rawDataReceived(data)
         if self.busy:
             self._behind += len(data)
             if self._behind > BEHIND_SIZE:  # Twisted does not see to it while it cannot send
                 self.crowded()
                 self.transport.pauseProducing()
+
+    def _continue_body(self, rest: bytes) -> None:
+        """Let all others have their turn before the rest of a chunked body is taken."""
+        if self.kept is None and self.busy:  # the body has ended
+            self.rawDataReceived(rest)
+            return
+        if self.kept is None:
+            self.hold()
+            self._turn = self.clock.callLater(0, self._begin_turn)
+        self.kept = [*(self.kept or ()), rest]
 
     def allContentReceived(self) -> None:
         """Take a whole request."""
