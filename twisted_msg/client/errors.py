@@ -141,7 +141,7 @@ def unknown_outcome() -> Refused:
     )
 
 
-def lost(cause: BaseException) -> Disconnected:
+def lost(cause: BaseException | None) -> Disconnected:
     """Return the exception for a connection that ended by `cause`, without a goodbye."""
     library = type(cause).__module__.partition(".")[0]
     if library == "service_identity":
@@ -151,7 +151,7 @@ def lost(cause: BaseException) -> Disconnected:
         )
     if library != "OpenSSL":
         return Disconnected("the connection was lost")
-    (*_, text), *_ = cause.args[0] if cause.args and cause.args[0] else [("no cause was given",)]
+    (*_, text), *_ = cause.args[0] if cause and cause.args and cause.args[0] else [("no cause was given",)]
     if text == "certificate verify failed":
         return TLSFailed(
             "the server's certificate is not trusted; if you signed it yourself, set SSL_CERT_FILE "
