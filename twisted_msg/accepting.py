@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from twisted_msg.transports import bound_accepting, observe_accepting
+from twisted_msg.transports import bound_accepting, free_tls_errors, observe_accepting
 
 log = Logger(namespace="tcpmsg")
 
@@ -56,6 +56,7 @@ class Accepting:
     def watch(self, port: Any) -> None:
         """Look after a port from now on."""
         observe_accepting(port, lambda cause: self._failed(port, cause))
+        free_tls_errors(port)
         bound_accepting(port, ACCEPTED_LIMIT, BACKLOG)
 
     def stop(self) -> None:

@@ -119,7 +119,6 @@ class Connection(FrameProtocol):
     def surrender(self) -> Any:
         """Return the transport, which speaks something else and is another's from now on."""
         self._let_go()
-        self.transport.unregisterProducer()
         if self._holds:
             self.transport.resumeProducing()
         return self.transport
@@ -154,6 +153,7 @@ class Connection(FrameProtocol):
         self._phase = _Phase.LOST
         self.stop_receiving()
         self.outlet.stopProducing()  # a wrapper may not have called it
+        self.transport.unregisterProducer()  # which one with TLS keeps
         self.session = None
         self.__dict__.pop("frame_received", None)
         if self._pace is not None:

@@ -147,6 +147,25 @@ def bound_accepting(port: Any, limit: int, backlog: int) -> None:
             port.socket.listen(max(port.backlog, backlog))
 
 
+def free_tls_errors(port: Any) -> None:
+    """Have a port's TLS transports drop the traceback of what ended them.
+
+    Twisted keeps such an error in a variable of the function that caught it.  The frame and the
+    error hold each other, and with them the transport and OpenSSL's side of the connection.
+    """
+    factory: Any = getattr(port, "factory", None)
+    if type(factory).__module__ != "twisted.protocols.tls":
+        return  # whose import needs OpenSSL
+
+    class Transport(factory.protocol):  # type: ignore[misc]
+        def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+            if reason is not None:
+                reason.cleanFailure()
+            super()._tlsShutdownFinished(reason)
+
+    factory.protocol = Transport
+
+
 def drop(transport: Any) -> None:
     """Close a connection that was just made, at once if that can be, so that it takes no place.
 

@@ -14,6 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
 
@@ -93,7 +94,7 @@ class PrivatePartsTests(SynchronousTestCase):
     def test_setup_cfg_names_them(self) -> None:
         text = (HERE / "setup.cfg").read_text()
         private = [name for name in (*TRANSPORT, *CHANNEL) if name.startswith("_")]
-        for name in (*private, "_logger", "wrappedProtocol"):
+        for name in (*private, "_logger", "wrappedProtocol", "_tlsShutdownFinished"):
             self.assertIn(name, text)
 
     def test_transports(self) -> None:
@@ -119,3 +120,5 @@ class PrivatePartsTests(SynchronousTestCase):
         wrapper = ProtocolWrapper(Factory(), Protocol())  # type: ignore[arg-type]
         self.assertTrue(hasattr(wrapper, "wrappedProtocol"))
         self.assertEqual(proxyEndpoint.__module__, "twisted.protocols.haproxy._wrapper")
+        self.assertTrue(hasattr(TLSMemoryBIOFactory.protocol, "_tlsShutdownFinished"))
+        self.assertEqual(TLSMemoryBIOFactory.__module__, "twisted.protocols.tls")

@@ -19,7 +19,13 @@ from zope.interface import implementer
 from twisted_msg.counts import End, end_of
 from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import Server
-from twisted_msg.transports import drop, hand_over, keep_alive, read_by_the_piece, relayed
+from twisted_msg.transports import (
+    drop,
+    hand_over,
+    keep_alive,
+    read_by_the_piece,
+    relayed,
+)
 from twisted_msg.trusted_proxies import FORWARDED_FOR
 from twisted_msg.web.answers import last_answer
 from twisted_msg.web.flow import FlowChannel
@@ -278,6 +284,7 @@ class Channel(FlowChannel):
         self.begin_counting(None)
         # these hold this channel: Twisted leaves them where they are
         self._transferDecoder = self._requestProducer = None
+        self.transport.unregisterProducer()
         if self._end is End.CLOSED and not (self._ending or reason.check(ConnectionDone)):
             self._end = End.LOST
         peer = self._client or self.transport.getPeer()
