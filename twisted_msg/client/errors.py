@@ -151,7 +151,8 @@ def lost(cause: BaseException | None) -> Disconnected:
         )
     if library != "OpenSSL":
         return Disconnected("the connection was lost")
-    (*_, text), *_ = cause.args[0] if cause and cause.args and cause.args[0] else [("no cause was given",)]
+    errors = cause.args[0] if cause is not None and cause.args else None
+    (*_, text), *_ = errors or [("no cause was given",)]
     if text == "certificate verify failed":
         return TLSFailed(
             "the server's certificate is not trusted; if you signed it yourself, set SSL_CERT_FILE "
