@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 
 from twisted.internet.task import Clock
@@ -141,6 +142,18 @@ class Answers(OutletCase):
         self.outlet.stopProducing()
         self.assertFalse(self.outlet.notify(ANSWER))
 
+    def test_answers_of_a_lost_connection_are_not_kept(self) -> None:
+        self.publish(b"x" * 200_000)
+        self.outlet.stopProducing()
+        answer = bytes(2 * ANSWERS_LIMIT)
+        held = sys.getrefcount(answer)
+        self.outlet.answer(answer)
+        self.assertEqual(sys.getrefcount(answer), held)
+        self.assertEqual(self.member.backlog, [])
+        self.pipe.paused = False
+        self.outlet.resumeProducing()
+        self.assertEqual(self.pipe.received, b"")
+
     def test_without_a_room(self) -> None:
         member = Member()
         member.outlet.cut_short()
@@ -173,6 +186,20 @@ class Ends(OutletCase):
         self.assertEqual(ends, [])
         self.room.commit()
         self.assertEqual(self.pipe.received, encode_frame(b"said") + b"last")
+        self.assertEqual(ends, ["end"])
+
+    def test_end_waits_for_what_every_room_owes(self) -> None:
+        other = room("b", self.clock)
+        self.member.join(other)
+        self.pipe.read_on()
+        self.room.publish(self.member, BOB, b"first")
+        other.publish(self.member, BOB, b"second")
+        ends: list[str] = []
+        self.outlet.end(lambda: ends.append("end"), b"last")
+        other.commit()
+        self.assertEqual((self.pipe.received, ends), (encode_frame(b"second"), []))
+        self.room.commit()
+        self.assertTrue(self.pipe.received.endswith(encode_frame(b"first") + b"last"))
         self.assertEqual(ends, ["end"])
 
     def test_end_waits_for_answers_that_are_still_to_come(self) -> None:

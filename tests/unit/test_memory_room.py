@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import EPOCH, PLAIN, TYPED, Home, Peer, Speaker
 from twisted_msg.log.piece import View
+from twisted_msg.rooms.holds import Holds
 from twisted_msg.rooms.memory import (
     PROGRESS_SIZE,
     RELIEF_COST,
@@ -351,6 +352,43 @@ class StallTests(MemoryRoomCase):
         self.house.wait(int(STALL_SECONDS) + 2)
         self.assertEqual(self.alice.held, 0)
 
+    def test_who_falls_behind_after_a_long_quiet_is_waited_for(self) -> None:
+        slow = self.slow()
+        self.alice.say(self.room, b"0 a little")
+        self.house.turn()
+        self.house.wait(1)
+        slow.read()
+        self.house.clock.advance(3600)
+        self.flood()
+        self.room.sweep()
+        self.assertEqual((self.alice.held, slow.missed), (1, None))
+
+    def test_ten_seconds_without_progress_are_a_stall(self) -> None:
+        """What docs/protocol.md says of slow readers."""
+        stalled = self.slow()
+        self.flood()
+        self.house.wait(9)
+        self.assertEqual((self.alice.held, stalled.missed), (1, None))
+        self.house.wait(1)
+        self.assertEqual((self.alice.held, stalled.missed), (0, self.sent))
+
+    def test_a_trickle_is_no_progress_after_a_fall_either(self) -> None:
+        slow = self.slow(view=TYPED)
+        self.flood()
+        self.house.wait(int(STALL_SECONDS) + 1)
+        self.flood(limit=100)
+        for _ in range(20):
+            self.alice.say(self.room, b"0 small")
+            self.house.turn()
+        while not slow.seqs or slow.seqs[-1] < self.room.head - 18:
+            slow.read(1)
+        self.flood()
+        self.assertEqual(self.alice.held, 1)
+        for _ in range(int(STALL_SECONDS) + 2):
+            slow.read(1)
+            self.house.wait(1)
+        self.assertEqual(self.alice.held, 0)
+
     def test_the_missed_ones_are_counted_without_what_it_is_not_shown(self) -> None:
         stalled = self.slow(3)
         self.flood(limit=2)
@@ -447,6 +485,15 @@ class AcceptanceTests(MemoryRoomCase):
         self.assertEqual(self.bob.payloads, [b"1"])
         self.house.turn()
 
+    def test_a_room_that_shrinks_keeps_what_the_slowest_has_not_read(self) -> None:
+        slow = self.slow(view=TYPED)
+        self.flood(limit=5)
+        slow.read(2)
+        self.room.shrink()
+        self.assertEqual(self.room.first, slow.cursor.seq)
+        slow.read()
+        self.assertEqual(self.numbers(slow), list(range(5)))
+
     def test_old_messages_are_forgotten_but_not_those_that_somebody_reads(self) -> None:
         for _ in range(3):
             self.flood(limit=1)
@@ -465,3 +512,14 @@ class AcceptanceTests(MemoryRoomCase):
         self.room.expire(now)
         self.assertEqual(self.room.first, EPOCH + 6)
         self.room.expire(now)
+
+
+class HoldsTests(SynchronousTestCase):
+    def test_very_many_are_released_though_each_leads_there_again(self) -> None:
+        holds, order = Holds(lambda: False), []
+        for number in range(5000):
+            speaker = Speaker(number)
+            holds.hold(speaker)
+            speaker.released += [lambda number=number: order.append(number), holds.release]
+        holds.release()
+        self.assertEqual(order, list(range(5000)))

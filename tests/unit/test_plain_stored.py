@@ -137,6 +137,17 @@ class Replies(StoredCase):
         self.settle()
         self.assertEqual(self.peer_.received, b"okok")
 
+    def test_flood_into_a_room_that_was_put_away(self) -> None:
+        self.world.say(self.peer_, *[b"one"] * 10)
+        self.settle()
+        self.world.wait(3)
+        self.settle()
+        reader = self.peer("SUB lobby")
+        self.world.say(self.peer_, *[b"one"] * 100)
+        self.settle()
+        heard = [each.split()[2] for each in self.heard(reader) if each.startswith("MSG")]
+        self.assertEqual(heard, [str(seq) for seq in range(11, 111)])
+
     def test_full_disk(self) -> None:
         self.break_store(lambda: StoreFull("full"))
         self.world.say(self.peer_, b"one")

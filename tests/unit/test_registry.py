@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -173,6 +175,20 @@ class MemoryTests(SynchronousTestCase):
             self.rooms.sweep()
         self.assertEqual((mine.fell, plain.missed), (True, 1))
         self.assertEqual(sum(room.tail.cost for room in self.rooms._rooms.values()), 0)
+
+    def test_a_room_that_was_congested_is_let_go_when_it_has_ended(self) -> None:
+        room = weakref.ref(self.rooms.open("lobby"))
+        slow = Peer(1, reads=False)
+        slow.join(self.rooms.open("lobby"))
+        while not self.alice.held:
+            self.say("lobby", bytes(60_000))
+        slow.read()
+        self.assertEqual(self.alice.held, 0)
+        slow.cursor.leave()
+        self.house.wait(20)
+        self.assertIsNone(self.rooms.get("lobby"))
+        gc.collect()
+        self.assertIsNone(room())
 
     def test_a_store_that_is_not_there_is_not_asked(self) -> None:
         self.rooms.kept(Kept("lobby", 1, 0, 0))

@@ -232,6 +232,17 @@ class RoomBehaviour:
 
     # -- frames that are begun -----------------------------------------------
 
+    def test_a_cursor_that_stops_and_is_asked_early_reads_what_it_is_owed_later(self) -> None:
+        peer = Peer(1)
+        cursor = peer.join(self.room)
+        self.speaker.say(self.room, b"1")
+        cursor.stop()
+        peer.wake(cursor)  # nothing is accepted yet
+        self.assertFalse(cursor.done)
+        self.house.work()
+        self.assertEqual(peer.payloads, [b"1"])
+        self.assertTrue(cursor.done)
+
     def test_a_large_frame_is_taken_in_slices(self) -> None:
         peer = Peer(1, reads=False)
         cursor = peer.join(self.room)
@@ -273,9 +284,12 @@ class RoomBehaviour:
         self.assertEqual(cursor.take(), b"")
         peer.join(self.room).leave()
 
-    def one_turn_of_many(self) -> tuple[list[Peer], deque[Callable[[], None]]]:
-        """Say more to seven peers than one turn has time for; return them and the turns to come."""
-        self.patch(rooms, "TURN_BYTES", 2 * 60_000)
+    def one_turn_of_many(self, messages: int = 2) -> tuple[list[Peer], deque[Callable[[], None]]]:
+        """Say more to seven peers than one turn has time for; return them and the turns to come.
+
+        A turn has time for so many messages.
+        """
+        self.patch(rooms, "TURN_BYTES", messages * 60_000)
         peers = [Peer(number) for number in range(7)]
         for peer in peers:
             peer.join(self.room)
@@ -305,6 +319,10 @@ class RoomBehaviour:
         for number, peer in enumerate(peers):
             self.assertEqual(peer.seqs, [] if number == 5 else self.seqs(1, 2))
             self.assertTrue(number == 5 or peer.cursor.idle)
+
+    def test_a_turn_reaches_as_many_as_it_has_time_for(self) -> None:
+        peers, _ = self.one_turn_of_many(5)
+        self.assertIn(sum(bool(peer.data) for peer in peers), (4, 5))
 
     def test_nobody_comes_before_those_who_wait_for_their_turn(self) -> None:
         """Who had their turn get what was said since behind those who had none yet."""
@@ -347,6 +365,14 @@ class RoomBehaviour:
         self.assertEqual(len(watcher.presences), 2)
         other.join(self.room)
         self.assertEqual(len(watcher.presences), 2)
+
+    def test_who_has_left_watches_no_more(self) -> None:
+        watcher, other = Peer(1), Peer(2)
+        for peer in (watcher, other):
+            self.room.watch(peer.join(self.room))
+        self.assertEqual(self.room.watched, 2)
+        watcher.cursor.leave()
+        self.assertEqual(self.room.watched, 1)
 
     def test_who_joins_again_moves_its_place_and_nobody_hears_of_it(self) -> None:
         watcher, peer = Peer(1), Peer(2)

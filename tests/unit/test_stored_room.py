@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections import deque
+from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.crowd import PLAIN, TYPED, FakeStore, Home, Peer, Speaker
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Damaged, Kept, Retention
+from twisted_msg.rooms import room as rooms
 from twisted_msg.rooms import stored
 from twisted_msg.rooms.room import Room
 from twisted_msg.rooms.stored import RECENT_COST, StoredRoom
@@ -71,6 +74,31 @@ class BehindTests(StoredRoomCase):
         self.say(2)
         self.assertEqual(slow.seqs, list(range(1, 63)))
         self.assertEqual(self.pages(), [])
+
+    def test_what_waits_for_its_turn_is_not_read_from_the_store(self) -> None:
+        """Members that keep pace are many, and one turn has no time for all of them."""
+        self.patch(rooms, "TURN_BYTES", len(LUMP))
+        later: deque[Callable[[], None]] = deque()
+        self.room._soon = later.append
+        peers = [Peer(number) for number in range(7)]
+        for peer in peers:
+            peer.join(self.room)
+        self.say(20)
+        self.assertEqual(peers[-1].seqs, [])
+        while later:
+            later.popleft()()
+            self.house.work()
+        self.assertEqual([peer.seqs for peer in peers], [list(range(1, 21))] * 7)
+        self.assertEqual(self.pages(), [])
+
+    def test_a_run_weighs_what_its_messages_weigh(self) -> None:
+        commits = self.house.commits
+        assert commits is not None
+        for _ in range(3):
+            self.room.publish(self.alice, self.alice.author, LUMP)
+        one_by_one = commits.weight
+        self.room.publish_run(self.alice, self.alice.author, [LUMP] * 3)
+        self.assertEqual(commits.weight, 2 * one_by_one)
 
     def test_plain_members_read_on_too_and_not_their_own(self) -> None:
         slow = Peer(7, view=PLAIN, reads=False)

@@ -44,6 +44,25 @@ class Verbs:
         self.assertEqual([each.split()[1] for each in heard if "MSG a" in each], ["a"] * 4)
         self.assertEqual([each.split()[1] for each in heard if "MSG b" in each], ["b"] * 2)
 
+    def test_only_pub_publishes_whatever_stood_before_it(self) -> None:
+        alice = self.peer("PUB lobby 1: x")
+        self.heard(alice)
+        heard = self.answers(alice, "SUB lobby 2: y", "WHO lobby 3: z", "ROOMS")
+        self.assertEqual(heard[:2], ["ERR bad-args SUB lobby", "ERR bad-args WHO lobby"])
+        self.assertEqual(self.answers(alice, "PUB lobby 2: w")[-1].split()[:2], ["ACK", "2"])
+        bob = self.peer("SUB lobby from=0")
+        self.assertEqual(
+            [each.split()[-1] for each in self.heard(bob) if each.startswith("MSG")], ["x", "w"]
+        )
+
+    def test_a_room_whose_name_is_a_number_is_no_id(self) -> None:
+        alice = self.peer("SUB 5", "SUB other", "PUB 5 4: x", "PUB other 5: y", "PUB 5 6: z")
+        heard = [each.split() for each in self.heard(alice) if each.startswith("MSG")]
+        self.assertEqual(
+            sorted((words[1], words[-1]) for words in heard),
+            [("5", "x"), ("5", "z"), ("other", "y")],
+        )
+
     def test_keep_alive_is_no_message_whatever_stood_before_it(self) -> None:
         alice = self.peer("SUB lobby", "PUB lobby 1: one")
         self.heard(alice)
