@@ -21,7 +21,7 @@ from twisted_msg.host import Host
 from twisted_msg.pace import Pace, Rates
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
-from twisted_msg.transports import keep_alive, read_by_the_piece
+from twisted_msg.transports import drop_unsent, keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, Stage
 from twisted_msg.wire.limits import HEADER_SIZE
 
@@ -146,6 +146,7 @@ class Connection(FrameProtocol):
         if self._why[0] is End.LOST and reason.check(ConnectionDone):
             self._why = End.CLOSED, "closed the connection"
         self._let_go()
+        drop_unsent(self.transport)  # a commit that it waits for holds this connection
         self.host.left(self, *self._why, refused=self._refused)
 
     def _let_go(self) -> None:

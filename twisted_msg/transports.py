@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from twisted.internet import tcp, unix
 from twisted.internet.error import ConnectionAborted
 from twisted.logger import LogEvent, Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from twisted_msg.addresses import ip_of
@@ -164,6 +165,16 @@ def free_tls_errors(port: Any) -> None:
             super()._tlsShutdownFinished(reason)
 
     factory.protocol = Transport
+
+
+def drop_unsent(transport: Any) -> None:
+    """Drop what a transport whose connection is lost has not sent; Twisted keeps it."""
+    transport = getattr(transport, "carrier", transport)
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    if type(transport) in _DIRECT:
+        transport.dataBuffer, transport._tempDataBuffer = b"", []
+        transport.offset = transport._tempDataLen = 0
 
 
 def drop(transport: Any) -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -46,6 +47,64 @@ from twisted_msg.cli.main import main
 raise SystemExit(main())
 """
 """Serves without a garbage collector; at SIGUSR1 it prints what a collection would have freed."""
+
+CLIENTS = """
+import gc, tracemalloc
+gc.disable()
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater, react
+from twisted_msg.client import Client, PlainClient
+from twisted_msg.protocol import FrameFactory, FrameProtocol
+from twisted_msg.wire.replies import Welcome
+
+SIZE = 4 * 1024 * 1024
+
+class Peer(FrameProtocol):
+    "Sends half a message, and reads nothing behind the first frame."
+
+    def frame_received(self, frame):
+        peers.append(self)
+        self.stop_receiving()
+        self.transport.pauseProducing()
+        if frame.words:
+            self.transport.write(Welcome("ann", 0, {}).encode())
+        head = b"%d MSG lobby 1 bob 1" if frame.words else b"%d"
+        self.transport.write((head % (2 * SIZE)).ljust(128) + bytes(SIZE))
+
+    def connectionLost(self, reason):
+        peers.remove(self)
+
+async def run(kind, cut):
+    client = kind(reactor, f"127.0.0.1:{port.getHost().port}")
+    await client.connect()
+    for _ in range(2):
+        said = ("lobby", bytes(SIZE)) if kind is Client else (bytes(SIZE),)
+        client.send(*said).addErrback(lambda failure: None)
+    connection = client._current
+    while len(connection.decoder._buffer) < SIZE // 2:
+        await deferLater(reactor, 0)
+    if cut:
+        peers[0].transport.abortConnection()
+        await connection.gone().addErrback(lambda failure: None)
+    await client.abort()
+    for peer in peers:
+        peer.transport.abortConnection()
+    while peers:
+        await deferLater(reactor, 0)
+
+async def main():
+    tracemalloc.start()
+    for kind in (Client, PlainClient):
+        for cut in (True, False, True, False):
+            await run(kind, cut)
+    print(tracemalloc.get_traced_memory()[0])
+
+peers = []
+port = reactor.listenTCP(0, FrameFactory(Peer), interface="127.0.0.1")
+react(lambda _: Deferred.fromCoroutine(main()))
+"""
+"""Has clients end in the midst of large messages, and prints the bytes that are in use then."""
 
 POST = (
     b"POST /v1/rooms/lobby/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
@@ -178,3 +237,11 @@ def test_no_cycle_holds_a_closed_connection(
     for finish in (reset, fin, half_close):
         finish([server.open(carrier, *pieces) for pieces in STATES])
         assert server.cycles() == []
+
+
+def test_a_closed_client_keeps_no_buffers() -> None:
+    """Eight of them had 12 MiB each to send and to decode."""
+    program = [sys.executable, "-c", CLIENTS]
+    result = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE)
+    assert result.stderr == ""
+    assert int(result.stdout) < 2 * 1024 * 1024

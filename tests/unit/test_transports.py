@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_msg import transports
 from twisted_msg.transports import (
     READ_SIZE,
+    drop_unsent,
     is_loopback,
     keep_alive,
     read_by_the_piece,
@@ -48,6 +49,28 @@ class SocketTestCase(SynchronousTestCase):
         its = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.addCleanup(its.close)
         return tcp.Server(its, Protocol(), ("192.0.2.1", 1), None, 0, Bystander()), its
+
+
+class DropUnsentTests(SocketTestCase):
+    """What was written and not sent is dropped, however the transport is wrapped."""
+
+    def test_all_that_twisted_holds(self) -> None:
+        transport, _ = self.pair()
+        relayed = HAProxyWrappingFactory(Factory.forProtocol(Protocol)).buildProtocol(None)
+        relayed.makeConnection(transport)
+        for wrapped in (transport, relayed, SimpleNamespace(carrier=relayed)):
+            transport.dataBuffer, transport.offset = b"sent and unsent", 9
+            transport.write(b"more")
+            self.assertEqual(unsent(transport), 10)
+            drop_unsent(wrapped)
+            self.assertEqual((transport.dataBuffer, transport._tempDataBuffer), (b"", []))
+            self.assertEqual(unsent(transport), 0)
+
+    def test_other_transports_are_left_alone(self) -> None:
+        transport = StringTransport()
+        transport.write(b"data")
+        drop_unsent(transport)
+        self.assertEqual(transport.value(), b"data")
 
 
 class UnsentTests(SocketTestCase):

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted_msg.client.errors import ClientError, Disconnected, NotUnderstood, TimedOut, lost
 from twisted_msg.client.waiting import Gate
 from twisted_msg.protocol import FrameProtocol
+from twisted_msg.transports import drop_unsent
 from twisted_msg.wire import ErrorCode, ProtocolError
 from twisted_msg.wire.arguments import check_callable, check_seconds
 from twisted_msg.wire.limits import HEADER_SIZE
@@ -155,6 +156,7 @@ class ClientConnection(FrameProtocol):
         """End every wait."""
         self._lost = True
         self.stop_receiving()
+        drop_unsent(self.transport)
         if self._saying_goodbye and self._error is None and reason.check(ConnectionDone):
             self.end(Disconnected("this side has said goodbye"))
             self._gone.open()

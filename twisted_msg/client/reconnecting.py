@@ -154,7 +154,9 @@ class PlainClient(Lifetime):
         while connection is None:
             await self._line.ready.wait()  # in turn, behind those who came before
             connection = self._connection
-        await connection.send(payload)
+        sent = connection.send(payload)
+        del payload  # the traceback of a failure holds this frame
+        await sent
 
     def _made(self, connection: PlainConnection) -> None:
         """There is a connection."""
