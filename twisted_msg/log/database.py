@@ -273,13 +273,10 @@ class Database:
         if version:
             self._back_up(f"{self.path}.v{version}.backup")
         script = [each.read_text("utf-8") for number, each in steps if number > version]
-        try:
-            self._open.executescript(
-                "\n".join(["BEGIN IMMEDIATE;", *script, f"PRAGMA user_version = {known}; COMMIT;"])
-            )
-        finally:
-            if self._open.in_transaction:
-                self._open.rollback()
+        # `open` closes the connection of a step that fails, and SQLite then takes back all of it.
+        self._open.executescript(
+            "\n".join(["BEGIN IMMEDIATE;", *script, f"PRAGMA user_version = {known}; COMMIT;"])
+        )
 
     def _back_up(self, path: str) -> None:
         """Copy the file beside itself; a copy that an earlier try left is written anew."""

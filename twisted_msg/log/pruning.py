@@ -83,7 +83,7 @@ class Pruning:
         """
         most = _Bound(PRUNE_ROWS + 2 * rows, SLACK + 2 * size, seq=seq)
         excess = room.size - self._limit + min(SLACK, self._limit // 16)
-        return self._trim(room, _Bound(0, excess), most)
+        return self._trim(room, excess, most)
 
     def step(self, now: int) -> list[Room]:
         """Do a step; return the rooms that it changed, as they are now."""
@@ -110,8 +110,8 @@ class Pruning:
             room = self._ledger.rooms.get(self._crowded[-1])
             if room is not None and self.crowded(room):
                 ((newest,),) = self._database.read(_NEWEST, room.id)
-                wanted = _Bound(0, room.size - self._limit)
-                changed = self._trimmed(room, wanted, _STEP._replace(seq=newest))
+                excess = room.size - self._limit
+                changed = self._trimmed(room, excess, _STEP._replace(seq=newest))
                 if changed:
                     return changed
             self._crowded.pop()
@@ -125,22 +125,22 @@ class Pruning:
         )  # they go by themselves, and take no message with them
         excess = self._database.used - marks - self._retention.store
         room = self._ledger.largest() if excess > 0 else None
-        return self._trimmed(room, _Bound(0, excess), _STEP) if room else []
+        return self._trimmed(room, excess, _STEP) if room else []
 
-    def _trimmed(self, room: Room, wanted: _Bound, most: _Bound) -> list[Room]:
+    def _trimmed(self, room: Room, excess: int, most: _Bound) -> list[Room]:
         """Trim a room in a transaction; return it if it changed."""
         with self._database.transaction():
-            trimmed = self._trim(room, wanted, most)
+            trimmed = self._trim(room, excess, most)
         return [] if trimmed is room else [trimmed]
 
-    def _trim(self, room: Room, wanted: _Bound, most: _Bound) -> Room:
-        """Delete the oldest pieces of a room and return what it is then.
+    def _trim(self, room: Room, excess: int, most: _Bound) -> Room:
+        """Delete the oldest pieces of a room, `excess` bytes of them; return what it is then.
 
-        Those that `wanted` asks for, no more than `most` allows.
+        No more are deleted than `most` allows.
         """
         size, end = 0, None
         for first, _, length in self._oldest(room, most.seq, most.rows):
-            if size >= most.size or size >= wanted.size:
+            if size >= most.size or size >= excess:
                 break
             size += length
             end = first

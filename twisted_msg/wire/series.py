@@ -49,7 +49,6 @@ class Series:
     def begin(self, raw: bytes, header: Header) -> None:
         """Go on from a header that was parsed; `raw` is its bytes."""
         self._raw, self._header = raw, header
-        self._stem = b""
         self._going = min(self._going, 0)
 
     def recognise(self, raw: bytes) -> Header | None:
