@@ -215,6 +215,13 @@ class EncodedTests(SynchronousTestCase):
                 hidden = piece.last + 1 - max(start, 1) - sum(map(bool, wanted))
                 self.assertEqual(piece.hidden(view, start, without), hidden)
 
+    def test_what_is_hidden_is_what_was_left_out_of_the_bytes(self) -> None:
+        (piece,) = pieces([(1, b"a"), (2, b""), (1, b"b"), (2, b"c"), (3, b"d")])
+        view = PlainView()
+        for start, without, hidden in ((1, 1, 3), (1, 2, 2), (2, 1, 2), (4, 2, 1), (1, 9, 1)):
+            piece.encoded(view, start, without)
+            self.assertEqual(piece.hidden(view, start, without), hidden, (start, without))
+
     def test_a_count_is_of_what_is_shown(self) -> None:
         piece = piece_of(1, 2, 1)
         self.assertEqual(

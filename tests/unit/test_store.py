@@ -360,6 +360,30 @@ class RetentionTests(StoreCase):
             store.open()
             self.assertEqual(store.prune(10**6)[0].first, 257 + -(-2000 // (BODY + 5)))
 
+    def test_a_step_is_small_with_several_old_rooms_too(self) -> None:
+        store = self.opened(Retention(age=1))
+        for room in ("lobby", "den"):
+            store.commit([said(room, seq) for seq in range(1, 601)], [])
+        changed = store.prune(10**6)
+        self.assertEqual({kept.room for kept in changed}, {"lobby", "den"})
+        deleted = sum(kept.first - 1 for kept in changed)
+        self.assertTrue(0 < deleted <= pruning.PRUNE_ROWS, deleted)
+
+    def test_a_piece_is_not_old_in_the_millisecond_of_its_age(self) -> None:
+        store = self.opened(Retention(age=1))
+        self.fill(store, "lobby", 3)
+        self.assertEqual(store.prune(1001), [])
+        self.assertEqual(store.prune(1001), [])
+        self.assertEqual([kept.first for kept in store.prune(1002)], [2])
+
+    def test_a_room_flooded_with_large_messages_stays_within_its_size(self) -> None:
+        limit = 4 * pruning.SLACK
+        store = self.opened(Retention(size=limit))
+        for seq in range(1, 20):
+            (kept,) = store.commit([said("lobby", seq, bytes(pruning.SLACK))], [])
+            self.assertLessEqual(kept.size, limit)
+        self.assertGreater(kept.size, limit // 2)
+
     def test_a_flooded_room_stays_within_its_size(self) -> None:
         store = self.opened(Retention(size=50_000))
         for seq in range(1, 300):
@@ -542,6 +566,20 @@ class ForgettingTests(StoreCase):
         self.assertEqual(found[-1], after)
         for each in found:
             self.assertIn(each, (before, after))
+
+    def test_empty_rooms_are_folded_after_a_restart_too(self) -> None:
+        store = self.emptied([5, 30, 20, 4])
+        store.close()
+        store.open()
+        with patch.object(ledger, "EMPTY_ROOMS", 2), patch.object(ledger, "FOLD_ROOMS", 2):
+            store.forget("r4")
+        self.assertEqual(store.floor, 30)
+
+    def test_a_room_is_overdue_from_the_next_millisecond_on(self) -> None:
+        book = Ledger()
+        book.put(book.append({}, said("lobby", 1, millis=1000), 1))
+        self.assertEqual(book.overdue(1000, 9), [])
+        self.assertEqual([room.name for room in book.overdue(1001, 9)], ["lobby"])
 
     def test_the_heap_of_ages_stays_small(self) -> None:
         book = Ledger()

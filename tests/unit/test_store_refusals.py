@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from tests.unit.test_store import BODY, StoreCase, said
 from twisted_msg.log import database
+from twisted_msg.log.folder import sync
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import (
     Damaged,
@@ -107,6 +108,13 @@ class RefusalTests(StoreCase):
         store.close()
         shutil.rmtree(self.folder)
         store.check()
+
+    def test_a_sync_leaves_no_file_open(self) -> None:
+        os.mkdir(self.folder)
+        before = os.listdir("/proc/self/fd")
+        for _ in range(3):
+            sync(self.folder)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), len(before))
 
     def test_a_file_that_was_removed(self) -> None:
         for name in ("log.sqlite3", "log.sqlite3-wal", "lock"):
@@ -281,6 +289,24 @@ class RefusalTests(StoreCase):
             store.commit([said("lobby", seq, bytes(1_000_000))], [])
         self.assertGreater(path.stat().st_size, before + 3_000_000)
         self.assertLess(Path(f"{path}-wal").stat().st_size, 8_000_000)
+
+    def test_small_commits_fill_the_log_too(self) -> None:
+        store = self.opened()
+        with patch.object(database, "CHECKPOINT_PAGES", 60):
+            for seq in range(1, 200):
+                store.commit([said("lobby", seq)], [])
+        log = Path(self.folder, "log.sqlite3-wal").stat().st_size
+        self.assertLess(log, 3 * 60 * database.PAGE)
+
+    def test_the_log_is_small_again_after_a_large_group(self) -> None:
+        with patch.object(database, "LOG_SIZE", 64 * 1024):
+            store = self.opened()
+        large = bytes(database.CHECKPOINT_PAGES * database.PAGE)
+        for seq in range(1, 3):  # the second begins the log anew, where SQLite cuts it
+            store.commit([said("lobby", 2 * seq, large)], [])
+            store.commit([said("lobby", 2 * seq + 1)], [])
+        log = Path(self.folder, "log.sqlite3-wal").stat().st_size
+        self.assertLessEqual(log, 64 * 1024)
 
     def test_the_log_is_copied_at_no_other_time(self) -> None:
         """SQLite would do it in the commit itself, and tell nobody when that fails."""

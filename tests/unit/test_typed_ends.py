@@ -14,6 +14,7 @@ from twisted_msg.deadlines import (
 )
 from twisted_msg.log.store import Retention
 from twisted_msg.server import STOP_SECONDS, STORE_SECONDS
+from twisted_msg.session import house
 from twisted_msg.session.house import PRUNE_COST, PRUNE_SECONDS
 
 LARGE = "x" * 60_000
@@ -311,6 +312,18 @@ class Retaining(StoredCase):
             self.settle()
         store = self.world.server.house.commits._store  # type: ignore[union-attr]
         self.assertLess(store._database.used, PRUNE_COST)
+
+    def test_the_store_is_asked_early_only_after_as_much_again(self) -> None:
+        self.patch(house, "PRUNE_COST", 100_000)
+        commits = self.world.server.house.commits
+        assert commits is not None
+        asked: list[int] = []
+        self.patch(commits.archive, "prune", asked.append)
+        for times in (1, 2):
+            self.peer(*["PUB lobby: " + "x" * 60_000] * 2)
+            for _ in range(3):
+                self.world.server.house.sweep()
+            self.assertEqual(len(asked), times)
 
     def test_secret_stays_known(self) -> None:
         self.peer(f"HELLO {SECRET}", "PUB lobby 5: x").vanish()

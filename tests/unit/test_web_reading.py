@@ -163,7 +163,8 @@ class HistoryTests(StoredWebCase):
         assert isinstance(room, StoredRoom)
         room.shrink()
 
-    def test_what_is_damaged_breaks_off(self) -> None:
+    def damage(self) -> None:
+        """Have the second of two messages be unreadable."""
         self.publish("one", "two")
         self.forget()
         store = self.world.server.house.commits._store  # type: ignore[union-attr]
@@ -175,6 +176,9 @@ class HistoryTests(StoredWebCase):
             return piece(room, seq)
 
         self.patch(store, "piece", damaged)
+
+    def test_what_is_damaged_breaks_off(self) -> None:
+        self.damage()
         error = {"code": "internal", "text": "message 2 was altered"}
         answer = self.ask(LOBBY)
         self.assertEqual((answer.status, answer.whole), (200, False))
@@ -186,6 +190,17 @@ class HistoryTests(StoredWebCase):
             b"event: refused\ndata: %s\n\n" % json_row({"error": error})[:-1], answer.body
         )
         self.assertEqual(self.inside(), 0)
+
+    def test_what_broke_off_is_closed_and_has_no_end(self) -> None:
+        self.damage()
+        for path in (LOBBY, EVENTS + "?from=1"):
+            for stuck in (False, True):
+                pipe = self.request(path, pipe=self.open(stuck=stuck))
+                self.settle()
+                pipe.read_on()
+                self.settle()
+                self.assertTrue(pipe.half_closed)
+                self.assertFalse(pipe.received.endswith(b"0\r\n\r\n"))
 
     def test_what_is_behind_the_limit_is_not_read(self) -> None:
         for _ in range(20):
