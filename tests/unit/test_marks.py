@@ -95,6 +95,26 @@ class MarksTests(StoreCase):
         self.assertLessEqual(self.counted(store), 4 + 1)
         self.assertEqual(store.mark(keys[0]), Mark(3, 3))
 
+    def test_a_group_of_nearly_as_many_new_ones_as_there_may_be(self) -> None:
+        store = self.opened(limited(64))
+        keys = self.keys(124)
+        store.commit([], [(key, 1, 1) for key in keys[:64]])
+        store.commit([], [(key, 1, 2) for key in keys[64:]])
+        self.assertEqual(self.counted(store), 64)
+        self.assertEqual(self.known(store, keys)[-60:], list(range(64, 124)))
+
+    def test_messages_go_as_far_as_the_limit_asks_beside_marks(self) -> None:
+        store = self.opened()
+        for seq in range(1, 101):
+            store.commit([said("lobby", seq, bytes(20_000))], [])
+        store.close()
+        limit = 1_200_000
+        store = self.opened(Retention(store=limit))
+        store.commit([], [(key, 1, 1) for key in self.keys(100)])
+        while store.prune(0):
+            pass
+        self.assertLessEqual(store._database.used, limit)
+
     def test_a_limit_that_was_lowered(self) -> None:
         store = self.opened()
         keys = self.keys(500)

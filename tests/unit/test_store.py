@@ -505,6 +505,17 @@ class RetentionTests(StoreCase):
                 left.append(sum(store.mark(b"%d" % each) is not None for each in range(5)))
         self.assertEqual(left, [3, 1, 0, 0])
 
+    def test_the_sweep_of_marks_goes_past_those_that_stay(self) -> None:
+        store = self.opened()
+        with patch.object(marks, "MARK_ROWS", 2):
+            store.commit([], [(b"%d" % each, 1, 1) for each in (2, 3, 4)])
+            late = MARK_AGE * 3000
+            store.commit([said("lobby", 1, millis=late)], [(b"0", 1, 1), (b"1", 1, 1)])
+            for _ in range(4):
+                store.prune(late)
+        left = [each for each in range(5) if store.mark(b"%d" % each) is not None]
+        self.assertEqual(left, [0, 1])
+
 
 class ForgettingTests(StoreCase):
     def emptied(self, heads: list[int]) -> SqliteStore:

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from tests.unit.test_store import BODY, StoreCase, said
 from twisted_msg.log import database
-from twisted_msg.log.folder import sync
+from twisted_msg.log.folder import sync, write_again
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import (
     Damaged,
@@ -111,9 +111,12 @@ class RefusalTests(StoreCase):
 
     def test_a_sync_leaves_no_file_open(self) -> None:
         os.mkdir(self.folder)
+        file = Path(self.folder, "file")
+        file.write_bytes(b"text")
         before = os.listdir("/proc/self/fd")
         for _ in range(3):
             sync(self.folder)
+            write_again(str(file))
         self.assertEqual(len(os.listdir("/proc/self/fd")), len(before))
 
     def test_a_file_that_was_removed(self) -> None:
@@ -417,6 +420,13 @@ class MigrationTests(StoreCase):
         folder = os.path.realpath(self.folder)
         copy = os.path.join(folder, "log.sqlite3.v1.backup")
         self.assertEqual(synced, [(copy, 1), (folder, 1), (folder, 2)])
+
+    def test_only_the_owner_reads_the_copy(self) -> None:
+        self.addCleanup(os.umask, os.umask(0o022))
+        self.opened().close()
+        self.store(schema=self.schema("CREATE TABLE more (x);")).open()
+        copy = Path(self.folder, "log.sqlite3.v1.backup")
+        self.assertEqual(copy.stat().st_mode & 0o777, 0o600)
 
     def test_a_failed_upgrade_changes_nothing(self) -> None:
         self.opened().close()

@@ -237,6 +237,8 @@ class FullDisk(StoredCase):
         self.assertEqual(self.heard(again)[-1], "ACK 4 1")
         self.assertEqual(self.heard(member), ["MSG quick 1 alice: behind"])
         self.assertEqual(self.heard(bob)[1:], ["MSG @bob 1 alice: behind"])
+        reader = self.peer("SUB lobby from=2")
+        self.assertIn("MSG lobby 2 alice: refused", self.heard(reader))
 
     def test_what_a_memory_room_took_before_the_refusal_is_received(self) -> None:
         self.close_store()

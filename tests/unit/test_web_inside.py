@@ -88,6 +88,13 @@ class ConversationTests(TypedCase):
         self.assertEqual(len(messages), 20)
         self.assertEqual(conversation._transport.unsent(), 0)
 
+    def test_what_was_heard_is_no_longer_unread(self) -> None:
+        conversation, listener = self.converse()
+        conversation.say(AskPing("a"), Who("lobby"), Sub("lobby"), Pub("lobby", b"x" * 1000, 1))
+        self.settle()
+        self.assertGreater(len(listener.heard), 3)
+        self.assertEqual(conversation._transport.unsent(), 0)
+
     def test_it_shares_what_it_has_not_heard_yet(self) -> None:
         conversations = [self.converse()[0] for _ in range(2)]
         for conversation in conversations:
