@@ -11,5 +11,6 @@ unit tests that run its line, the quickest first, until one fails.
 Results are kept in .mutation/: a run that was stopped continues where it was.  A killed mutant
 is judged again when its module changes; one that survived, when a unit test changes, too.
 tests/mutation/explained.toml names the mutants that no test can kill or should, each with the
-reason.  The command prints all other survivors as diffs, and its exit code is then 1.
+reason; they are not judged without --explained.  The command prints all other survivors as diffs,
+in the form in which they are explained, and its exit code is then 1.
 """

@@ -28,6 +28,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=13, help="which ones (default 13)")
     parser.add_argument("--all", action="store_true", help="all mutants, and no sample")
     parser.add_argument("--only", default="", help="only paths with this in them, of the sample")
+    parser.add_argument("--explained", action="store_true", help="judge explained ones as well")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--list", action="store_true", help="list the mutants, and judge none")
     parser.add_argument("--state", type=Path, default=Path(".mutation"), help=argparse.SUPPRESS)
@@ -69,28 +70,32 @@ class Results:
         self._take(row)
 
 
-def explained() -> dict[tuple[str, str, str, str], str]:
-    """Return the reason for each explained mutant, by module, function and both sides."""
-    found = {}
-    for each in tomllib.loads(EXPLAINED.read_text("utf-8")).get("mutant", ()):
-        if in_one_line(each["was"]) not in in_one_line(code(each["module"])):
-            print(f"explained, but no longer there: {each['module']}: {each['was']}")
-        found[each["module"], each["where"], each["was"], each["now"]] = each["why"]
-    return found
+class Explanations:
+    """The mutants that survive for a reason, by module, function and both sides."""
+
+    def __init__(self, path: Path) -> None:
+        self._known: set[tuple[str, str, str, str]] = set()
+        for each in tomllib.loads(path.read_text("utf-8")).get("mutant", ()):
+            if in_one_line(each["was"]) not in in_one_line(code(each["module"])):
+                print(f"explained, but no longer there: {each['module']}: {each['was']}")
+            self._known.add((each["module"], each["where"], each["was"], each["now"]))
+        self._places = {place[:2] for place in self._known}
+
+    def __contains__(self, mutant: Mutant) -> bool:
+        place = mutant.module, mutant.where
+        return place in self._places and (*place, *mutant.change()) in self._known
 
 
-def report(drawn: list[Mutant], results: Results) -> int:
+def report(drawn: list[Mutant], results: Results, explained: Explanations) -> int:
     """Print the score per package and all survivors without an explanation; return their number."""
-    reasons = explained()
     counts: dict[str, Counter[str]] = {}
     open_ones: list[Mutant] = []
     for mutant in drawn:
         outcome = results.of(mutant) or "not judged"
-        if outcome == "survived":
-            if (mutant.module, mutant.where, *mutant.change()) in reasons:
-                outcome = "explained"
-            else:
-                open_ones.append(mutant)
+        if outcome in ("survived", "not judged") and mutant in explained:
+            outcome = "explained"
+        elif outcome == "survived":
+            open_ones.append(mutant)
         for row in (mutant.package, "all"):
             counts.setdefault(row, Counter())[outcome] += 1
     for mutant in sorted(open_ones):
@@ -132,7 +137,10 @@ def main() -> int:
             print(mutant.identity.replace("\t", "  "))
         return 0
     results = Results(asked.state / "results.jsonl")
+    explained = Explanations(EXPLAINED)
     waiting = [mutant for mutant in drawn if results.of(mutant) is None]
+    if not asked.explained:
+        waiting = [mutant for mutant in waiting if mutant not in explained]
     print(f"{len(drawn)} of {whole} mutants; {len(waiting)} to judge")
     left = len(waiting)
 
@@ -150,7 +158,7 @@ def main() -> int:
 
     if waiting:
         Judge(suite(asked.state / "suite.json"), asked.jobs, told).judge(waiting)
-    return 1 if report(drawn, results) else 0
+    return 1 if report(drawn, results, explained) else 0
 
 
 if __name__ == "__main__":
