@@ -58,8 +58,14 @@ def a_message_left_out_at_a_cut() -> Iterator[None]:
 def plain_missed_counts_its_own() -> Iterator[None]:
     """A plain member that fell is told of its own messages too."""
 
-    def count(self: Piece, view: View, start: int = 0, without: int | None = None) -> int:
-        return original(self, view, start)
+    def count(
+        self: Piece,
+        view: View,
+        start: int = 0,
+        without: int | None = None,
+        last: int | None = None,
+    ) -> int:
+        return original(self, view, start, None, last)
 
     original = Piece.count
     with instead(Piece, count=count):
@@ -70,8 +76,14 @@ def plain_missed_counts_its_own() -> Iterator[None]:
 def plain_missed_counts_what_it_got() -> Iterator[None]:
     """A plain member that fell is told of all messages in the pieces that it had begun."""
 
-    def count(self: Piece, view: View, start: int = 0, without: int | None = None) -> int:
-        return original(self, view, 0, without)
+    def count(
+        self: Piece,
+        view: View,
+        start: int = 0,
+        without: int | None = None,
+        last: int | None = None,
+    ) -> int:
+        return original(self, view, 0, without, last)
 
     original = Piece.count
     with instead(Piece, count=count):
