@@ -48,6 +48,16 @@ class PublishTests(StoredWebCase):
         self.assertEqual(self.ask("/v1/rooms").json, [])
         self.assertEqual(self.ask(LOBBY, b"x", Content_Type="multipart/mixed").status, 201)
 
+    def test_a_body_with_a_content_encoding_is_refused(self) -> None:
+        """Its bytes are not the message that the client means."""
+        for coding in ("gzip", "BR", "identity, gzip", "é"):
+            status, code, text = self.ask(LOBBY, b"x", Content_Encoding=coding).error
+            self.assertEqual((status, code), (415, "bad-args"))
+            self.assertIn("send it without compression", text)
+        self.assertEqual(self.ask("/v1/rooms").json, [])
+        for coding in ("identity", "Identity", ""):
+            self.assertEqual(self.ask(LOBBY, b"x", Content_Encoding=coding).status, 201)
+
     def test_headers_that_would_say_something_of_the_message(self) -> None:
         for header in (
             "Title",

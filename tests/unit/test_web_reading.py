@@ -273,7 +273,7 @@ class FollowTests(StoredWebCase):
         self.assertEqual(events, [self.message(2, "two"), self.live(2)])
         events = Answer(self.follow("?from=1", Last_Event_ID="").received).events
         self.assertEqual(len(events), 3)
-        for seen in ("x", "-1", "1.5", "9223372036854775807", "é"):
+        for seen in ("x", "-1", "1.5", "é"):
             answer = self.ask(EVENTS, Last_Event_ID=seen)
             self.assertEqual(answer.error[:2], (400, "bad-args"))
             self.assertIn("Last-Event-ID", answer.error[2])
@@ -291,6 +291,9 @@ class FollowTests(StoredWebCase):
         pipe = self.follow("?from=1", Last_Event_ID="3")
         self.assertEqual(Answer(pipe.received).events, [self.reset(3, 2), self.live(2)])
         self.assertEqual(Answer(self.follow(Last_Event_ID="2").received).events, [self.live(2)])
+        for seen in (str(2**63 - 1), str(2**63), "9" * 5000):
+            events = Answer(self.follow(Last_Event_ID=seen).received).events
+            self.assertEqual(events, [self.reset(2**63 - 2, 2), self.live(2)])
         answer = self.ask(EVENTS, method="HEAD", Last_Event_ID="7")
         self.assertEqual(answer.status, 200)
         self.assertIn("from=4 is beyond", self.ask(EVENTS + "?from=4").error[2])

@@ -47,12 +47,7 @@ class Followers:
         seen: int | None = None
         last = exchange.header("Last-Event-ID")
         if last:
-            seen = number(last.decode("ascii", "replace"))
-            if seen is None or seen == MAX_ID:
-                raise wrong(
-                    "Last-Event-ID is the id of an event of this room, a whole number, not "
-                    f"{quoted(last.decode('ascii', 'backslashreplace'))}"
-                )
+            seen = _read_last_id(last)
             place = Sub(place.room, seen + 1)
         if exchange.head:
             Head(self._server, exchange, place, CONTENT, seen)
@@ -73,6 +68,21 @@ class Followers:
     def _tell_all(self) -> None:
         for following in list(self._following):
             following.beat()
+
+
+def _read_last_id(value: bytes) -> int:
+    """Return the number of the last event that the client received.
+
+    A number that is too large for a sequence number is beyond the head of every room.
+    Raises `ProtocolError` for anything but ASCII digits.
+    """
+    if value.isdigit():
+        seen = number(value.decode("ascii"))
+        return MAX_ID - 1 if seen is None else min(seen, MAX_ID - 1)
+    raise wrong(
+        "Last-Event-ID is the id of an event of this room, a whole number, not "
+        f"{quoted(value.decode('ascii', 'backslashreplace'))}"
+    )
 
 
 class Following(Feed):

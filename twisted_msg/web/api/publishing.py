@@ -20,7 +20,7 @@ from twisted_msg.wire import ErrorCode
 from twisted_msg.wire.names import DIRECT
 from twisted_msg.wire.replies import Ack, Err, Reply, Welcome
 from twisted_msg.wire.requests import Hello, Pub
-from twisted_msg.wire.words import read_name
+from twisted_msg.wire.words import quoted, read_name
 
 FORM: Final = b"multipart/form-data"
 """The content type of a form with files, as `curl -F` sends it.  Its parts are not taken apart, so
@@ -57,12 +57,9 @@ class Publisher:
             read_name(name, ErrorCode.BAD_NAME)
         room = read_target(exchange)
         _check_headers(exchange)
-        if _is_form(exchange):
-            text = (
-                "a body of type multipart/form-data is not taken apart: use curl -d TEXT or "
-                "--data-binary @FILE in place of -F"
-            )
-            exchange.refuse(ErrorCode.BAD_ARGS, text, http.UNSUPPORTED_MEDIA_TYPE)
+        unsupported = _unsupported(exchange)
+        if unsupported:
+            exchange.refuse(ErrorCode.BAD_ARGS, unsupported, http.UNSUPPORTED_MEDIA_TYPE)
             return
         key = exchange.header("Idempotency-Key")
         payload = exchange.body()
@@ -123,7 +120,18 @@ def _check_headers(exchange: Exchange) -> None:
                 )
 
 
-def _is_form(exchange: Exchange) -> bool:
-    """Return whether the body is a form of several parts."""
+def _unsupported(exchange: Exchange) -> str:
+    """Return why a body cannot be stored as it was sent; an empty text if it can."""
     kind = (exchange.header("Content-Type") or b"").partition(b";")[0]
-    return kind.strip().lower() == FORM
+    if kind.strip().lower() == FORM:
+        return (
+            "a body of type multipart/form-data is not taken apart: use curl -d TEXT or "
+            "--data-binary @FILE in place of -F"
+        )
+    coding = (exchange.header("Content-Encoding") or b"identity").strip()
+    if coding.lower() != b"identity":
+        return (
+            "the server does not decode a body: send it without compression and without "
+            f"Content-Encoding ({quoted(coding.decode('ascii', 'backslashreplace'))})"
+        )
+    return ""
