@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
@@ -93,11 +94,12 @@ def test_a_dropped_file_leaves_the_chat_where_it_is(
     alice = person().come("alice")
     alice.box.fill("half a thought")
     devtools = alice.context.new_cdp_session(alice.page)
+    host = urlsplit(alice.address).netloc
     for x, y in ((600, 300), (600, 760)):  # among the messages, and where one writes
         for kind in ("dragEnter", "dragOver", "drop"):
             data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
             devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
-        notice = alice.page.locator(".notice").filter(has_text="tcpmsg send lobby --whole < FILE")
+        notice = alice.page.locator(".notice").filter(has_text=f"tcpmsg send lobby --whole --server {host} < FILE")
         expect(notice).to_be_visible()
         notice.get_by_role("button", name="Dismiss").click()
         expect(notice).to_have_count(0)

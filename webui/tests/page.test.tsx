@@ -6,6 +6,7 @@ import type { ReactElement } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { tell } from "../src/model/observable";
 import { App } from "../src/ui/App";
+import { sendCommand } from "../src/ui/command";
 import { failure, inLobby, PATIENT, said, world, type World } from "./fake";
 
 vi.mock("react-virtuoso", () => import("./everything"));
@@ -311,7 +312,7 @@ describe("a file that is dropped", () => {
     const made = inLobby();
     render(page(made));
     expect(drop(document.body, "Files").defaultPrevented).toBe(true);
-    expect(document.querySelector(".notice")?.textContent).toContain("tcpmsg send lobby --whole < FILE");
+    expect(document.querySelector(".notice")?.textContent).toContain(`${sendCommand("lobby", "--whole")} < FILE`);
     expect(drop(box(), "Files").defaultPrevented).toBe(true);
   });
 

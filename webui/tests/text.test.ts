@@ -6,6 +6,7 @@ import { beginning, kindOf, size } from "../src/text/kinds";
 import { MOST_CHARACTERS, shorten } from "../src/text/length";
 import { MOST_PIECES, parse, safeHref, visible } from "../src/text/parse";
 import { dayName, dayOf, shortTime, timeOfDay } from "../src/text/times";
+import { sendCommand } from "../src/ui/command";
 import { tint, TINTS } from "../src/ui/names";
 
 const inlines = (text: string): unknown[] => {
@@ -155,5 +156,21 @@ describe("names", () => {
   it("have one of the colours that there are, however long", () => {
     const there = new Set(Array.from({ length: TINTS }, (_, number) => `tint-${number}`));
     for (const name of ["a", "guest-10", "alice", "W".repeat(24), "__proto__", "sensor.hall-b.7"]) expect(there).toContain(tint(name));
+  });
+});
+
+describe("sendCommand", () => {
+  const shown = (address: string): string => sendCommand("lobby", "--whole", new URL(address) as unknown as Location);
+  it("names the server of the page, unless it is the one that the command takes by itself", () => {
+    for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+      expect(shown(`http://${host}:5050/`)).toBe("tcpmsg send lobby --whole");
+    }
+    expect(shown("http://127.0.0.1:5051/")).toBe("tcpmsg send lobby --whole --server 127.0.0.1:5051");
+    expect(shown("http://lab.example/")).toBe("tcpmsg send lobby --whole --server lab.example:80");
+    expect(shown("http://[2001:db8::1]:5050/")).toBe("tcpmsg send lobby --whole --server '[2001:db8::1]:5050'");
+  });
+  it("uses TLS where the page does", () => {
+    expect(shown("https://lab.example/")).toBe("tcpmsg send lobby --whole --server tcpmsgs://lab.example:443");
+    expect(shown("https://127.0.0.1:5050/")).toBe("tcpmsg send lobby --whole --server tcpmsgs://127.0.0.1:5050");
   });
 });

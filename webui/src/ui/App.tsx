@@ -9,6 +9,7 @@ import { type ReactElement, type RefObject, useCallback, useEffect, useMemo, use
 import type { Identity } from "../model/identity";
 import type { Preferences } from "../model/preferences";
 import type { Session } from "../model/session";
+import { sendCommand } from "./command";
 import type { ComposerHandle } from "./Composer";
 import { Dialog } from "./Dialog";
 import { GoTo } from "./GoTo";
@@ -251,7 +252,8 @@ function useDroppedFiles(session: Session): void {
       event.preventDefault();
       if (event.type !== "drop" || !files) return;
       const place = session.conversations.open?.name ?? "ROOM";
-      session.notices.show(`This page does not send files yet. In a terminal: tcpmsg send ${place} --whole < FILE`, "bad");
+      const command = sendCommand(place, "--whole");
+      session.notices.show(`This page does not send files yet. In a terminal: ${command} < FILE`, "bad");
     };
     for (const event of ["dragover", "drop"] as const) window.addEventListener(event, stop);
     return () => {

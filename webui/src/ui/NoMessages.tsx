@@ -6,6 +6,7 @@
 
 import type { ReactElement } from "react";
 import type { Conversation } from "../model/conversation";
+import { sendCommand } from "./command";
 import { useAttend } from "./end";
 import { useModel, usePage } from "./hooks";
 import { sentence } from "./Standing";
@@ -24,7 +25,7 @@ export function Empty({ conversation }: { conversation: Conversation }): ReactEl
         </p>
         {!conversation.direct && (
           <pre className="code">
-            <code>tcpmsg send {conversation.name} "hello"</code>
+            <code>{sendCommand(conversation.name, '"hello"')}</code>
           </pre>
         )}
       </div>
