@@ -99,7 +99,9 @@ def test_a_dropped_file_leaves_the_chat_where_it_is(
         for kind in ("dragEnter", "dragOver", "drop"):
             data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
             devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
-        notice = alice.page.locator(".notice").filter(has_text=f"tcpmsg send lobby --whole --server {host} < FILE")
+        notice = alice.page.locator(".notice").filter(
+            has_text=f"tcpmsg send lobby --whole --server {host} < FILE"
+        )
         expect(notice).to_be_visible()
         notice.get_by_role("button", name="Dismiss").click()
         expect(notice).to_have_count(0)

@@ -62,6 +62,14 @@ class VisibleTests(SynchronousTestCase):
         self.assertEqual(visible("Z" + "\u20dd" * 100).count("\u20dd"), MARKS_LIMIT)
         self.assertEqual(visible(mark * 50).count(mark), MARKS_LIMIT)  # with nothing before them
 
+    def test_floods_of_hangul_vowels_and_finals_are_escaped(self) -> None:
+        syllable = "\u1112\u1161\u11ab"  # one, in three parts
+        self.assertEqual(visible(syllable * 20), syllable * 20)
+        for part in ("\u1160", "\u1161", "\u11ff", "\ud7b0", "\ud7fb"):
+            kept = visible("\u1112" + part * 100)
+            self.assertEqual(kept.count(part), MARKS_LIMIT)
+            self.assertIn(f"\\u{ord(part):04x}", kept)
+
     def test_joiners_between_marks_begin_no_new_run(self) -> None:
         flood = "Z" + "\u0301\u200d" * 50
         self.assertEqual(visible(flood).count("\u0301"), MARKS_LIMIT // 2)

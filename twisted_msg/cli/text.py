@@ -43,7 +43,8 @@ def visible(text: str | bytes, *, continuation: str | None = None) -> str:
 def _escaped(text: str) -> str:
     """Return text with escapes for what would act, and for marks above `MARKS_LIMIT`.
 
-    Line breaks are left for the caller.
+    Vowels and finals of Hangul count as marks: a terminal draws each of them over the character
+    before it (Unicode, section 18.6).  Line breaks are left for the caller.
     """
     shown = []
     marks = 0
@@ -51,7 +52,12 @@ def _escaped(text: str) -> str:
         if character.isascii():
             marks = 0
             printable = character.isprintable() or character in "\n\t"
-        elif character in _JOINERS or (category := unicodedata.category(character))[0] == "M":
+        elif (
+            character in _JOINERS
+            or "\u1160" <= character <= "\u11ff"
+            or "\ud7b0" <= character <= "\ud7ff"
+            or (category := unicodedata.category(character))[0] == "M"
+        ):
             marks += 1
             printable = marks <= MARKS_LIMIT
         else:
