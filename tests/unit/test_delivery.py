@@ -154,6 +154,16 @@ class Answers(OutletCase):
         self.outlet.resumeProducing()
         self.assertEqual(self.pipe.received, b"")
 
+    def test_what_a_lost_connection_was_to_be_sent_is_not_kept(self) -> None:
+        self.publish(b"x" * 200_000)
+        ack, last = bytes(1000), bytes(1001)
+        held = sys.getrefcount(ack), sys.getrefcount(last)
+        self.outlet.acknowledge(ack)
+        self.outlet.end(lambda: None, last)
+        self.assertNotEqual((sys.getrefcount(ack), sys.getrefcount(last)), held)
+        self.outlet.stopProducing()
+        self.assertEqual((sys.getrefcount(ack), sys.getrefcount(last)), held)
+
     def test_without_a_room(self) -> None:
         member = Member()
         member.outlet.cut_short()

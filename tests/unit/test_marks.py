@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.test_store import StoreCase, said
 from tests.unit.world import Pipe, World
 from twisted_msg.log import marks
+from twisted_msg.log.database import Database
 from twisted_msg.log.marks import MARK_AGE, MARK_SIZE, STORE_PART
 from twisted_msg.log.sqlite import SqliteStore
 from twisted_msg.log.store import Mark, Retention
@@ -155,6 +156,24 @@ class MarksTests(StoreCase):
             self.assertRaises(OSError, store.commit, [], [(key, 1, 1) for key in keys[4:]])
         self.assertEqual(self.counted(store), 4)
         self.assertEqual(self.known(store, keys), [0, 1, 2, 3])
+
+    def test_a_client_that_is_known_is_not_looked_for_again(self) -> None:
+        store = self.opened(limited(10))
+        (key,) = self.keys(1)
+        store.commit([said("lobby", 1)], [(key, 1, 1)])
+        read, looked = Database.read, []
+
+        def reading(database: Database, statement: str, *values: object) -> list[Any]:
+            looked.append(key in values)
+            return read(database, statement, *values)
+
+        with patch.object(Database, "read", reading):
+            store.commit([said("lobby", 2)], [(key, 2, 2)])
+        self.assertNotIn(True, looked)
+
+    def test_one_address_has_an_eighth_of_an_eighth(self) -> None:
+        store = self.opened(Retention(store=1024 * 1024))
+        self.assertEqual(store.marks_per_address, 1024 * 1024 // 8 // MARK_SIZE // 8)
 
     def test_a_limit_without_marks(self) -> None:
         store = self.opened(limited(2))
