@@ -61,6 +61,20 @@ class ClockTests(SynchronousTestCase):
             self.assertIn(word, line)
             self.assertIn("nothing is deleted by age until it has run steadily for 60 min", line)
 
+    def test_a_jump_is_reported_in_the_largest_unit_that_it_has_two_of(self) -> None:
+        for by, shown in (
+            (2 * DAY, "2 days"),
+            (2 * DAY - 1, "48 hours"),
+            (7200, "2 hours"),
+            (7199, "120 minutes"),
+            (120, "2 minutes"),
+            (119, "119 seconds"),
+        ):
+            clock = self.begin()
+            self.ahead += by
+            clock.read()
+            self.assertIn(f"ahead by {shown}:", self.said[0])
+
     def test_a_jump_that_is_taken_back_counts_as_another(self) -> None:
         clock = self.begin()
         self.after(clock, CONFIRM_SECONDS)
