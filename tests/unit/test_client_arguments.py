@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import twisted_msg
 from twisted_msg.client import Client, PlainClient, PlainConnection, PlainFactory, connect, sendable
+from twisted_msg.client.sendable import check_name, check_room
 from twisted_msg.protocol import FrameFactory, FrameProtocol
 from twisted_msg.wire import FrameDecoder, encode_frame
 from twisted_msg.wire.replies import Ack, Welcome
@@ -270,6 +271,14 @@ class MakingTests(TypedCase):
         }  # fmt: skip
         self.assertEqual(set(twisted_msg.__all__), values | called)
         self.assertLessEqual(set(twisted_msg.client.__all__), values | called | {"sendable"})
+
+
+class SentencesTests(SynchronousTestCase):
+    def test_an_error_says_what_is_expected(self) -> None:
+        error = self.assertRaises(TypeError, check_room, 5)
+        self.assertEqual(str(error), "a room's name is a str, not int")
+        error = self.assertRaises(TypeError, check_name, None)
+        self.assertEqual(str(error), "a name is a str, not NoneType")
 
 
 class PlainTests(SynchronousTestCase):
