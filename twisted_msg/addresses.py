@@ -123,7 +123,7 @@ def ip_of(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def forwarded_ip(entry: str) -> IPv4Address | IPv6Address | None:
-    """Return the address of an entry of `X-Forwarded-For`, or None if it is none."""
+    """Return the IP address in an entry of `X-Forwarded-For`, None if the entry holds none."""
     match = _FORWARDED.fullmatch(entry)
     return None if match is None else ip_of(match["six"] or match["four"] or match["bare"])
 

@@ -153,7 +153,7 @@ def _reached(address: IAddress) -> str:
 def _reached_by_others(
     addresses: Iterable[IAddress], endpoints: Iterable[str]
 ) -> list[tuple[str, bool]]:
-    """Return under which addresses others reach these ones, and whether by TLS."""
+    """Return the addresses at which other machines reach these endpoints, and whether by TLS."""
     return [
         (shown(host, address.port), _secure(endpoint))
         for address, endpoint in zip(addresses, endpoints, strict=False)

@@ -150,7 +150,7 @@ class Connection(FrameProtocol):
         self.host.left(self, *self._why, refused=self._refused)
 
     def _let_go(self) -> None:
-        """Drop all buffers, and whatever holds this connection: no reference cycle is left."""
+        """Drop all buffers and all references to this connection: no cycle may keep it."""
         self._phase = _Phase.LOST
         self.stop_receiving()
         self.outlet.stopProducing()  # a wrapper may not have called it
@@ -169,7 +169,7 @@ class Connection(FrameProtocol):
 
     @property
     def network(self) -> str | None:
-        """What the peer can draw addresses from; see `Line`."""
+        """The network by which limits count the peer; see `Line`."""
         return self.host.network_of(self.transport)
 
     def charge(self, messages: int) -> None:

@@ -68,9 +68,10 @@ class Door:
         return self._loopback or told or not is_loopback(peer)
 
     def enter(self, number: int, peer: Any, *, relayed: bool) -> ProtocolError | None:
-        """Let a connection in, or return what to tell it.
+        """Admit a connection, or return the error with which it is refused.
 
-        Whether its address has a place left is known now, unless the peer is a proxy.
+        The limit for each address is checked here.  Behind a proxy the address is not known yet:
+        `claim` checks it later.
         """
         error: ProtocolError | None = None
         if relayed and not self.proxies.may_relay(peer):
@@ -87,7 +88,7 @@ class Door:
         return error
 
     def claim(self, number: int, client: Any, *, relayed: bool) -> ProtocolError | None:
-        """Take a place of the client's address for a connection, or return what to tell it.
+        """Count a connection for the client's address, or return the error that refuses it.
 
         A connection that has one keeps it, until `release` or `leave`.
         """
@@ -107,7 +108,7 @@ class Door:
         return None
 
     def release(self, number: int) -> None:
-        """Give back the place of a client's address, if the connection has one."""
+        """Stop counting a connection for the client's address."""
         where = self._counted.pop(number, None)
         if where is not None:
             self._networks[where] -= 1
@@ -117,7 +118,8 @@ class Door:
     def closes_silently(self, error: ProtocolError) -> bool:
         """Return whether a refused connection gets no answer.
 
-        Either too many are being answered, or it is no trusted proxy on an endpoint for those.
+        Either too many refused connections are being answered already, or the endpoint is for
+        trusted proxies and the peer is none.
         """
         return self.crowded or error.code is ErrorCode.FORBIDDEN
 

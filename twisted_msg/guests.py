@@ -37,14 +37,14 @@ class Guests:
         return error
 
     def claim(self, guest: Guest, client: Any, *, relayed: bool = False) -> ProtocolError | None:
-        """Take a place of the client's address, now that it is known; or return what to tell it."""
+        """Count a connection for the client's address, or return the error that refuses it."""
         error = self._door.claim(guest.number, client, relayed=relayed)
         if error is not None:
             self._journal.turned_away(client, error.reason)
         return error
 
     def release(self, guest: Guest) -> None:
-        """Give back the place of the client's address: another client may come next."""
+        """Stop counting a connection for an address: its next request may be of another client."""
         self._door.release(guest.number)
 
     def enter_within(self, guest: Guest) -> None:

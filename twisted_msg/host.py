@@ -82,7 +82,7 @@ class Host(Protocol[C]):
         ...
 
     def network_of(self, transport: Any) -> str | None:
-        """Return what the peer can draw addresses from; None if nothing bounds it by that."""
+        """Return the network by which limits count a peer; None if no limit applies to it."""
         ...
 
     def refusal(self, connection: C, error: ProtocolError) -> bytes:

@@ -154,7 +154,7 @@ class Pace:
         return self._pause is not None
 
     def stop(self) -> None:
-        """Hold no more: the connection is gone, or speaks for another client."""
+        """Stop limiting: the connection is closed, or its next request is of another client."""
         self._paced = None
         if self._pause is not None:
             self._pause.cancel()

@@ -218,7 +218,7 @@ class Server(FrameFactory):
         return self._rates if bounds else None
 
     def pace_of(self, client: Any, paced: Paced) -> Pace | None:
-        """Return what counts a request of a client behind a proxy, None if nothing bounds it.
+        """Return the rate limiter for a request of a client behind a proxy; None without limits.
 
         All requests of one address share the rates that a connection has, by whichever of the
         proxy's connections they come.
@@ -230,7 +230,7 @@ class Server(FrameFactory):
         return Pace(shared.rates, self.clock, paced, shared.of(where, self.clock.seconds()))
 
     def network_of(self, transport: Any) -> str | None:
-        """Return the network of a peer that has spoken; None if nothing bounds it by that."""
+        """Return the network by which limits count a peer; None if no limit applies to it."""
         peer = transport.getPeer()
         bounds = self.door.bounds(peer, relayed=False)  # a proxy has told by now
         return network(str(getattr(peer, "host", ""))) if bounds else None

@@ -178,7 +178,7 @@ def drop_unsent(transport: Any) -> None:
 
 
 def drop(transport: Any) -> None:
-    """Close a connection that was just made, at once if that can be, so that it takes no place.
+    """Close a connection that was just made, in this turn if possible.
 
     `abortConnection` closes in the next turn, and one turn accepts many.
     """

@@ -1,6 +1,6 @@
 """The client's address behind proxies: which peers may name it, and how it is read.
 
-Only a trusted proxy is believed: its `X-Forwarded-For` over HTTP, its PROXY header on a
+Only trusted proxies may name it: in `X-Forwarded-For` over HTTP, and in the PROXY header on a
 `haproxy:` endpoint.
 """
 
@@ -19,7 +19,7 @@ FORWARDED_FOR: Final = b"X-Forwarded-For"
 
 @implementer(IAddress)
 class ForwardedAddress(NamedTuple):
-    """A client's address as a trusted proxy told it; the proxy's own, if it told nothing usable.
+    """A client's address from a trusted proxy; the proxy's own address if it named no valid one.
 
     It never counts as loopback: all clients of a proxy on this machine have limits.
     """
@@ -28,7 +28,7 @@ class ForwardedAddress(NamedTuple):
 
 
 class TrustedProxies:
-    """The peers whose word about a client's address is believed."""
+    """The proxies that may name the address of a client."""
 
     def __init__(self, named: Iterable[Network | str] = ()) -> None:
         """Take networks of addresses, and the word `unix` for all Unix sockets."""

@@ -44,7 +44,7 @@ _ODD: Final = bytes({*range(0x20), *range(0x7F, 0x100)} - set(b"\b\t\n\f\r\x1b")
 
 
 def binary(payload: bytes) -> Binary | None:
-    """Return what a payload is, or None if it is text.
+    """Return the kind of a binary payload, or None if the payload is text.
 
     UTF-8 without NUL is text.  So is what else has no NUL and at most a third of odd bytes in its
     first `_SAMPLE`: an old script's Latin-1.  These are the rules of Perl's `-T`.

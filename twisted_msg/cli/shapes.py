@@ -95,7 +95,7 @@ class Template:
     def __init__(self, text: str, *, now: Callable[[], float] = time.time) -> None:
         """Parse a template; `now` is Unix time in seconds.
 
-        Raises `ValueError` for any other word or form than `{word}`, and for single braces.
+        Raises `ValueError` for an unknown word in braces, a format (`{word:5}`) and a single brace.
         """
         try:
             self._parts = list(string.Formatter().parse(text))

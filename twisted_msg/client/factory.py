@@ -40,7 +40,7 @@ class PlainFactory(FrameFactory):
         made: Callable[[PlainConnection], None] | None = None,
         lost: Callable[[PlainConnection], None] | None = None,
     ) -> None:
-        """Take what `PlainConnection` takes, and whom to tell.
+        """Take the arguments of `PlainConnection`, and the callbacks for what happens to it.
 
         Raises `ValueError` and `TypeError` as it does.
         """

@@ -245,7 +245,7 @@ class Database:
         self._place.watch(self.path, f"{self.path}-wal")
 
     def _bring_home(self, connection: sqlite3.Connection) -> None:
-        """Sync what the log holds, and copy it to the file if the disk has room for that."""
+        """Sync SQLite's log, and copy its pages into the database if the disk has room for them."""
         # A process that ended because a sync had failed leaves a log that can be read and is not
         # on disk, although the checkpoint's own sync of it succeeds.
         write_again(f"{self.path}-wal")

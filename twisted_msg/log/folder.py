@@ -79,17 +79,17 @@ class Folder:
                 file.flush()
 
     def watch(self, *paths: str) -> None:
-        """Note which files these names and the lock's stand for now; see `check`.
+        """Record which files have these names now, and which file is the lock; see `check`.
 
         Raises `OSError`.
         """
         self._identities = {path: _identity(path) for path in (self._lock_path, *paths)}
 
     def check(self) -> None:
-        """Raise `StoreBroken` if a watched name does not stand for the same file any more.
+        """Raise `StoreBroken` if a watched name no longer belongs to the same file.
 
-        Then the open file has lost its last link, or a start would find another one: what is
-        written to it is gone with this process.
+        The open file then was removed or replaced.  What is written to it is lost when this process
+        ends.
         """
         for path, identity in self._identities.items():
             try:
@@ -148,8 +148,8 @@ def sync(path: str) -> None:
 def write_again(path: str) -> None:
     """Write what a file holds once more in its place, and sync it; a file that is absent is left.
 
-    After a failed sync Linux takes what was not written for written: it can be read, no later
-    sync writes it, and a power cut takes it back.
+    After a failed sync Linux treats the unwritten pages as written: they can be read, no later
+    sync writes them, and a power cut loses them.
     """
     try:
         descriptor = os.open(path, os.O_RDWR)
@@ -166,7 +166,7 @@ def write_again(path: str) -> None:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    """Return device and inode of the file that a name stands for now."""
+    """Return device and inode of the file that has this name now."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 

@@ -28,8 +28,8 @@ _SLACK: Final = 64
 class Room(NamedTuple):
     """A row of the table of rooms; what the columns mean stands in schema/0001.sql.
 
-    `oldest` is when retention by age looks at the room: the time of its oldest piece, or a lower
-    one if that was said by a clock that was ahead.
+    `oldest` is when retention by age looks at the room: the time of its oldest piece, or an
+    earlier time if the clock was ahead when that piece was published.
     """
 
     id: int

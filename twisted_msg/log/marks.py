@@ -83,7 +83,7 @@ class Marks:
 
     @property
     def surplus(self) -> int:
-        """How many marks there are too many."""
+        """By how many marks the limit is exceeded."""
         return 0 if self.limit is None else max(0, self._count - self.limit)
 
     def unknown(self, clients: Sequence[bytes]) -> int:
@@ -99,13 +99,13 @@ class Marks:
         return new
 
     def crowded(self, new: int) -> bool:
-        """Return whether so many new marks are too many."""
+        """Return whether the limit is exceeded if `new` marks are added."""
         return self.limit is not None and self._count + new > self.limit
 
     def make_room(self, new: int) -> int:
-        """Delete old marks, so that so many new ones fit; return how many went.
+        """Delete old marks until `new` ones fit; return how many were deleted.
 
-        Done within a commit's transaction: `stored` tells whether that was one.
+        Called inside a transaction.  `stored` changes the count after the transaction succeeded.
         """
         self._recent.clear()
         gone = windows = 0
@@ -123,7 +123,7 @@ class Marks:
         return gone
 
     def stored(self, clients: Sequence[bytes], new: int, gone: int) -> None:
-        """Note that a commit is stored: marks of these clients, so many new, so many deleted."""
+        """Count the marks of a finished transaction: `new` were added, `gone` were deleted."""
         self._count += new - gone
         if self.limit is not None:
             if len(self._recent) > RECENT:
@@ -131,7 +131,7 @@ class Marks:
             self._recent.update(clients)
 
     def step(self, now: int, oldest: int | None) -> None:
-        """Delete some that are too old, and guard nothing; then some that are too many.
+        """Delete some marks that are too old to be needed, then some of those above the limit.
 
         `now` is in Unix milliseconds, `oldest` the time of the oldest message that is kept.
         """
@@ -156,7 +156,7 @@ class Marks:
         self.stored((), 0, self._changes())
 
     def _window(self) -> tuple[bytes | None, int]:
-        """Return the last of the marks to look at next, None behind all, and how many they are."""
+        """Return the last key of the next window of marks, None after the end, and its size."""
         ((end, rows),) = self._database.read(_END, self._swept, MARK_ROWS)
         return end, rows
 

@@ -44,7 +44,7 @@ _NEWEST: Final = "SELECT max(first) FROM pieces WHERE room = ?"
 
 
 class _Bound(NamedTuple):
-    """How far deleting goes: rows, bytes, what stands before `seq`."""
+    """Where deleting stops: a number of rows, of bytes, and a sequence number."""
 
     rows: int
     size: int
@@ -134,9 +134,9 @@ class Pruning:
         return [] if trimmed is room else [trimmed]
 
     def _trim(self, room: Room, excess: int, most: _Bound) -> Room:
-        """Delete the oldest pieces of a room, `excess` bytes of them; return what it is then.
+        """Delete the oldest pieces of a room, `excess` bytes of them; return the room's new row.
 
-        No more are deleted than `most` allows.
+        `most` bounds what one call deletes.
         """
         size, end = 0, None
         for first, _, length in self._oldest(room, most.seq, most.rows):
@@ -147,10 +147,10 @@ class Pruning:
         return room if end is None else self._delete(room, end, size)
 
     def _expire(self, room: Room, cutoff: int, now: int, most: _Bound) -> Room:
-        """Delete what was said before a time from a room's oldest end; return what it is then.
+        """Delete a room's messages that are older than a time; return the room's new row.
 
-        A piece whose time is still to come was said by a clock that was ahead.  It goes with an
-        old piece behind it, which was said later.
+        A piece whose time is in the future was published while the clock was ahead.  It is deleted
+        together with an old piece that follows it, since that one was published later.
         """
         pieces = self._with_ahead(room, now, most.rows)
         passed, size, end = 0, 0, None
@@ -170,12 +170,12 @@ class Pruning:
         return room
 
     def _with_ahead(self, room: Room, now: int, rows: int) -> list[tuple[int, int, int]]:
-        """Return a room's first pieces; more of them if the first is from the future."""
+        """Return a room's first pieces, and more of them if the first has a time in the future."""
         pieces = self._oldest(room, _ALL, rows)
         return self._oldest(room, _ALL, AHEAD_ROWS) if pieces and pieces[0][1] > now else pieces
 
     def _delete(self, room: Room, end: int, size: int) -> Room:
-        """Delete a room's pieces up to one, which take so many bytes; return what it is then."""
+        """Delete a room's pieces up to `end`, `size` bytes in all; return the room's new row."""
         self._database.write("DELETE FROM pieces WHERE room = ? AND first <= ?", room.id, end)
         left = self._oldest(room, _ALL, 1)
         if left:

@@ -144,7 +144,7 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise `StoreBroken` if what is written would be lost, for the files were removed."""
+        """Raise `StoreBroken` if the files were removed, so that new writes would be lost."""
         ...
 
     def prune(self, now: int) -> list[Kept]:

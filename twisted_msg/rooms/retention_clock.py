@@ -1,7 +1,7 @@
-"""The time that messages may be deleted by: the system's clock, once it has been steady for long.
+"""The clock by which messages are deleted: the system's, after an hour without a jump.
 
-Invariant: no single reading of the clock deletes anything.  A clock that jumps ahead for a
-minute would else delete history for good.
+Invariant: no single reading of the clock deletes anything.  Without that, a clock that
+jumps ahead for a minute would delete history.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class RetentionClock:
         age: float | None,
         report: Callable[[str], None],
     ) -> None:
-        """Take both clocks, for how long messages are kept, and who reports a jump.
+        """Take two clocks, how long messages are kept, and what to call at a jump.
 
         `now` returns Unix time in microseconds, `seconds` monotonic time; `age` is in seconds.
-        Messages that are kept for less than an hour wait for no longer than that: what was there
-        at a start or a jump is then certainly so old.
+        If messages are kept for less than an hour, that time confirms the clock: after it, every
+        message that was there at the start or at the jump is certainly old enough.
         """
         self._now = now
         self._seconds = seconds
@@ -83,7 +83,7 @@ class RetentionClock:
         return self._now() // 1000 if seconds - self._since >= self._confirm else 0
 
     def _measure(self) -> float:
-        """Return what the system's clock shows beyond monotonic time, in seconds."""
+        """Return the system's clock minus monotonic time, in seconds: it changes only at a jump."""
         return self._now() / 1e6 - self._seconds()
 
     @property
@@ -95,7 +95,7 @@ class RetentionClock:
 
 
 def _shown(seconds: float) -> str:
-    """Return a duration in the largest unit of which it has two."""
+    """Return a duration in the largest unit of which it has at least two."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

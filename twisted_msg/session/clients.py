@@ -159,7 +159,7 @@ class Clients:
     def _came(self, key: bytes, network: str) -> None:
         """Count a new client of a network; have the store forget the oldest if they are many.
 
-        So nobody at one address can have the marks of others deleted for lack of room.
+        So the clients of one address cannot displace the marks of other addresses.
         """
         most = None if self._commits is None else self._commits.archive.marks_per_address
         if most is None:

@@ -25,7 +25,7 @@ class Line(Protocol):
 
     @property
     def network(self) -> str | None:
-        """The IPv4 address, or the IPv6 /64, by which limits count the peer; None if none does."""
+        """The IPv4 address or IPv6 /64 by which limits count the peer; None if no limit does."""
         ...
 
     def hold(self) -> None:

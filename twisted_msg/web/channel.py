@@ -179,7 +179,7 @@ class Channel(FlowChannel):
         self._refuse_head()
 
     def allHeadersReceived(self) -> None:
-        """Take a whole head, which says whose it is, and how long the body may take."""
+        """Take a whole head: it tells the client's address, and the time that the body may take."""
         if not self._identify():
             return
         size = self.site.body_limit if self.length is None else self.length
@@ -193,14 +193,14 @@ class Channel(FlowChannel):
         super().allHeadersReceived()
 
     def _by_proxy(self) -> bool:
-        """Return whether a trusted proxy is the peer, so that each request may be another's."""
+        """Return whether the peer is a trusted proxy, whose requests are of different clients."""
         return self.server.door.proxies.trusts(self.transport.getPeer())
 
     def _identify(self) -> bool:
-        """Find out whose request this is; return whether its address has a place left.
+        """Find out which client sent a request; return whether its address has a connection left.
 
-        Through a trusted proxy each request takes a place of its own client for as long as it is
-        answered, and is counted by the rates of that client.
+        A request through a trusted proxy counts as a connection of its client until it is answered,
+        and its client's rates apply to it.
         """
         request, client = self.requests[-1], self.transport.getPeer()
         if self._by_proxy():
@@ -246,8 +246,8 @@ class Channel(FlowChannel):
     def answer(self, process: Callable[[], None]) -> None:
         """Have a request answered.
 
-        One that a proxy passed on waits itself while its client is too fast, for the connection is
-        another client's next.
+        A request through a proxy waits while its client is over its rate: the next request on this
+        connection may be of another client.
         """
         if self._client is None:
             process()

@@ -1,4 +1,4 @@
-"""How fast a visit over HTTP is read from: no faster than it may speak, and than it reads.
+"""How fast an HTTP connection is read: within its rates, and no faster than it reads answers.
 
 Law of this file: of one visit there wait, at the most, one read of requests and one answer;
 Twisted's own channel answers whatever one read holds, to a peer that takes nothing.
@@ -65,7 +65,10 @@ class FlowChannel(HTTPChannel):
         return False
 
     def begin_counting(self, pace: Pace | None) -> None:
-        """Count by this, what has come of the request as well: only now is it known whose it is."""
+        """Count by `pace` from now on, including what has arrived of this request already.
+
+        Only its head says which client sent it.
+        """
         if self.pace is not None:
             self.pace.stop()
         self.pace = pace
@@ -74,7 +77,7 @@ class FlowChannel(HTTPChannel):
             pace.read(uncounted)
 
     def answer(self, process: Callable[[], None]) -> None:
-        """Have a request answered: once reading goes on, if it was one too many."""
+        """Have a request answered; if the client is over its rate, only when reading goes on."""
         if self.kept is None:
             process()
         else:
@@ -151,7 +154,7 @@ class FlowChannel(HTTPChannel):
         super().connectionLost(reason)
 
     def proceed(self, data: bytes) -> None:
-        """Called with input that was kept."""
+        """Take input that was kept; a subclass parses it."""
 
     def request_done(self) -> None:
         """Called when one request was answered, and before the next one is."""

@@ -56,7 +56,7 @@ class InnerConnection(Connection):
 
 
 def _no_turn() -> None:
-    """Take the place of what asks for a turn, once the conversation is over."""
+    """Do nothing: set in place of the turn request when the conversation is over."""
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -147,7 +147,7 @@ class InnerTransport:
             self._producer.pauseProducing()
 
     def take(self, most: int) -> list[bytes]:
-        """Return what was not heard yet: `most` bytes of it, and what is left of the last piece.
+        """Return the next pieces that were not taken yet, until they hold `most` bytes or more.
 
         The server goes on only when all is taken, so that at most one long piece waits.
         """

@@ -53,7 +53,7 @@ class WebSocket:
     connection: WebConnection
 
     def __init__(self, carrier: Any, peer: Any) -> None:
-        """Take the transport, whose producer is to be the connection's outlet.
+        """Take the transport; the connection's outlet becomes its producer.
 
         `peer` is the address of the client, which may be behind a proxy.
         """

@@ -109,7 +109,7 @@ class Publisher:
 
 
 def _check_headers(exchange: Exchange) -> None:
-    """Raise `ProtocolError` for a header that would say something of the message elsewhere."""
+    """Raise `ProtocolError` for a header that has a meaning for ntfy and none here."""
     headers = exchange.request.requestHeaders
     for name in UNKNOWN_HEADERS:
         for value in headers.getRawHeaders(name, ()):

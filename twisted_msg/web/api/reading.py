@@ -75,8 +75,8 @@ class Feed(ABC):
     ) -> None:
         """Join the room, and answer when the server has.
 
-        `seen` is the number of the last message that the peer says it has seen, if `place` comes
-        from that: one beyond the head is no reason to refuse.
+        `seen` is the sequence number in `Last-Event-ID`, if `place` comes from there.  A number
+        beyond the head of the room is not refused.
         """
         self.exchange = exchange
         self._room = place.room
@@ -116,7 +116,7 @@ class Feed(ABC):
     # -- from the server -----------------------------------------------------
 
     def _heard(self, replies: list[Reply]) -> None:
-        """Take what came together, and write of it what the peer has room for."""
+        """Take a batch of replies, and write as much of it as the peer accepts."""
         for reply in replies:
             if self._end is not None:
                 break
