@@ -1,4 +1,4 @@
-"""What the scripts need of the system: they install all of it at once, or name all of it."""
+"""The system packages that the scripts need: they install all missing ones, or name them all."""
 
 import os
 import shutil

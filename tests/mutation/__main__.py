@@ -1,4 +1,4 @@
-"""The command: draws a sample, judges it, and reports per package and survivor."""
+"""The command: draws a sample, judges it, and reports scores of packages and each survivor."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The mutants of the packages that promise most, and the sample that is drawn of them.
+"""The mutants of the core packages, and the sample that is drawn from them.
 
 A mutant's identity is its function, operator and source line, not a line number.  The sample
-is ranked by a hash of it, so a change elsewhere keeps the sample as it is.
+is ranked by a hash of the identity, so a change elsewhere keeps the sample as it is.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class RemoveStatement(Operator):
 
     @classmethod
     def examples(cls) -> tuple[()]:
-        """cosmic-ray's own tests want these; there are none."""
+        """Return no examples: only cosmic-ray's own tests use them."""
         return ()
 
 
@@ -155,7 +155,7 @@ class Mutant(NamedTuple):
         return str(mutated)
 
     def change(self) -> tuple[str, str]:
-        """Return the lines that differ, each side in one line."""
+        """Return the lines that the mutant changes, and their new text, each as one line."""
         sides: dict[str, list[str]] = {"- ": [], "+ ": []}
         for line in difflib.ndiff(code(self.module).splitlines(), self.source().splitlines()):
             if line[:2] in sides:

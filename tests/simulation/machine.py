@@ -285,7 +285,7 @@ class Machine:
                 pass  # its process is dead
 
     def _some_retention(self) -> Retention:
-        """Return what an operator may have configured, often to the byte what a room holds."""
+        """Return random retention settings; often the size is exactly that of a room's messages."""
         random = self.random
         age = random.choice(AGES) if random.random() < 0.3 else None
         size = random.choice(SIZES) if random.random() < 0.4 else None

@@ -56,7 +56,7 @@ def a_message_left_out_at_a_cut() -> Iterator[None]:
 
 @planted
 def plain_missed_counts_its_own() -> Iterator[None]:
-    """A plain member that fell is told of its own messages too."""
+    """The number of missed messages of a plain member includes its own messages."""
 
     def count(
         self: Piece,
@@ -74,7 +74,7 @@ def plain_missed_counts_its_own() -> Iterator[None]:
 
 @planted
 def plain_missed_counts_what_it_got() -> Iterator[None]:
-    """A plain member that fell is told of all messages in the pieces that it had begun."""
+    """The number of missed messages of a plain member includes messages that it received."""
 
     def count(
         self: Piece,

@@ -1,4 +1,4 @@
-"""What a start prints of a server that others can reach, and under which addresses they do."""
+"""What a start prints if other machines can reach the server, and which addresses it lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of rooms: a turn does a portion of one, and they say what they leave out."""
+"""Lists of rooms are made a portion in each turn, and say how many rooms they leave out."""
 
 from __future__ import annotations
 

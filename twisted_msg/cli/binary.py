@@ -46,8 +46,9 @@ _ODD: Final = bytes({*range(0x20), *range(0x7F, 0x100)} - set(b"\b\t\n\f\r\x1b")
 def binary(payload: bytes) -> Binary | None:
     """Return the kind of a binary payload, or None if the payload is text.
 
-    UTF-8 without NUL is text.  So is what else has no NUL and at most a third of odd bytes in its
-    first `_SAMPLE`: an old script's Latin-1.  These are the rules of Perl's `-T`.
+    UTF-8 without NUL is text.  A payload that is not UTF-8, such as an old script's Latin-1, is
+    text as well if it has no NUL, does not begin as a known kind does, and has at most a third of
+    unusual bytes in its first `_SAMPLE`.  These are the rules of Perl's `-T`.
     """
     if b"\0" not in payload:
         try:

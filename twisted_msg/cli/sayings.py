@@ -112,7 +112,7 @@ class Dated:
 
 
 def noticed(notice: str, width: int | None = None) -> str:
-    """Return the line for a notice, or the lines, of at most `width` cells."""
+    """Return the text of a notice, in lines of at most `width` cells."""
     return MARK + wrapped(visible(notice), width, " " * len(MARK), MARK)
 
 
@@ -136,7 +136,7 @@ def written(
     paint: Paint = Paint(),  # noqa: B008 - it cannot change
     width: int | None = None,
 ) -> str:
-    """Return the line for what was said, or the lines, of at most `width` cells.
+    """Return the text that shows a message, in lines of at most `width` cells.
 
     What is no text is one line however wide, so that its command can be copied.
     """

@@ -21,7 +21,7 @@ _JOINER: Final = "\u200d"
 
 
 def columns(stream: IO[str]) -> int | None:
-    """Return how wide a terminal is, or None where lines are not to be broken."""
+    """Return the width of a terminal in columns, or None if lines are not to be broken."""
     try:
         found = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
@@ -42,7 +42,7 @@ def cells(text: str) -> int:
 def wrapped(text: str, width: int | None, indent: str, before: str = "") -> str:
     """Return text with lines of at most `width` cells; None leaves them as they are.
 
-    `before` stands before the first line.  What does not fit goes on in a new line after `indent`.
+    `before` is the prefix of the first line, `indent` that of each further one.
     A word of ASCII that is wider than a line, such as an address, stays whole for the terminal
     to break, so that it can be followed and copied.
     """

@@ -26,10 +26,11 @@ _SLACK: Final = 64
 
 
 class Room(NamedTuple):
-    """A row of the table of rooms; what the columns mean stands in schema/0001.sql.
+    """A row of the table of rooms; schema/0001.sql explains the columns.
 
-    `oldest` is when retention by age looks at the room: the time of its oldest piece, or an
-    earlier time if the clock was ahead when that piece was published.
+    `oldest` is a time in Unix milliseconds.  Retention by age examines the room when messages of
+    that time are too old.  It is the time of the oldest piece.  If that time is in the future,
+    since the clock was ahead, it is the time of a later piece, or of the last examination.
     """
 
     id: int

@@ -87,7 +87,7 @@ class Marks:
         return 0 if self.limit is None else max(0, self._count - self.limit)
 
     def unknown(self, clients: Sequence[bytes]) -> int:
-        """Return how many of these clients have no mark yet; 0 if there is no limit."""
+        """Return how many of these clients have no mark yet; 0 if marks have no limit."""
         if self.limit is None:
             return 0
         asked = list({client for client in clients if client not in self._recent})

@@ -32,11 +32,11 @@ class RetentionClock:
         age: float | None,
         report: Callable[[str], None],
     ) -> None:
-        """Take two clocks, how long messages are kept, and what to call at a jump.
+        """Take two clocks, the age at which messages are deleted, and a callback for jumps.
 
         `now` returns Unix time in microseconds, `seconds` monotonic time; `age` is in seconds.
-        If messages are kept for less than an hour, that time confirms the clock: after it, every
-        message that was there at the start or at the jump is certainly old enough.
+        If `age` is less than an hour, the clock is confirmed after `age`: every message that was
+        there at the start or at the jump is then certainly older than `age`.
         """
         self._now = now
         self._seconds = seconds

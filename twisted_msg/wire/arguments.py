@@ -82,5 +82,5 @@ def check_callable(value: object, what: str) -> None:
 
 
 def _kind(value: object) -> str:
-    """Return what a value is, without calling any method of it."""
+    """Return the name of a value's type, without calling any method of the value."""
     return type(value).__name__

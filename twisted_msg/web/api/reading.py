@@ -73,7 +73,7 @@ class Feed(ABC):
     def __init__(
         self, server: Server, exchange: Exchange, place: Sub, seen: int | None = None
     ) -> None:
-        """Join the room, and answer when the server has.
+        """Join the room, and begin the response after the server has replied.
 
         `seen` is the sequence number in `Last-Event-ID`, if `place` comes from there.  A number
         beyond the head of the room is not refused.
