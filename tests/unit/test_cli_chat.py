@@ -88,6 +88,9 @@ class FakeScreen:
     def say(self, notice: str, *, urgent: bool = False) -> None:
         self.said.append(notice)
 
+    def show_day(self, day: str) -> None:
+        self.said.append(day)
+
     @property
     def texts(self) -> list[bytes]:
         return [saying.text for saying in self.shown]

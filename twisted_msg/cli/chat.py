@@ -22,7 +22,7 @@ from twisted_msg.wire.names import ROOM, ROOM_RULE
 
 if TYPE_CHECKING:
     from twisted_msg.cli.conversation import Conversation, Side
-    from twisted_msg.cli.sayings import Screen
+    from twisted_msg.cli.sayings import DayScreen, Screen
 
 LEAVE_SECONDS: Final = 10.0
 """How long the goodbye may take: somebody who leaves waits for the last line to be
@@ -41,7 +41,7 @@ class Face(Protocol):
     """How a chat is typed and shown: a screen that also reads."""
 
     @property
-    def screen(self) -> Screen:
+    def screen(self) -> DayScreen:
         """Where things are shown."""
         ...
 

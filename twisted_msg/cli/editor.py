@@ -67,6 +67,10 @@ class Editor:
         if urgent or not self._quiet:
             print(self._paint.dim(noticed(notice, columns(sys.stdout))))
 
+    def show_day(self, day: str) -> None:
+        """Show a day above the line being typed."""
+        self.say(day, urgent=True)
+
     async def read(self, conversation: Conversation) -> None:
         """Enter lines until one says to leave, or Ctrl-D does."""
         self._session.completer = _Names(conversation)

@@ -1,8 +1,9 @@
 """A chat without a line editor: lines in, lines out.
 
 Law of this file: works with every kind of standard input and output; stdout carries
-what others say, stderr what the program says.  What this user wrote is not repeated: it
-stands on the terminal already, and whatever writes into a pipe knows it.
+what others say, and on a terminal the days on which they said it; stderr carries what the
+program says.  What this user wrote is not repeated: it stands on the terminal already, and
+whatever writes into a pipe knows it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted_msg.cli.conversation import After, Conversation
 from twisted_msg.cli.lines import Lines
 from twisted_msg.cli.running import tell, whichever
-from twisted_msg.cli.sayings import Saying, written
+from twisted_msg.cli.sayings import Saying, noticed, written
 from twisted_msg.cli.streams import Input, Output
 from twisted_msg.cli.wrapping import columns
 
@@ -48,6 +49,13 @@ class LineMode:
         """Write a notice to stderr."""
         if urgent or not self._quiet:
             tell(notice, columns(sys.stderr))
+
+    def show_day(self, day: str) -> None:
+        """Write a day among the messages of a terminal, else to stderr: programs read messages."""
+        if self._terminal:  # there is always room for one line; the message after it waits
+            self._output.write(f"{noticed(day, columns(sys.stdout))}\n".encode())
+        else:
+            self.say(day)
 
     async def read(self, conversation: Conversation) -> None:
         """Enter lines until one says to leave, or input or output end."""

@@ -90,10 +90,22 @@ class Screen(Protocol):
         ...
 
 
-class Dated:
-    """A screen that is told the day where it is not the one of the line before."""
+class DayScreen(Screen, Protocol):
+    """A screen that shows days between the messages."""
 
-    def __init__(self, screen: Screen, now: Callable[[], float] = time.time) -> None:
+    def show_day(self, day: str) -> None:
+        """Show the day of the next message.
+
+        It is part of the messages, whose lines have only the time of day: `--quiet` does not hide
+        it where messages are read on a terminal.
+        """
+        ...
+
+
+class Dated:
+    """A screen that shows the day of a message where it is not the one of the line before."""
+
+    def __init__(self, screen: DayScreen, now: Callable[[], float] = time.time) -> None:
         """Take the screen, and what returns Unix time in seconds."""
         self._screen = screen
         self._day = _local("%Y-%m-%d", now())
@@ -103,7 +115,9 @@ class Dated:
         day = _local("%Y-%m-%d", saying.time)
         if day != self._day:
             self._day = day
-            self.say(_local("%A %d %B %Y", saying.time) or "a day that is in no calendar")
+            self._screen.show_day(
+                _local("%A %d %B %Y", saying.time) or "a day that is in no calendar"
+            )
         return self._screen.show(saying)
 
     def say(self, notice: str, *, urgent: bool = False) -> None:
