@@ -26,7 +26,7 @@ from twisted_msg.cli.plain_side import UNSENT_LIMIT, PlainSide
 from twisted_msg.cli.sayings import Dated, Kind, Saying, action, heard, noticed, written
 from twisted_msg.cli.tasks import Tasks
 from twisted_msg.cli.typed_room import Room
-from twisted_msg.cli.typed_rooms import RETURN_SECONDS
+from twisted_msg.cli.typed_rooms import RETURN_SECONDS, WRITERS_LIMIT
 from twisted_msg.cli.typed_side import TypedSide
 from twisted_msg.cli.typed_words import NAMES_SHOWN, SHORT, listed
 from twisted_msg.client import (
@@ -162,7 +162,7 @@ class ConversationTests(ChatCase):
     def test_help_lists_everything(self) -> None:
         self.talk.enter(b"/help")
         said = "\n".join(self.screen.said)
-        for word in ("/do SOMETHING  does it", "/help", "/quit", "//text"):
+        for word in ("/do SOMETHING  does it", "/help", "/quit", "//text", "complete a command,"):
             self.assertIn(word, said)
 
     def test_unknown_words_send_nothing(self) -> None:
@@ -606,6 +606,40 @@ class TypedSideTests(ChatCase):
         self.type(b"/join dev")
         self.assertEqual(self.talk.completions("/msg b")[1], ["Bea ", "bob "])
         self.assertEqual(self.talk.completions("b")[1], [])
+
+    def test_tab_completes_who_wrote_what_is_shown(self) -> None:
+        peer = self.enter()
+        peer.say(
+            msg(1, b"one", "carol"),
+            msg(2, b"two", "bob"),
+            msg(3, b"before", "alice"),
+            Part("lobby", "bob"),
+        )
+        peer.say(Msg("@alice", 1, "dave", NOON * 1000, b"psst"))
+        self.assertEqual(len(self.screen.shown), 4)
+        for name in ("bob", "carol", "dave"):  # none of them is there
+            with self.subTest(name):
+                self.assertEqual(self.talk.completions(name[:2])[1], [f"{name}: "])
+                self.assertEqual(self.talk.completions(f"/msg {name[:2]}")[1], [f"{name} "])
+        self.assertEqual(self.talk.completions("al")[1], [])  # oneself
+        self.type(b"/join dev", b"/part lobby")  # what they wrote is still shown
+        self.assertEqual(self.talk.completions("ca")[1], ["carol: "])
+        self.assertEqual(self.talk.completions("/msg ca")[1], ["carol "])
+
+    def test_tab_completes_the_last_who_wrote(self) -> None:
+        peer = self.enter()
+        for seq in range(1, WRITERS_LIMIT + 1):
+            peer.say(msg(seq, b"x", f"n{seq}"))
+        peer.say(msg(WRITERS_LIMIT + 1, b"x", "n1"), msg(WRITERS_LIMIT + 2, b"x", "new"))
+        found = self.talk.completions("/msg n")[1]
+        self.assertEqual(len(found), WRITERS_LIMIT)
+        self.assertEqual([name in found for name in ("n1 ", "n2 ", "n3 ", "new ")], [1, 0, 1, 1])
+
+    def test_help_tells_of_tab(self) -> None:
+        self.enter()
+        self.type(b"/help")
+        said = "\n".join(self.screen.said)
+        self.assertRegex(said, "Tab +complete a command, a room or a name, in the line editor")
 
     def test_rooms_to_complete_are_asked_for_again(self) -> None:
         peer = self.enter()

@@ -51,7 +51,7 @@ class Side(Protocol):
         ...
 
     def people(self) -> Iterable[str]:
-        """Return the names of those whom a text may address."""
+        """Return the names that are completed in a text: of those whom it may address."""
         ...
 
     def text(self, text: bytes) -> None:
@@ -174,11 +174,15 @@ class Conversation:
 
     def _help(self) -> None:
         """Say what can be typed."""
+        completed = "a command"
+        if any(word.first is not None for word in self._words.values()):
+            completed += ", a room or a name"
         rows = [(word.usage, word.summary) for word in self._words.values()]
         rows += [
             ("/help", "this list"),
             ("/quit", "leave (so does Ctrl-D)"),
             ("//text", "send a message that begins with a slash: /text"),
+            ("Tab", f"complete {completed}, in the line editor"),
         ]
         width = max(len(usage) for usage, _ in rows)
         for usage, summary in rows:

@@ -28,6 +28,10 @@ RETURN_SECONDS: Final = 5.0
 """How long somebody who is missing may take to come back before that is told: after a
 server's restart everybody comes back within a few seconds."""
 
+WRITERS_LIMIT: Final = 200
+"""Names of people who wrote that are kept for completion: more than a terminal shows messages, and
+few enough to look through at each Tab."""
+
 
 class Rooms:
     """Rooms by name, one of which is the current one."""
@@ -56,6 +60,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._names: set[str | None] = set()  # one's own, this session
         self._listed: set[str] = set()  # the server's rooms, when it was last asked
+        self._writers: dict[str, None] = {}  # who wrote what is shown, the last of them at the end
 
     @property
     def entered(self) -> list[str]:
@@ -64,12 +69,20 @@ class Rooms:
 
     @property
     def people(self) -> set[str]:
-        """Who else is in the current room."""
-        return set() if self.current is None else self.current.others
+        """Who else is in the current room, and who wrote what is shown."""
+        here = set() if self.current is None else self.current.others
+        return here | self._others_who_wrote()
 
     def everybody(self) -> set[str]:
-        """Return who else is in any of the rooms that one is in."""
-        return set().union(*(room.others for room in self._rooms.values()))
+        """Return who else is in any of the rooms that one is in, and who wrote what is shown."""
+        return self._others_who_wrote().union(*(room.others for room in self._rooms.values()))
+
+    def wrote(self, name: str) -> None:
+        """Note who wrote what is shown; keep the last `WRITERS_LIMIT` names."""
+        self._writers.pop(name, None)
+        self._writers[name] = None
+        if len(self._writers) > WRITERS_LIMIT:
+            del self._writers[next(iter(self._writers))]
 
     def known(self) -> set[str]:
         """Return the rooms that there are, as far as the server has said; it is asked again."""
@@ -166,9 +179,14 @@ class Rooms:
             own=message.sender in self._names and room.own(message.payload),
             save="" if data is None else self._save(room.name, message.seq, data.extension),
         )
+        self.wrote(message.sender)
         waiting = self._screen.show(saying)
         if waiting is not None:
             await waiting
+
+    def _others_who_wrote(self) -> set[str]:
+        """Return who wrote what is shown, without one's own names."""
+        return self._writers.keys() - self._names - {self._client.name}
 
     def _missed(self, room: Room, gap: Gap) -> None:
         """Tell of messages that are no longer kept."""

@@ -104,7 +104,7 @@ class TypedSide:
         return f"{room}> "
 
     def people(self) -> Iterable[str]:
-        """Return who else is in the current room."""
+        """Return who else is in the current room, and who wrote what is shown."""
         return self._rooms.people
 
     def text(self, text: bytes) -> None:
@@ -247,6 +247,7 @@ class TypedSide:
                         urgent=True,
                     )
                     lost = messages.dropped
+                self._rooms.wrote(message.sender)
                 waiting = self._screen.show(
                     Saying(message.payload, message.time / 1000, message.sender, Kind.DIRECT)
                 )
