@@ -15,6 +15,7 @@ from twisted_msg import pace
 from twisted_msg.addresses import forwarded_ip
 from twisted_msg.trusted_proxies import ForwardedAddress, TrustedProxies
 from twisted_msg.values import read_proxy
+from twisted_msg.web.site import WebFactory
 from twisted_msg.wire import ErrorCode, encode_frame
 
 PROXY = "10.0.0.5"
@@ -345,10 +346,11 @@ class PlaceTests(ProxyCase):
 class ProxyHeaderTests(ProxyCase):
     """`haproxy:` endpoints."""
 
-    def relay(self, header: bytes, host: str = "127.0.0.1") -> WebPipe:
+    def relay(self, header: bytes, host: str = "127.0.0.1", factory: Any = None) -> WebPipe:
         """Connect a proxy that sends this header."""
         pipe = WebPipe(len(self.world.peers), host=host)
-        pipe.protocol = HAProxyWrappingFactory(self.world.server).buildProtocol(pipe.address)
+        wrapping = HAProxyWrappingFactory(factory or self.world.server)
+        pipe.protocol = wrapping.buildProtocol(pipe.address)
         pipe.protocol.makeConnection(pipe)
         self.world.peers.append(pipe)
         if not pipe.closed:
@@ -371,6 +373,31 @@ class ProxyHeaderTests(ProxyCase):
         self.assertIn("192.0.2.9", self.world.server.door._networks)
         pipe.vanish()
         self.assertNotIn("192.0.2.9", self.world.server.door._networks)
+
+    def test_the_rates_of_the_client_hold(self) -> None:
+        """Also where the proxy is named, and where a port takes HTTP alone."""
+        get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for trusted in ((), ("127.0.0.1",)):
+            for only_http in (False, True):
+                self.begin(trusted_proxy=trusted, **RATES)
+                factory = WebFactory(self.site) if only_http else None
+                header = b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"
+                pipe = self.relay(header, factory=factory)
+                for _ in range(3):
+                    pipe.say(get)
+                self.assertFalse(pipe.reading, (trusted, only_http))
+                self.world.wait(5)
+                self.assertTrue(pipe.reading, (trusted, only_http))
+                self.assertEqual(self.answers(pipe), 3)
+
+    def test_a_proxy_behind_another_names_its_clients(self) -> None:
+        """One sends a PROXY header, and the trusted peer in that header `X-Forwarded-For`."""
+        self.begin(trusted_proxy=("127.0.0.1", PROXY), **RATES)
+        header = f"PROXY TCP4 {PROXY} 192.0.2.1 1 2\r\n".encode()
+        pipes = [self.relay(header, factory=WebFactory(self.site)) for _ in range(4)]
+        for pipe in pipes:
+            self.proxied("192.0.2.7", pipe)
+        self.assertEqual([self.answers(pipe) for pipe in pipes], [1, 1, 0, 0])
 
     def test_peers_that_are_not_trusted_are_closed(self) -> None:
         for option, host, trusted in (

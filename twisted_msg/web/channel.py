@@ -107,7 +107,8 @@ class Channel(FlowChannel):
         self._wait(IDLE_SECONDS)
         super().connectionMade()
         rates = self.server.rates_of(self.transport)
-        if rates is not None and not self._by_proxy():
+        # Before a PROXY header comes, the peer's address is the proxy's and not the client's.
+        if rates is not None and (relayed(self.transport) or not self._by_proxy()):
             self.limit(rates)
         if self.number:
             return
