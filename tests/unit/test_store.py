@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
 import os
@@ -10,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -169,6 +171,32 @@ class KeepingTests(StoreCase):
         with patch("os.fchmod", side_effect=PermissionError):
             self.opened()
         self.assertEqual(path.stat().st_mode & 0o777, 0o660)
+
+    def test_what_else_lies_beside_the_file_stops_no_start(self) -> None:
+        """A folder, a link to nothing, and a file whose mode another user set."""
+        self.opened().close()
+        path = os.path.join(self.folder, "log.sqlite3")
+        os.mkdir(f"{path}.old", 0o755)
+        os.symlink("nowhere", f"{path}.link")
+        Path(f"{path}.copy").touch(0o644)
+        with patch("os.chmod", side_effect=PermissionError):
+            self.opened()
+        self.assertEqual(os.stat(f"{path}.old").st_mode & 0o777, 0o755)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "nowhere")))
+
+    def test_a_file_that_cannot_be_read_stops_no_start(self) -> None:
+        self.opened().close()
+        path = os.path.join(self.folder, "log.sqlite3.copy")
+        Path(path).touch(0o600)
+        opening = os.open
+
+        def refusing(name: Any, *args: Any, **more: Any) -> int:
+            if name == path:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return opening(name, *args, **more)
+
+        with patch("os.open", refusing):
+            self.opened()
 
     def test_a_store_of_the_first_version_opens(self) -> None:
         """A store that 0.1.0 made: its rooms, messages and marks are there, and it takes more."""

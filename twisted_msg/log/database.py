@@ -17,7 +17,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from twisted_msg.log.folder import Folder, make_private, sync, write_again
+from twisted_msg.log.folder import Folder, make_private, narrow, sync, write_again
 from twisted_msg.log.store import Damaged, StoreBroken, StoreError, StoreFull
 
 APPLICATION_ID: Final = 0x74636D73
@@ -205,8 +205,9 @@ class Database:
 
     def _take_file(self) -> None:
         # SQLite would make the file readable to others, and its log like the file.
-        for path in {self.path, *glob(escape(self.path) + "*")}:
-            make_private(path)
+        make_private(self.path)
+        for path in glob(escape(self.path) + "?*"):  # also what an administrator put beside it
+            narrow(path)
         self._connection = connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )

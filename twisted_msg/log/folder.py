@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 from contextlib import suppress
+from stat import S_ISREG
 from tempfile import TemporaryFile
 from typing import Final
 
@@ -124,8 +125,8 @@ class Folder:
 def make_private(path: str) -> None:
     """Make a file that only its owner may read; narrow the mode of one that is there.
 
-    A file of another user stays as it is, since only its owner may change its mode.
-    Raises `OSError`.
+    The mode of another user's file stays as it is, since only its owner may change it.
+    Raises `OSError`, also for a file that this process may not read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, PRIVATE)
     try:
@@ -134,6 +135,14 @@ def make_private(path: str) -> None:
                 os.fchmod(descriptor, PRIVATE)
     finally:
         os.close(descriptor)
+
+
+def narrow(path: str) -> None:
+    """Take a file that is there from other users; leave what is no file, or not ours to change."""
+    with suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if S_ISREG(mode) and mode & 0o077:
+            os.chmod(path, PRIVATE)
 
 
 def sync(path: str) -> None:
