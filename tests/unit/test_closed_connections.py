@@ -209,6 +209,12 @@ class Opened:
         pipe.say(head + b"Content-Length: 5\r\n\r\nhello")
         return pipe
 
+    def http_rooms_awaited(self) -> Pipe:
+        pipe = open_pipe(self.world)
+        self.world.server.house.portions.run(iter([None] * 3), lambda: True)  # another list
+        pipe.say(request("/v1/rooms").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello"))
+        return pipe
+
     def http_idle(self) -> Pipe:
         head = b"POST /v1/rooms/lobby/messages HTTP/1.1\r\nHost: localhost\r\n"
         paths = ("/", "/nothing", "/v1/rooms", "/v1/rooms/lobby/messages", "/v1/rooms/@/events")

@@ -5,9 +5,8 @@ Law of this file: asking is no joining; a list that was cut says so.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
-
-from twisted.internet.defer import Deferred
 
 from twisted_msg.pace import LIST_PART
 from twisted_msg.server import Server
@@ -39,16 +38,20 @@ class Lists:
             exchange.refuse(ErrorCode.BUSY, STOPS)
             return
         house = self._server.house
-        answer: Deferred[tuple[list[bytes], int]] = Deferred()
         work = list_rooms(
             house.rooms,
             house.max_payload,
-            lambda parts, cut: answer.callback((parts, cut)),
+            partial(self._answer_rooms, exchange),
             entry=_entry,
             order=by_name,
         )
+        # Nothing is awaited: a peer that goes meanwhile would leave a coroutine that never goes on,
+        # in a cycle with its Deferred and the request.
         house.portions.run(work, lambda: not exchange.over)
-        parts, cut = await answer
+
+    @staticmethod
+    def _answer_rooms(exchange: Exchange, parts: list[bytes], cut: int) -> None:
+        """Answer with a list in parts, of which so many rooms were left out."""
         body = b"[%b]\n" % b",".join(parts)
         if exchange.asker.pace is not None:
             exchange.asker.pace.count(1 + len(body) // LIST_PART)
