@@ -116,6 +116,19 @@ class RecvTests(SynchronousTestCase):
         last = "tcpmsg: direct message from bob: while it leaves"
         self.assertEqual(self.stderr.getvalue().splitlines(), [*said, last])
 
+    def test_direct_messages_are_said_by_a_quiet_reader_too(self) -> None:
+        self.recv(common=replace(COMMON, quiet=True))
+        self.accept()
+        self.say(Msg("@al", 1, "bob", 1, b"psst"), Msg("@al", 2, "bob", 1, b"\x7fELF" + bytes(99)))
+        said = ["psst", "ELF program, 103 bytes"]
+        self.assertEqual(
+            self.stderr.getvalue().splitlines(),
+            [f"tcpmsg: direct message from bob: {each}" for each in said],
+        )
+        self.done.cancel()
+        self.gone()
+        self.failureResultOf(self.done)
+
     def test_direct_messages_are_what_was_asked_for(self) -> None:
         self.recv(raw_line, COMMON, "@al", number=2)
         self.accept()

@@ -47,7 +47,7 @@ async def ask(reactor: Any, common: Common, timeout: float, question: Question) 
     """
     nobody = replace(common, name=None)  # so that no name is taken
     client = typed_client(reactor, nobody, to_stderr(common))
-    show_directs(client, to_stderr(common))
+    show_directs(client)
     await connect(reactor, common, client, timeout)
     try:
         answer = await Deferred.fromCoroutine(question(client)).addTimeout(timeout, reactor)

@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
+from twisted_msg.cli.binary import binary
 from twisted_msg.cli.exits import UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import tell
@@ -82,15 +83,16 @@ def typed_client(
     return client
 
 
-def show_directs(client: Client, say: Callable[[str], None]) -> None:
+def show_directs(client: Client, say: Callable[[str], None] = tell) -> None:
     """Say each direct message that comes to a client: it is kept nowhere, and would be lost.
 
-    To be called before it connects.
+    To be called before it connects.  A quiet command says them too: its sender takes them for
+    received.  What is no text is described.
     """
 
     async def show() -> None:
         async for message in client.directs():
-            say(f"direct message from {message.sender}: {message.text}")
+            say(f"direct message from {message.sender}: {binary(message.payload) or message.text}")
 
     Deferred.fromCoroutine(show()).addErrback(lambda _: None)  # whoever works with it is told
 

@@ -83,7 +83,7 @@ async def play(reactor: Any, common: Common, room: str, pace: float) -> int:
             if name not in people:
                 person = typed_client(reactor, replace(common, name=name), lambda _: None)
                 people[name] = person
-                show_directs(person, say)
+                show_directs(person)
                 await connect(reactor, common, person, CONNECT_SECONDS)
             try:
                 await people[name].send(room, message)

@@ -77,7 +77,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--disconnect-message", metavar="TEXT",
         help=f"with --plain, which it implies: the word that ends a connection, as the server "
         f"has it [default: {DISCONNECT.decode()}]")  # fmt: skip
-    add("-q", "--quiet", action="store_true", help="say nothing on stderr but errors")
+    add(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="say nothing on stderr but errors and direct messages",
+    )
     add("-v", "--verbose", action="store_true", help="say more on stderr")
 
 

@@ -166,7 +166,7 @@ class Receiving:
         client = self._client = typed_client(self._reactor, self._common, to_stderr(self._common))
         direct = self._order.rooms[0].startswith(DIRECT)
         if not direct:
-            show_directs(client, to_stderr(self._common))
+            show_directs(client)
         async with AsyncExitStack() as stack:
             rooms = [
                 await stack.enter_async_context(self._messages(client, room))

@@ -18,7 +18,7 @@ from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.identity import Identity
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.progress import Progress
-from twisted_msg.cli.running import whichever
+from twisted_msg.cli.running import tell, whichever
 from twisted_msg.cli.sources import Source
 from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, Refused, TimedOut
@@ -63,7 +63,7 @@ async def send(reactor: Any, common: Common, order: Order, source: Source) -> in
         say = progress.before(to_stderr(common))
         secret = None if identity is None else identity.secret
         client = typed_client(reactor, common, say, secret)
-        show_directs(client, say)
+        show_directs(client, progress.before(tell))
         await connect(reactor, common, client, order.timeout)
         try:
             await Sending(reactor, order, client, say).work(source, progress)
