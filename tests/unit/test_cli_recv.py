@@ -315,6 +315,16 @@ class RecvTests(SynchronousTestCase):
                 self.refuse()
                 self.failureResultOf(self.done, CannotConnect)
 
+    def test_a_server_that_does_not_answer_in_time(self) -> None:
+        for plain in (False, True):
+            with self.subTest(plain=plain):
+                common = replace(COMMON, plain=plain, disconnect_word=b"!DISCONNECT!")
+                self.recv(common=common, timeout=3.0)
+                self.reactor.advance(3)
+                self.refuse()
+                error = self.failureResultOf(self.done, CannotConnect).value
+                self.assertIn("no answer within 3 s", str(error))
+
     def test_a_server_that_comes_late(self) -> None:
         self.recv(timeout=3.0)
         self.refuse()

@@ -97,6 +97,7 @@ class Receiving:
         self._output = Output(reactor)
         self._came = 0
         self._client: Client | PlainClient | None = None
+        self._reached = False
         self._unreached: CannotConnect | None = None
 
     async def work(self) -> None:
@@ -124,9 +125,12 @@ class Receiving:
 
     def late(self) -> ClientError | None:
         """Return why the time that is over did not suffice, None if it did."""
-        if self._unreached is not None:
-            return self._unreached
         within = f"within {self._order.timeout:g} s"
+        if not self._reached:
+            server = self._common.server
+            return self._unreached or CannotConnect(
+                f"cannot connect to {server}: no answer {within}; check the address"
+            )
         if not self._came:
             return TimedOut(f"nothing came {within}")
         if self._order.number:
@@ -155,7 +159,7 @@ class Receiving:
         """Connect, and write what plain members are sent, for as long as the client lives."""
         client = self._client = plain_client(self._reactor, self._common, to_stderr(self._common))
         await client.connect()
-        self._unreached = None
+        self._reached = True
         if self._common.verbose:
             tell(f"listening to {LOBBY} at {self._common.server}")
         while True:
@@ -173,7 +177,7 @@ class Receiving:
                 for room in self._order.rooms
             ]
             await connect(self._reactor, self._common, client)
-            self._unreached = None
+            self._reached = True
             if direct and client.name != self._common.name:
                 raise ClientError(
                     f"the name {self._common.name} is taken: direct messages to it go to another "
