@@ -40,6 +40,21 @@ describe("a group of messages of one sender", () => {
     expect(heads(made)).toEqual([0, 4]);
   });
 
+  it("has a head again when the message that had it is discarded, or is stored above others", () => {
+    const made = room([0]);
+    const own = { content: "no", time: NOON + 1000, state: "failed", reason: "the room is full" } as const;
+    made.own({ ...own, key: "one" }, 1);
+    made.own({ ...own, key: "two" }, 1);
+    expect(heads(made, [0, 1, 2])).toEqual([0, 1]);
+    made.dropOwn("one");
+    expect(heads(made, [0, 1])).toEqual([0, 1]);
+    made.own({ ...own, key: "three", state: "sent", reason: null }, 1);
+    expect(heads(made, [0, 1, 2])).toEqual([0, 1]);
+    made.dropOwn("two");
+    made.append([said(message(2, "bob", "hi", "lobby", NOON + 2000), "alice")]);
+    expect(heads(made, [0, 1, 2])).toEqual([0, 1, 2]);
+  });
+
   it("is found with ten looks, wherever one begins to read", () => {
     const made = room(Array.from({ length: 20_000 }, () => 0));
     expect(heads(made, [19_999])).toEqual([]);

@@ -58,22 +58,25 @@ export function joint(conversation: Conversation, place: number, me: string): Jo
 interface Group {
   readonly since: number;
   readonly rows: number;
+  /** The row above the last one, if that is in the group too. */
+  readonly above: Placed;
 }
 
-/** The group of each message that was drawn. A message stays in its group, so that no row moves when older ones are loaded. */
+/** The group of each message that was drawn. A message stays in its group while the row above it stays, so that no row moves when older
+ * ones are loaded. */
 const groups = new WeakMap<Entry | Sending, Group>();
 
 /** Return the group that ends with an entry. It looks at fewer than `GROUP_ROWS` entries above it. */
 function groupOf(conversation: Conversation, place: number, me: string, depth = GROUP_ROWS - 1): Group {
   const entry = at(conversation, place);
-  const known = entry && groups.get(entry);
-  if (known !== undefined) return known;
-  const time = timeOf(entry) ?? 0;
-  let group = { since: time, rows: 1 };
   const above = at(conversation, place - 1);
+  const known = entry && groups.get(entry);
+  if (known !== undefined && (known.rows === 1 || known.above === above)) return known;
+  const time = timeOf(entry) ?? 0;
+  let group: Group = { since: time, rows: 1, above: undefined };
   if (depth > 0 && above !== undefined && speaker(entry, me) !== null && speaker(entry, me) === speaker(above, me) && !beginsDay(entry, above)) {
     const { since, rows } = groupOf(conversation, place - 1, me, depth - 1);
-    if (rows < GROUP_ROWS && time - since < GROUP_TIME) group = { since, rows: rows + 1 };
+    if (rows < GROUP_ROWS && time - since < GROUP_TIME) group = { since, rows: rows + 1, above };
   }
   if (entry !== undefined) groups.set(entry, group);
   return group;
