@@ -381,6 +381,7 @@ class DescriptionTests(StoredWebCase):
         publish(413, bytes((1 << 20) + 1))
         publish(414, to="x" * HEAD_SIZE)
         publish(415, Content_Type="multipart/form-data; boundary=x")
+        publish(415, Content_Encoding="gzip")
         publish(431, X="x" * HEAD_SIZE)
         for path in (*every, "/healthz", "/readyz"):
             ask(path, 403, Host="elsewhere.example")

@@ -22,9 +22,12 @@ from twisted_msg.wire.replies import Ack, Err, Reply, Welcome
 from twisted_msg.wire.requests import Hello, Pub
 from twisted_msg.wire.words import quoted, read_name
 
-FORM: Final = b"multipart/form-data"
-"""The content type of a form with files, as `curl -F` sends it.  Its parts are not taken apart, so
-that its boundaries would be stored as the message."""
+MULTIPART: Final = b"multipart/"
+"""The beginning of a content type of several parts, as `curl -F` sends it.  The parts are not taken
+apart, so that their boundaries would be stored as the message."""
+
+NO_CODING: Final = b"identity"
+"""The one content coding that leaves a body as it is (RFC 9110, section 12.5.3)."""
 
 _NTFY: Final = (
     "Message", "Title", "Priority", "Prio", "Tags", "Tag", "Delay", "At", "In", "Actions", "Action",
@@ -57,9 +60,10 @@ class Publisher:
             read_name(name, ErrorCode.BAD_NAME)
         room = read_target(exchange)
         _check_headers(exchange)
-        unsupported = _unsupported(exchange)
-        if unsupported:
-            exchange.refuse(ErrorCode.BAD_ARGS, unsupported, http.UNSUPPORTED_MEDIA_TYPE)
+        text = _unsupported_body(exchange)
+        if text:
+            exchange.set("Accept-Encoding", NO_CODING.decode())
+            exchange.refuse(ErrorCode.BAD_ARGS, text, http.UNSUPPORTED_MEDIA_TYPE)
             return
         key = exchange.header("Idempotency-Key")
         payload = exchange.body()
@@ -109,7 +113,7 @@ class Publisher:
 
 
 def _check_headers(exchange: Exchange) -> None:
-    """Raise `ProtocolError` for a header that has a meaning for ntfy and none here."""
+    """Raise `ProtocolError` for a header that would say something of the message elsewhere."""
     headers = exchange.request.requestHeaders
     for name in UNKNOWN_HEADERS:
         for value in headers.getRawHeaders(name, ()):
@@ -120,18 +124,24 @@ def _check_headers(exchange: Exchange) -> None:
                 )
 
 
-def _unsupported(exchange: Exchange) -> str:
-    """Return why a body cannot be stored as it was sent; an empty text if it can."""
-    kind = (exchange.header("Content-Type") or b"").partition(b";")[0]
-    if kind.strip().lower() == FORM:
+def _unsupported_body(exchange: Exchange) -> str:
+    """Return why the body cannot be stored as the message that its sender means, or ""."""
+    kind = (exchange.header("Content-Type") or b"").partition(b";")[0].strip().lower()
+    if kind.startswith(MULTIPART):
         return (
-            "a body of type multipart/form-data is not taken apart: use curl -d TEXT or "
-            "--data-binary @FILE in place of -F"
+            f"a body of type {_shown(kind)} is not taken apart: use curl -d TEXT or --data-binary "
+            "@FILE in place of -F"
         )
-    coding = (exchange.header("Content-Encoding") or b"identity").strip()
-    if coding.lower() != b"identity":
-        return (
-            "the server does not decode a body: send it without compression and without "
-            f"Content-Encoding ({quoted(coding.decode('ascii', 'backslashreplace'))})"
-        )
+    values = exchange.request.requestHeaders.getRawHeaders(b"Content-Encoding", ())
+    for coding in b",".join(values).lower().split(b","):
+        if coding.strip() not in (b"", NO_CODING):
+            return (
+                f"a body with Content-Encoding: {_shown(coding.strip())} is not decoded: send the "
+                "message uncompressed and without this header"
+            )
     return ""
+
+
+def _shown(value: bytes) -> str:
+    """Return the beginning of a header's value for people: quoted, escaped and bounded."""
+    return quoted(value.decode("ascii", "backslashreplace"))
