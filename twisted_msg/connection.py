@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
@@ -21,20 +21,9 @@ from twisted_msg.host import Host
 from twisted_msg.pace import Pace, Rates
 from twisted_msg.protocol import FrameProtocol
 from twisted_msg.session import Session
-from twisted_msg.transports import (
-    drop_unsent,
-    keep_alive,
-    lacks_proxy_header,
-    read_by_the_piece,
-)
+from twisted_msg.transports import drop_unsent, keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, Stage
 from twisted_msg.wire.limits import HEADER_SIZE
-
-NO_PROXY_HEADER: Final = (
-    "sent no PROXY header with an address, which a haproxy: endpoint needs first: have the proxy "
-    "send one, or connect to another endpoint"
-)
-"""What the log says of such a connection; Twisted closes it, or the peer does."""
 
 
 class _Phase(Enum):
@@ -155,10 +144,7 @@ class Connection(FrameProtocol):
         if self.session is not None:
             self.session.lost()
         if self._why[0] is End.LOST and reason.check(ConnectionDone):
-            text = (
-                NO_PROXY_HEADER if lacks_proxy_header(self.transport) else "closed the connection"
-            )
-            self._why = End.CLOSED, text
+            self._why = End.CLOSED, "closed the connection"
         self._let_go()
         drop_unsent(self.transport)  # a commit that it waits for holds this connection
         self.host.left(self, *self._why, refused=self._refused)

@@ -102,12 +102,6 @@ def relayed(transport: Any) -> bool:
     return type(transport).__module__.startswith("twisted.protocols.haproxy")
 
 
-def lacks_proxy_header(transport: Any) -> bool:
-    """Return whether a transport of a `haproxy:` endpoint has received no valid PROXY header."""
-    transport = getattr(transport, "carrier", transport)
-    return relayed(transport) and transport._proxyInfo is None
-
-
 def hand_over(transport: Any, old: Any, new: Any) -> bool:
     """Have what a transport receives go to another protocol; return whether it can be.
 

@@ -416,14 +416,3 @@ def test_haproxy_endpoint_ends_well(start: Start) -> None:
         assert peer.at_end()  # by itself: it would be a reset if the time to stop had been over
     server.stop(0)
     assert "192.0.2.7" in server.output
-    assert "sent no PROXY header" not in server.output
-
-
-def test_a_connection_without_a_proxy_header_is_closed_and_logged(start: Start) -> None:
-    server = start("--listen", "haproxy:tcp:0:interface=127.0.0.1")
-    for beginning in (b"PROXY UNKNOWN\r\n", b"5".ljust(128) + b"hello", b"PROXY"):
-        with Peer(server) as peer:
-            peer.send(beginning)
-            assert peer.at_end()
-    server.stop()
-    assert server.output.count("sent no PROXY header with an address") == 3

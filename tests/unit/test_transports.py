@@ -243,14 +243,6 @@ class RelayedTests(SocketTestCase):
         self.assertIs(transports.relayed(StringTransport()), False)
         self.assertIs(transports.relayed(wrapped), True)
 
-    def test_what_comes_without_a_proxy_header(self) -> None:
-        direct, _ = self.tcp()
-        self.assertIs(transports.lacks_proxy_header(direct), False)
-        wrapped = behind_proxy()
-        self.assertIs(transports.lacks_proxy_header(wrapped), True)
-        wrapped.dataReceived(b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n")
-        self.assertIs(transports.lacks_proxy_header(wrapped), False)
-
 
 def behind_proxy() -> Any:
     """Return what a connection of a `haproxy:` endpoint has for a transport."""
