@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from twisted_msg.proxy_headers import read_proxy_headers
 from twisted_msg.transports import bound_accepting, free_tls_errors, observe_accepting
 
 log = Logger(namespace="tcpmsg")
@@ -57,6 +58,7 @@ class Accepting:
         """Look after a port from now on."""
         observe_accepting(port, lambda cause: self._failed(port, cause))
         free_tls_errors(port)
+        read_proxy_headers(port)
         bound_accepting(port, ACCEPTED_LIMIT, BACKLOG)
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from twisted_msg.delivery import Outlet
 from twisted_msg.host import Host
 from twisted_msg.pace import Pace, Rates
 from twisted_msg.protocol import FrameProtocol
+from twisted_msg.proxy_headers import has_partial_header
 from twisted_msg.session import Session
 from twisted_msg.transports import drop_unsent, keep_alive, read_by_the_piece
 from twisted_msg.wire import ErrorCode, Frame, ProtocolError, Run, Stage
@@ -131,6 +132,12 @@ class Connection(FrameProtocol):
         else:
             refusal = self.host.refusal(self, error)
             self.close(end_of(error.code), f"refused, {error}", refusal)
+
+    def refuse_proxy_header(self, reason: str) -> None:
+        """Close without an answer: what the peer speaks is not known."""
+        self._refused = True
+        self.stop_receiving()
+        self.close(End.REFUSED, f"refused, {reason}")
 
     def input_ended(self) -> None:
         """The peer closed its side: send what is owed, and close."""
@@ -275,7 +282,9 @@ class Connection(FrameProtocol):
         if self._holds:
             deadlines.hear(now)  # nobody listens, so nobody is silent
             return
-        late = deadlines.lateness(self.decoder, now, first=self.session is None)
+        first = self.session is None
+        partial = first and has_partial_header(self.transport)
+        late = deadlines.lateness(self.decoder, now, first=first, partial_proxy_header=partial)
         if not late and self._beats:
             late = self._silence(now)
         if late:

@@ -56,12 +56,24 @@ class Deadlines:
         """Count anew what a frame may take: the server did not read meanwhile."""
         self._mark = None
 
-    def lateness(self, decoder: FrameDecoder, now: float, *, first: bool) -> str:
+    def lateness(
+        self,
+        decoder: FrameDecoder,
+        now: float,
+        *,
+        first: bool,
+        partial_proxy_header: bool = False,
+    ) -> str:
         """Return what the peer should have sent by now, or nothing.
 
-        `first` says that its first frame is still to come.
+        `first` says that its first frame is still to come, `partial_proxy_header` that the peer is
+        a proxy that has begun the header before that.
         """
         stage = decoder.stage
+        if partial_proxy_header:
+            if self._stands_still(partial_proxy_header, now, HEADER_SECONDS):
+                return f"a PROXY header was not finished within {HEADER_SECONDS:.0f} s"
+            return ""
         if stage is Stage.BETWEEN:
             if first and self._stands_still(stage, now, FIRST_FRAME_SECONDS):
                 return (

@@ -63,6 +63,10 @@ class Latecomer:
         """It is gone."""
         self._connection.connectionLost(reason)
 
+    def refuse_proxy_header(self, reason: str) -> None:
+        """Close without an answer; the log has said why there is no place."""
+        self.abort()
+
     def _answer(self, data: bytes) -> None:
         visit = None
         if opening(data) is Speech.HTTP:

@@ -99,7 +99,12 @@ def is_loopback(address: Any) -> bool:
 def relayed(transport: Any) -> bool:
     """Return whether a proxy tells the peer's address, in front of its first bytes."""
     transport = getattr(transport, "carrier", transport)
-    return type(transport).__module__.startswith("twisted.protocols.haproxy")
+    return any(is_haproxy(kind) for kind in type(transport).__mro__)
+
+
+def is_haproxy(kind: type) -> bool:
+    """Return whether a class is of Twisted's package for PROXY headers."""
+    return kind.__module__.startswith("twisted.protocols.haproxy")
 
 
 def hand_over(transport: Any, old: Any, new: Any) -> bool:

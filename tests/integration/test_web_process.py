@@ -101,6 +101,18 @@ def test_through_haproxy(start: Start) -> None:
     with connect(server) as peer:
         peer.sendall(PROXY + PING)
         assert exactly(peer, 128).split() == [b"0", b"PONG"]
+    with connect(server) as peer:
+        for byte in PROXY:
+            peer.sendall(bytes((byte,)))
+            time.sleep(0.005)
+        peer.sendall(PING)
+        assert exactly(peer, 128).split() == [b"0", b"PONG"]
+    with connect(server) as peer:
+        peer.sendall(b"PROXY UNKNOWN\r\n" + PING)
+        assert peer.recv(1) == b""
+    server.process.send_signal(signal.SIGTERM)
+    server.stop(0)
+    assert "left: refused, its PROXY header says UNKNOWN" in server.output
 
 
 def test_through_tls(start: Start, tmp_path: Path) -> None:

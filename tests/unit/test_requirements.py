@@ -13,7 +13,8 @@ from twisted.internet import tcp
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
@@ -94,7 +95,7 @@ class PrivatePartsTests(SynchronousTestCase):
     def test_setup_cfg_names_them(self) -> None:
         text = (HERE / "setup.cfg").read_text()
         private = [name for name in (*TRANSPORT, *CHANNEL) if name.startswith("_")]
-        for name in (*private, "_logger", "wrappedProtocol", "_tlsShutdownFinished"):
+        for name in (*private, "_logger", "wrappedProtocol", "_proxyInfo", "_tlsShutdownFinished"):
             self.assertIn(name, text)
 
     def test_transports(self) -> None:
@@ -120,5 +121,7 @@ class PrivatePartsTests(SynchronousTestCase):
         wrapper = ProtocolWrapper(Factory(), Protocol())  # type: ignore[arg-type]
         self.assertTrue(hasattr(wrapper, "wrappedProtocol"))
         self.assertEqual(proxyEndpoint.__module__, "twisted.protocols.haproxy._wrapper")
+        proxied = HAProxyProtocolWrapper(WrappingFactory(Factory()), Protocol())
+        self.assertTrue(hasattr(proxied, "_proxyInfo"))
         self.assertTrue(hasattr(TLSMemoryBIOFactory.protocol, "_tlsShutdownFinished"))
         self.assertEqual(TLSMemoryBIOFactory.__module__, "twisted.protocols.tls")

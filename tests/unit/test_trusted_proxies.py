@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -13,6 +14,9 @@ from tests.unit.browsing import Answer, WebCase, WebPipe
 from tests.websockets import accepted, handshake, masked
 from twisted_msg import pace
 from twisted_msg.addresses import forwarded_ip
+from twisted_msg.counts import End
+from twisted_msg.deadlines import FIRST_FRAME_SECONDS, HEADER_SECONDS
+from twisted_msg.proxy_headers import NO_HEADER, UNKNOWN_CLIENT, UNREADABLE, read_proxy_headers
 from twisted_msg.trusted_proxies import ForwardedAddress, TrustedProxies
 from twisted_msg.values import read_proxy
 from twisted_msg.web.site import WebFactory
@@ -350,6 +354,7 @@ class ProxyHeaderTests(ProxyCase):
         """Connect a proxy that sends this header."""
         pipe = WebPipe(len(self.world.peers), host=host)
         wrapping = HAProxyWrappingFactory(factory or self.world.server)
+        read_proxy_headers(SimpleNamespace(factory=wrapping))
         pipe.protocol = wrapping.buildProtocol(pipe.address)
         pipe.protocol.makeConnection(pipe)
         self.world.peers.append(pipe)
@@ -416,3 +421,88 @@ class ProxyHeaderTests(ProxyCase):
                 self.assertIn("--trusted-proxy", self.lines[-1])
                 self.assertEqual(self.world.server.connections, 0)
                 self.assertEqual(self.world.server.counts.told[ErrorCode.FORBIDDEN], 0)
+
+    def test_a_header_comes_in_pieces(self) -> None:
+        ping = encode_frame(b"", ("PING",))
+        addresses = bytes((192, 0, 2, 7, 192, 0, 2, 1, 0, 1, 0, 2))
+        v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + addresses
+        self.begin()
+        for header in (b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n", b"PROXY UNKNOWN x\r\n", v2):
+            for size in (1, 5, 7, 15, 17):
+                pipe = self.relay(b"")
+                for start in range(0, len(header), size):
+                    pipe.say(header[start : start + size])
+                self.assertFalse(pipe.closed, (header, size))
+                for byte in ping:
+                    pipe.say(bytes((byte,)))
+                self.assertIn(b"PONG", pipe.received, (header, size))
+                host = "127.0.0.1" if b"UNKNOWN" in header else "192.0.2.7"
+                self.assertIn(f"{host}:", self.lines[-1])
+                self.assertIn(" connected", self.lines[-1])
+
+    def test_the_log_says_why_a_header_is_refused(self) -> None:
+        v2 = b"\r\n\r\n\0\r\nQUIT\n"
+        for header, reason in (
+            (b"PROXY UNKNOWN\r\n", UNKNOWN_CLIENT),
+            (b"PROXY UNKNOWNS\r\n", UNREADABLE),
+            (b"PROXY TCP4 192.0.2.7 192.0.2.1 x 2\r\n", UNREADABLE),
+            (b"PROXY TCP4 \xff 192.0.2.1 1 2\r\n", UNREADABLE),
+            (b"PROXY" + b"x" * 200, UNREADABLE),
+            (b"PROXY\r\n\r\n", UNREADABLE),
+            (v2 + b"\x11" + b"x" * 50, UNREADABLE),
+            (v2 + b"\x21\x11\0\0", UNREADABLE),
+            (encode_frame(b"", ("PING",)), NO_HEADER),
+            (b"GET / HTTP/1.1\r\n\r\n", NO_HEADER),
+            (b"PUT / HTTP/1.1\r\n\r\n", NO_HEADER),
+            (b"P\r\n", NO_HEADER),
+            (b"\r\n\r\n\r\n", NO_HEADER),
+            (b"\0", NO_HEADER),
+        ):
+            for size in (1, 6, len(header)):
+                self.begin()
+                self.lines.clear()
+                pipe = self.relay(b"")
+                for start in range(0, len(header), size):
+                    pipe.say(header[start : start + size])
+                self.assertTrue(pipe.closed, (header, size))
+                self.assertEqual(pipe.received, b"")
+                (line,) = self.lines
+                self.assertEqual(line, f"#1 127.0.0.1:1000 left: refused, {reason}", header)
+                self.assertEqual(self.world.server.connections, 0)
+                self.assertEqual(self.world.server.counts.ended[End.REFUSED], 1)
+
+    def test_the_log_says_so_for_the_web_alone(self) -> None:
+        self.begin()
+        pipe = self.relay(b"GET / HTTP/1.1\r\n\r\n", factory=WebFactory(self.world.server.web))
+        self.assertTrue(pipe.closed)
+        self.assertEqual(pipe.received, b"")
+        self.assertIn(f"#1 127.0.0.1:1000 left: refused, {NO_HEADER}", self.lines)
+
+    def test_without_a_place_there_is_one_line(self) -> None:
+        self.begin(connections="1")
+        self.relay(b"")
+        pipe = self.relay(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertTrue(pipe.closed)
+        (line,) = self.lines
+        self.assertIn("turned away: all 1 places", line)
+
+    def test_half_a_header_holds_its_place_for_half_a_minute(self) -> None:
+        for header in (b"P", b"PROXY TCP4 192.0.2.7", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0cx"):
+            self.begin()
+            pipe = self.relay(header)
+            self.world.wait(HEADER_SECONDS - 2)
+            self.assertFalse(pipe.closed)
+            self.world.wait(3)
+            self.assertTrue(pipe.closed)
+            self.assertIn("a PROXY header was not finished within 30 s", self.lines[-1])
+            self.assertIn("#1 127.0.0.1:1000 left: refused, timeout", self.lines[-1])
+
+    def test_a_whole_header_may_be_followed_by_silence(self) -> None:
+        self.begin()
+        pipe = self.relay(b"PROXY TCP4 192.0.2.7")
+        self.world.wait(HEADER_SECONDS - 2)
+        pipe.say(b" 192.0.2.1 1 2\r\n")
+        self.world.wait(FIRST_FRAME_SECONDS - 2)
+        self.assertFalse(pipe.closed)
+        self.world.wait(3)
+        self.assertTrue(pipe.closed)

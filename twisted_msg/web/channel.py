@@ -305,6 +305,11 @@ class Channel(FlowChannel):
         """Answer that there is no place, whatever was to be asked, and end."""
         self.refuse(503, error.code, error.reason)
 
+    def refuse_proxy_header(self, reason: str) -> None:
+        """End without an answer: what the peer speaks is not known."""
+        self._end, self._complaint = End.REFUSED, f"refused, {reason}"
+        self.loseConnection()
+
     def refuse_body(self) -> None:
         """Answer a body that is too large."""
         limit = self.site.body_limit
