@@ -17,7 +17,7 @@ from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 
 HERE = Path(__file__).parents[2]
 
@@ -116,6 +116,7 @@ class PrivatePartsTests(SynchronousTestCase):
         channel.lineReceived(b"GET / HTTP/1.1")
         for name in CHANNEL:
             self.assertTrue(hasattr(channel, name), name)
+        self.assertTrue(hasattr(_ChunkedTransferDecoder(print, print), "_buffer"))
 
     def test_wrappers(self) -> None:
         wrapper = ProtocolWrapper(Factory(), Protocol())  # type: ignore[arg-type]

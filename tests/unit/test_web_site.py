@@ -16,9 +16,11 @@ from twisted_msg.deadlines import FLUSH_SECONDS, LINGER_SECONDS, PAYLOAD_RATE
 from twisted_msg.server import STOP_SECONDS
 from twisted_msg.web.api.exchange import Exchange
 from twisted_msg.web.channel import (
+    BARE_LF,
     HEAD_SIZE,
     HEADER_LINES,
     IDLE_SECONDS,
+    NO_CHUNK,
     REQUEST_SECONDS,
 )
 from twisted_msg.web.site import WebFactory
@@ -348,6 +350,38 @@ class BoundTests(SiteCase):
                        b"3" * 2000):  # fmt: skip
             self.assert_refused(400, "bad-header", head + chunks)
 
+    def test_a_line_that_ends_with_lf_alone_is_answered_at_once(self) -> None:
+        post = request("/slow", "POST", "Transfer-Encoding: chunked")
+        line = GET.partition(b"\r\n")[0]
+        for data, text in (
+            (line + b"\n", BARE_LF),
+            (GET.replace(b"\r\n", b"\n"), BARE_LF),
+            (line + b"\r\nHost: localhost\n", BARE_LF),
+            (GET[:-2] + b"\n", BARE_LF),
+            (GET[:-2] + b" x\ny: z\r\n", BARE_LF),
+            (b"GET /\n" + b"x" * HEAD_SIZE + b"\r\n", BARE_LF),
+            (line + b"\r\nHost: local\nhost\r\n", BARE_LF),
+            (post + b"3\n", NO_CHUNK),
+            (post + b"3;x=y\nabc", NO_CHUNK),
+            (post + b"3\r\nabc\n", NO_CHUNK),
+            (post + b"0\n", NO_CHUNK),
+        ):
+            for size in (1, len(data)):
+                with self.subTest(data=data, size=size):
+                    pipe = self.visit()
+                    for start in range(0, len(data), size):
+                        pipe.say(data[start : start + size])
+                    self.assertEqual(Answer(pipe.received).error, (400, "bad-header", text))
+                    self.assert_over(pipe)
+
+    def test_lines_may_be_cut_within_their_end(self) -> None:
+        post = request("/slow", "POST", "Transfer-Encoding: chunked")
+        pipe = self.visit()
+        for byte in GET + post + b"3\r\na\nb\r\n0\r\nX: y\r\n\r\n":
+            pipe.say(bytes((byte,)))
+        self.assertEqual(pipe.received.count(b"HTTP/1.1 200 OK"), 2)
+        self.assertTrue(pipe.received.endswith(b"\r\n\r\n3"))
+
     def test_small_chunks_leave_turns_to_others(self) -> None:
         head = request("/slow", "POST", "Transfer-Encoding: chunked")
         pipe = self.world.visitor()
@@ -499,8 +533,7 @@ class EndTests(SiteCase):
         self.assertTrue(slow.closed)
 
     def test_one_that_ends_inside_a_request_is_told_so(self) -> None:
-        bare = GET.replace(b"\r\n", b"\n")
-        for data in (GET[:-1], bare, b"G", request("/", "POST", "Content-Length: 3") + b"ab"):
+        for data in (GET[:-1], b"G", request("/", "POST", "Content-Length: 3") + b"ab"):
             part = self.visit(data)
             part.close_input()
             self.assertEqual(Answer(part.received).error[:2], (400, "bad-header"))

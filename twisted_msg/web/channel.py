@@ -72,8 +72,14 @@ NO_CHUNK: Final = (
     "bytes, CR LF"
 )
 
+BARE_LF: Final = (
+    "the lines of a request end with CR LF, and one ends with LF alone: send CR LF (RFC 9112, "
+    "section 2.2)"
+)
+"""The answer to such a line at once, for no CR LF may ever follow."""
+
 CUT: Final = "the input ended inside a request: its lines end with CR LF, and the last one is empty"
-"""What is told who closes before a request is whole, or ends its lines with LF alone."""
+"""The answer to a peer that closes its side before its request is whole."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -135,12 +141,22 @@ class Channel(FlowChannel):
         super().dataReceived(data)
         if self._buffer and not (self.busy or self._ending):  # of a line
             self._begin()
+            self._check_line_end(self._buffer)
+
+    def _check_line_end(self, line: bytes) -> None:
+        """Refuse a line, whole or not, with LF alone in it: the answer is that of all its pieces.
+
+        One before a request is no part of it: some clients send it behind a body.
+        """
+        if b"\n" in line and (self._head_lines or line[:1] != b"\n"):
+            self.refuse(400, ErrorCode.BAD_HEADER, BARE_LF)
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
         if self._ending:
             return
-        if line:
+        self._check_line_end(line)
+        if line and not self._ending:
             self._begin()
             self._head_lines += 1
             self._head_size += len(line) + len(self.delimiter)
@@ -173,9 +189,13 @@ class Channel(FlowChannel):
             self._heir.dataReceived(data)
         elif not self._ending:
             super().rawDataReceived(data)
+            decoder: Any = self._transferDecoder
+            if b"\n" in getattr(decoder, "_buffer", b"") and decoder.state != "TRAILER":
+                self._respondToBadRequestAndDisconnect()  # a chunk's line that ends with LF alone
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is too long."""
+        self._check_line_end(line[: self.MAX_LENGTH + 1])  # as much as `_read` may have seen
         self._head_lines += 1
         self._refuse_head()
 
