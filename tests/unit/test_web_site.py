@@ -639,6 +639,20 @@ class RateTests(SiteCase):
         self.turns()
         self.assertEqual(pipe.received.count(b"200 OK"), 4)
 
+    def test_a_stream_is_read_from_after_both_sides_waited(self) -> None:
+        """Its request was one too many, and its peer reads on when the rate allows more again."""
+        self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+        pipe = self.visit(request("/slow", "GET", f"X: {'y' * 15_000}"), stuck=True)
+        self.slow.requests[0].write(b"x" * 100_000)
+        self.assertFalse(pipe.reading)
+        self.world.wait(5)
+        self.assertFalse(pipe.reading)
+        pipe.read_on()
+        self.assertTrue(pipe.reading)
+        pipe.close_input()
+        self.slow.answer()
+        self.assertTrue(pipe.closed)
+
     def test_bytes_are_counted_once(self) -> None:
         self.begin(rate_bytes="1k", rate_burst="1", limit_loopback="yes")
         pipe = self.visit(GET * (1024 // len(GET)))

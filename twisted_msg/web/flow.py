@@ -205,6 +205,10 @@ class FlowChannel(HTTPChannel):
             self.kept.append(data)
         elif data:
             self.proceed(data)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read, unless something still forbids it."""
         if self.kept is None and not self._full and self._behind <= BEHIND_SIZE:
             self.transport.resumeProducing()
 
@@ -226,3 +230,5 @@ class FlowChannel(HTTPChannel):
         request, self._answered = self._answered, None
         if request is not None:
             self.requestDone(request)
+        else:
+            self._read_on()  # `release` may have come meanwhile, and Twisted waits for the answer
