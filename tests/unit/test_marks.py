@@ -261,6 +261,20 @@ class AddressTests(SynchronousTestCase):
                 self.publish(world, f"c{number}", f"192.0.2.{number}").vanish()
         self.assertEqual(len(world.server.house.clients._new), 4)
 
+    def test_one_that_was_forgotten_is_counted_once(self) -> None:
+        """It published nothing, so that the store does not know it when it comes back."""
+        world = self.begin(5)
+        with patch.object(clients, "CLIENTS_LIMIT", 2):
+            for _ in range(3):
+                for number in range(3):
+                    pipe = world.peer(host=f"192.0.2.{number % 2}")
+                    pipe.say(world.frame(b"", "HELLO", f"client={number:.<16}"))
+                    world.work()
+                    self.assertIn(b"WELCOME", pipe.received)
+                    pipe.vanish()
+        counted = world.server.house.clients
+        self.assertEqual(counted._news, sum(map(len, counted._new.values())))
+
     def test_without_a_limit_nobody_is_counted(self) -> None:
         store = SqliteStore(self.mktemp())
         self.addCleanup(store.close)

@@ -166,8 +166,9 @@ class Clients:
             return
         keys = self._new.setdefault(network, OrderedDict())
         self._new.move_to_end(network)
-        keys[key] = None
-        self._news += 1
+        if key not in keys:  # else its mark was forgotten before the store had one
+            keys[key] = None
+            self._news += 1
         if len(keys) > most:
             idle = [each for each in keys if self._idle(each)][: 1 + most // TRIM_PART]
             for each in idle:
