@@ -65,7 +65,7 @@ class RecvTests(SynchronousTestCase):
             receive(self.reactor, common, shape, Order(rooms or ("hall",), **order))
         )
 
-    def accept(self) -> None:
+    def accept(self, name: str = "al") -> None:
         self.protocol = self.reactor.unixClients[-1][1].buildProtocol(None)
         self.transport = StringTransport()
         self.transport.abortConnection = self.gone  # type: ignore[method-assign]
@@ -73,7 +73,7 @@ class RecvTests(SynchronousTestCase):
         self.protocol.makeConnection(self.transport)
         self.decoder = FrameDecoder(128, 2**20)
         self.said()
-        self.say(Welcome("al", 0, {}))
+        self.say(Welcome(name, 0, {}))
 
     def said(self) -> list[Request]:
         data = self.transport.value()
@@ -145,6 +145,16 @@ class RecvTests(SynchronousTestCase):
         self.gone()
         error = self.failureResultOf(self.done, ClientError).value
         self.assertIn("the name bob is taken: direct messages to it go to another", str(error))
+
+    def test_direct_messages_to_a_name_that_is_taken_during_a_reconnect(self) -> None:
+        self.recv(raw_line, replace(COMMON, quiet=True), "@al")
+        self.accept()
+        self.gone()
+        self.reactor.advance(1)
+        self.accept("al-2")
+        self.gone()
+        error = self.failureResultOf(self.done, ClientError).value
+        self.assertIn("the name al is taken: direct messages to it go to another", str(error))
 
     def test_json(self) -> None:
         self.recv(json_line)

@@ -51,11 +51,15 @@ def to_stderr(common: Common) -> Callable[[str], None]:
 
 
 def typed_client(
-    reactor: Any, common: Common, say: Callable[[str], None], client_id: str | None = None
+    reactor: Any,
+    common: Common,
+    say: Callable[[str], None],
+    client_id: str | None = None,
+    named: Callable[[str | None], None] = lambda _: None,
 ) -> Client:
     """Return a client of typed frames, not connected yet, that tells what its name becomes.
 
-    Raises `UsageError`.
+    `named` is called with the name at each connection.  Raises `UsageError`.
     """
     tidings = Tidings(say)
     called = common.name
@@ -67,6 +71,7 @@ def typed_client(
             taken = f"the name {common.name} is taken: "
             say(f"{'' if common.name in (None, client.name) else taken}here you are {client.name}")
         called = client.name
+        named(called)
 
     try:
         client = Client(

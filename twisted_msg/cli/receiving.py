@@ -29,6 +29,7 @@ from twisted_msg.client.client import Client
 from twisted_msg.client.errors import CannotConnect, ClientError, TimedOut
 from twisted_msg.client.messages import Messages
 from twisted_msg.client.reconnecting import PlainClient
+from twisted_msg.client.waiting import Gate
 from twisted_msg.wire.names import DIRECT
 
 LEAVE_SECONDS: Final = 2.0
@@ -99,6 +100,7 @@ class Receiving:
         self._client: Client | PlainClient | None = None
         self._reached = False
         self._unreached: CannotConnect | None = None
+        self._taken = Gate()
 
     async def work(self) -> None:
         """Receive until there is enough, or nobody reads the output."""
@@ -167,7 +169,8 @@ class Receiving:
 
     async def _typed(self) -> None:
         """Connect, and write the rooms' messages, each once, over however many connections."""
-        client = self._client = typed_client(self._reactor, self._common, to_stderr(self._common))
+        say = to_stderr(self._common)
+        client = self._client = typed_client(self._reactor, self._common, say, named=self._named)
         direct = self._order.rooms[0].startswith(DIRECT)
         if not direct:
             show_directs(client)
@@ -179,16 +182,29 @@ class Receiving:
             await connect(self._reactor, self._common, client)
             self._reached = True
             if direct and client.name != self._common.name:
-                raise ClientError(
-                    f"the name {self._common.name} is taken: direct messages to it go to another "
-                    "connection, which has to end first"
-                )
+                await self._name_taken()
             if self._common.verbose:
                 await client.ping()  # its answer comes behind those that the rooms give
                 tell(f"listening to {', '.join(self._order.rooms)} at {self._common.server}")
-            await together(
+            reading = together(
                 *(self._read(*each) for each in zip(self._order.rooms, rooms, strict=True))
             )
+            await (whichever(reading, self._name_taken()) if direct else reading)
+
+    def _named(self, name: str | None) -> None:
+        """Take the name that a connection has got: direct messages come under the wanted one."""
+        if name != self._common.name:
+            wanted = self._common.name
+            self._taken.fail(
+                ClientError(
+                    f"the name {wanted} is taken: direct messages to it go to another "
+                    "connection, which has to end first"
+                )
+            )
+
+    async def _name_taken(self) -> None:
+        """Raise `ClientError` when another connection has the name, also after a reconnect."""
+        await self._taken.wait()
 
     def _messages(self, client: Client, room: str) -> Messages:
         """Return a room's messages.  Raises `UsageError` for what cannot be a room."""
