@@ -67,6 +67,8 @@ class Saying(NamedTuple):
 
     `time` is Unix time in seconds; `sender` is None where the protocol does not tell, and
     for `SENT` it is whom it went to.  `room` is told where several rooms are shown, and
+    `own` is true of what this user wrote in this session.  `save` is the command that saves data,
+    if there is one.
     """
 
     text: bytes
