@@ -152,6 +152,8 @@ def lost(cause: BaseException | None) -> Disconnected:
     if library != "OpenSSL":
         return Disconnected("the connection was lost")
     errors = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(errors, int):  # of a `SysCallError`: the number of an error of the system
+        return Disconnected("the connection was lost")
     (*_, text), *_ = errors or [("no cause was given",)]
     if text == "certificate verify failed":
         return TLSFailed(
