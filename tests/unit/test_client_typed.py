@@ -202,7 +202,7 @@ class ConnectingTests(Case):
         self.lose()
         self.reactor.advance(0)
         failure = self.failureResultOf(connected, CannotConnect)
-        self.assertIn("before it made this client welcome", str(failure.value))
+        self.assertIn("before the server made this client welcome", str(failure.value))
         self.assertEqual(self.attempts(), 3)
 
     def test_it_may_try_for_ever(self) -> None:

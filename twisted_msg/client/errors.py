@@ -188,8 +188,8 @@ def _explained(cause: BaseException) -> str:
         return f"{cause}; try again later"
     if isinstance(cause, ClientError):
         return (
-            f"{cause} before it made this client welcome: it may be stopping, or no tcpmsg "
-            f"server; {ONLY_PLAIN}"
+            f"{cause} before the server made this client welcome: it may be stopping, or no "
+            f"tcpmsg server; {ONLY_PLAIN}"
         )
     number = getattr(cause, "osError", None)
     text = os.strerror(number) if isinstance(number, int) else str(cause).strip(". \n")
