@@ -12,6 +12,7 @@ import termios
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+from wcwidth import wcwidth
 
 from twisted_msg.cli import wrapping
 from twisted_msg.cli.text import visible
@@ -45,6 +46,21 @@ class WrappingTests(SynchronousTestCase):
                     self.assertNotIn("\u200d\n", found)
                 else:
                     self.assertEqual(found.split("\n"), lines)
+
+    def test_nothing_that_is_joined_lets_a_terminal_break_a_line(self) -> None:
+        """A terminal that draws each character by itself finds no line too wide."""
+        for text in (
+            "x" + " \u200d" * 16 + "  -- bob has left",
+            "\u00a0\u200d" * 40 + "--\u00a0bob",
+            "\u3000\u200d" * 40 + "--\u3000bob",
+            "\u0915\u094d" * 17 + " -- bob has left",
+            "\u2764\ufe0f" * 11,
+        ):
+            with self.subTest(text):
+                shown = visible(text, continuation="    ")
+                for line in wrapped(shown, 20, "    ").split("\n"):
+                    separate = sum(max(0, wcwidth(each)) for each in line)
+                    self.assertLessEqual(separate + line.count("\ufe0f"), 20)
 
     def test_the_first_line_may_begin_elsewhere(self) -> None:
         self.assertEqual(wrapped("one two", 20, "  ", "x" * 15), "one\n  two")

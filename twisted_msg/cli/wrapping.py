@@ -1,7 +1,9 @@
 """Lines no wider than a terminal, broken between words.
 
 Widths are those of a terminal's cells: two for East Asian characters and most emoji, none for
-combining marks.  Text that goes in is fit for a terminal already (`text.visible`).
+combining marks.  They are never too small: a terminal that had to break a line could begin the next
+one with what looks like a notice.  Text that goes in is fit for a terminal already
+(`text.visible`).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import IO, Final
 
@@ -16,8 +19,13 @@ NARROWEST: Final = 20
 """Cells of the narrowest terminal that lines are broken for: in less, words hardly fit."""
 
 _WORD: Final = re.compile(r"([ \t]*)([^ \t]+)")
-_TAB: Final = " " * 8
+_TAB: Final = 8
 _JOINER: Final = "\u200d"
+_WIDENER: Final = "\ufe0f"
+"""Draws the character before it as an emoji, which may be wider."""
+
+JOINED_LIMIT: Final = 16
+"""Cells of what joiners hold together: a family of four takes 8, and a line has room for it."""
 
 
 def columns(stream: IO[str]) -> int | None:
@@ -30,13 +38,21 @@ def columns(stream: IO[str]) -> int | None:
 
 
 def cells(text: str) -> int:
-    """Return how many cells text takes in a line; a tab counts as its eight at most."""
-    text = text.replace("\t", _TAB)
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth
+    """Return how many cells text takes in a line at most; a tab counts as eight.
 
-    return max(0, wcswidth(text))
+    Each character counts by itself, since terminals differ in what they draw in the same cells.
+    """
+    if text.isascii():
+        return len(text) + text.count("\t") * (_TAB - 1)
+    return sum(map(_cells_of, text))
+
+
+@lru_cache(4096)
+def _cells_of(character: str) -> int:
+    """Return how many cells a character takes at most."""
+    from wcwidth import wcwidth
+
+    return {"\t": _TAB, _WIDENER: 1}.get(character) or max(0, wcwidth(character))
 
 
 def wrapped(text: str, width: int | None, indent: str, before: str = "") -> str:
@@ -93,8 +109,10 @@ def _clusters(word: str) -> Iterator[str]:
     """Yield the characters of a word, each with what is drawn in the same cells."""
     cluster = ""
     for character in word:
-        if cluster and cells(character) and not cluster.endswith(_JOINER):
-            yield cluster
-            cluster = ""
+        if cluster and character != _WIDENER and _cells_of(character):
+            joined = cluster.endswith(_JOINER)
+            if not joined or cells(cluster) + _cells_of(character) > JOINED_LIMIT:
+                yield cluster
+                cluster = ""
         cluster += character
     yield cluster
