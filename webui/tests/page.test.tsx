@@ -265,7 +265,7 @@ describe("a line that begins with a slash", () => {
     render(page(made));
     await user.type(box(), "/help{Enter}");
     const listed = [...screen.getByRole("dialog", { name: "Commands" }).querySelectorAll("kbd")].map((each) => each.textContent);
-    expect(listed).toEqual(["/me TEXT", "/msg NAME TEXT", "/join ROOM", "/part", "/nick NAME", "/help", "//text"]);
+    expect(listed).toEqual(["/me TEXT", "/msg NAME TEXT", "/join ROOM", "/part [ROOM]", "/nick NAME", "/help", "//text"]);
     await user.keyboard("{Escape}");
     await user.click(screen.getByRole("button", { name: "Close" }));
     await user.type(box(), "/msg bob psst, bob{Enter}");
@@ -282,6 +282,21 @@ describe("a line that begins with a slash", () => {
     expect(made.wire().name).toBe("ann");
   });
 
+  it("takes names as they are written in texts, and leaves another room, as the terminal does", async () => {
+    const user = userEvent.setup();
+    const made = inLobby();
+    render(page(made));
+    await user.type(box(), "/join #builds{Enter}");
+    does(() => {});
+    expect(made.session.conversations.open?.name).toBe("builds");
+    await user.type(box(), "/part #lobby{Enter}");
+    does(() => {});
+    expect([...made.wire().subscriptions.keys()]).toEqual(["builds"]);
+    await user.type(box(), "/msg @bob psst{Enter}");
+    does(() => {});
+    expect([made.session.conversations.open?.name, texts(made)]).toEqual(["@bob", ["psst"]]);
+  });
+
   it("says what is wrong with a command that cannot be, and changes nothing", async () => {
     const user = userEvent.setup();
     const made = inLobby();
@@ -290,7 +305,7 @@ describe("a line that begins with a slash", () => {
       ["/msg bob", "/msg NAME TEXT. A name is"],
       ["/msg b/b psst", "/msg NAME TEXT. A name is"],
       ["/join no room", "/join ROOM. A room"],
-      ["/part builds", "takes no name"],
+      ["/part builds", "You are not in builds."],
       ["/nick b/b", "/nick NAME. A name is"],
     ] as const) {
       await user.type(box(), `${line}{Enter}`);

@@ -37,7 +37,8 @@ const COMMANDS: readonly Command[] = [
     usage: "/msg NAME TEXT",
     summary: "send a direct message",
     run: (session, _, rest) => {
-      const [name = "", text = ""] = split(rest);
+      const [to = "", text = ""] = split(rest);
+      const name = to.replace(/^@/, "");
       if (!isName(name) || text === "") return wrong(`Say to whom, and what: /msg NAME TEXT. ${NAME_RULE}`);
       session.enter(`@${name}`);
       session.outgoing.say(`@${name}`, text);
@@ -47,14 +48,18 @@ const COMMANDS: readonly Command[] = [
   {
     usage: "/join ROOM",
     summary: "go to a room; it is created if there is none",
-    run: (session, _, rest) => (isRoom(rest) && session.enter(rest) ? DONE : wrong(`Say which room: /join ROOM. ${ROOM_RULE}`)),
+    run: (session, _, rest) => {
+      const room = rest.replace(/^#/, "");
+      return isRoom(room) && session.enter(room) ? DONE : wrong(`Say which room: /join ROOM. ${ROOM_RULE}`);
+    },
   },
   {
-    usage: "/part",
-    summary: "leave this room, or close this conversation",
+    usage: "/part [ROOM]",
+    summary: "leave a room, or close this conversation",
     run: (session, conversation, rest) => {
-      if (rest !== "") return wrong("/part leaves the room that is open; it takes no name.");
-      session.leave(conversation.name);
+      const place = rest === "" ? conversation.name : rest.replace(/^#/, "");
+      if (session.conversations.find(place) === undefined) return wrong(`You are not in ${place}.`);
+      session.leave(place);
       return DONE;
     },
   },
