@@ -503,15 +503,29 @@ class AcceptanceTests(MemoryRoomCase):
             self.flood(limit=1)
             self.house.clock.advance(1)
         now = self.house.now() // 1000
-        self.room.expire(now - 4000)
+        self.room.expire(now - 4000, now)
         self.assertEqual(self.room.first, EPOCH + 2)
-        self.room.expire(now)
+        self.room.expire(now, now)
         self.assertEqual(self.room.first, EPOCH + 4)
         slow.read()
         self.assertEqual(slow.seqs, [EPOCH + 4, EPOCH + 5])
-        self.room.expire(now)
+        self.room.expire(now, now)
         self.assertEqual(self.room.first, EPOCH + 6)
-        self.room.expire(now)
+        self.room.expire(now, now)
+
+    def test_a_clock_that_was_ahead_keeps_no_old_messages(self) -> None:
+        """What it said goes with what was said later and is old."""
+        ahead, then = 51 * 86_400_000, self.house.now() // 1000
+        for millis in (then, then + ahead, then + ahead + 1, then + 1, then + 2000):
+            self.room._now = lambda millis=millis: millis  # type: ignore[method-assign,misc]
+            self.flood(limit=1)
+        expected = (
+            (1, then + 2000, 1), (then + 1, then + 2000, 2), (then + 1, 0, 2), (-1, 0, 2),
+            (then + 2, then + 2000, 5), (then + 2001, then + 4000, 6),
+        )  # fmt: skip
+        for millis, now, first in expected:
+            self.room.expire(millis, now)
+            self.assertEqual(self.room.first, EPOCH + first, (millis, now))
 
 
 class HoldsTests(SynchronousTestCase):

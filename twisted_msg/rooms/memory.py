@@ -167,13 +167,23 @@ class MemoryRoom(Room):
             self._trim()
             self._clear()
 
-    def expire(self, millis: int) -> None:
-        """Forget what was said before this Unix time, and what nobody reads."""
+    def expire(self, millis: int, now: int) -> None:
+        """Forget what was said before a Unix time, and what nobody reads.
+
+        `now` is the Unix time to go by; both are in milliseconds.  A piece whose time is still to
+        come was said by a clock that was ahead.  It goes with an old piece behind it.
+        """
         pieces = self.tail.pieces
-        if not pieces or pieces[0].millis >= millis:
+        if millis <= 0 or not pieces or millis <= pieces[0].millis <= now:
             return
         oldest = self._oldest()
-        while pieces and pieces[0].millis < millis and pieces[0].last < oldest:
+        old = 0
+        for count, piece in enumerate(pieces, 1):
+            if millis <= piece.millis <= now or piece.last >= oldest:
+                break
+            if piece.millis < millis:
+                old = count
+        for _ in range(old):
             self.tail.drop_first()
 
     def shrink(self) -> None:

@@ -173,7 +173,7 @@ class Rooms:
         for room in list(self._rooms.values()):
             if isinstance(room, MemoryRoom):
                 room.sweep()
-                room.expire(oldest)
+                room.expire(oldest, now)
             cost += room.tail.cost
             if not room.members and room.quiet and (room.durable or not room.tail.pieces):
                 self._end(room)
