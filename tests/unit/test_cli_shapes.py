@@ -39,6 +39,11 @@ class ShapeTests(SynchronousTestCase):
         self.assertEqual(visible_line(message), b"al: a\\x07\n")
         self.assertEqual(visible_line(message, several=True), b"#hall al: a\\x07\n")
 
+    def test_lines_on_terminals_are_broken_so_that_no_row_looks_like_another_line(self) -> None:
+        message = Received(b"x" + b" " * 30 + b"-- from bob: PNG image", "hall", 1, "al", 2)
+        line = visible_line(message, columns=lambda: 30)
+        self.assertEqual(line, b"al: x\n    -- from bob: PNG image\n")
+
     def test_data_on_terminals_is_one_line_that_says_how_to_save_it(self) -> None:
         with mock.patch("twisted_msg.cli.shapes.tcpmsg_command", return_value="tcpmsg"):
             save = save_command(["--server", "[::1]:1"])

@@ -33,6 +33,7 @@ from twisted_msg.cli.shapes import (
     save_command,
     visible_line,
 )
+from twisted_msg.cli.wrapping import columns
 from twisted_msg.times import read_since
 from twisted_msg.wire.names import DIRECT, NAME, NAME_RULE
 
@@ -116,7 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
         shape = raw_bytes
     elif on_terminal(sys.stdout):
         save = save_command(server_words(common, os.environ))
-        shape = partial(visible_line, several=several, save=save)
+        width = partial(columns, sys.stdout)  # asked again for each message: windows are resized
+        shape = partial(visible_line, several=several, save=save, columns=width)
 
     from twisted_msg.cli import running
     from twisted_msg.cli.receiving import Order, receive

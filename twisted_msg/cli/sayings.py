@@ -30,10 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.colours import Paint
 from twisted_msg.cli.text import visible
-from twisted_msg.cli.wrapping import wrapped
-
-INDENT: Final = "    "
-"""What stands before the further lines of a message."""
+from twisted_msg.cli.wrapping import INDENT, wrapped
 
 MARK: Final = "-- "
 """What a notice begins with, on a terminal with a line editor."""

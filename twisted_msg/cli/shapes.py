@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from twisted_msg.cli.binary import binary, described
 from twisted_msg.cli.options import LOBBY
 from twisted_msg.cli.text import visible
+from twisted_msg.cli.wrapping import INDENT, wrapped
 from twisted_msg.programs import tcpmsg_command
 from twisted_msg.rows import message_row
 from twisted_msg.times import utc
@@ -54,11 +55,18 @@ def raw_bytes(message: Received) -> bytes:
     return message.payload
 
 
-def visible_line(message: Received, *, several: bool = False, save: Save | None = None) -> bytes:
+def visible_line(
+    message: Received,
+    *,
+    several: bool = False,
+    save: Save | None = None,
+    columns: Callable[[], int | None] = lambda: None,
+) -> bytes:
     """Return a message fit for a terminal behind its sender's name, its further lines indented.
 
     With `several` its room stands before it.  What is no text is described, with the command
-    that saves it.  No text begins as such a description does.
+    that saves it.  No text begins as such a description does, nor does a row of one: lines have at
+    most as many cells as `columns` returns.
     """
     room = f"#{visible(message.room)} " if several else ""
     sender = None if message.sender is None else visible(message.sender)
@@ -70,7 +78,9 @@ def visible_line(message: Received, *, several: bool = False, save: Save | None 
             command = save(message.room, message.seq, data.extension)
         return f"{room}{described(data, origin, command)}\n".encode()
     signature = "" if sender is None else f"{sender}: "
-    return (room + signature + visible(message.payload, continuation="    ") + "\n").encode()
+    head = room + signature
+    text = wrapped(visible(message.payload, continuation=INDENT), columns(), INDENT, head)
+    return f"{head}{text}\n".encode()
 
 
 def save_command(words: Sequence[str] = ()) -> Save:

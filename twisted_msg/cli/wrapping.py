@@ -15,6 +15,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import IO, Final
 
+INDENT: Final = "    "
+"""What stands before the further lines of a message."""
+
 NARROWEST: Final = 20
 """Cells of the narrowest terminal that lines are broken for: in less, words hardly fit."""
 
