@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_msg.cli import receiving
+from twisted_msg.cli import clients, receiving
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.receiving import RETRY_SECONDS, Order, receive
@@ -125,6 +125,17 @@ class RecvTests(SynchronousTestCase):
             self.stderr.getvalue().splitlines(),
             [f"tcpmsg: direct message from bob: {each}" for each in said],
         )
+        self.done.cancel()
+        self.gone()
+        self.failureResultOf(self.done)
+
+    def test_direct_messages_begin_no_row_of_a_terminal(self) -> None:
+        self.patch(clients, "columns", lambda stream: 60)
+        self.recv()
+        self.accept()
+        self.say(Msg("@al", 1, "bob", 1, b"x" + b" " * 25 + b"tcpmsg: the server stops"))
+        told = ["tcpmsg: direct message from bob: x", " " * 8 + "tcpmsg: the server stops"]
+        self.assertEqual(self.stderr.getvalue().splitlines(), told)
         self.done.cancel()
         self.gone()
         self.failureResultOf(self.done)

@@ -6,6 +6,7 @@ own way to reach its user; what the options get wrong is a `UsageError`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted_msg.cli.binary import binary
 from twisted_msg.cli.exits import UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import tell
+from twisted_msg.cli.wrapping import columns
 from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, Refused, TimedOut
 from twisted_msg.client.reconnecting import PlainClient
@@ -88,7 +90,12 @@ def typed_client(
     return client
 
 
-def show_directs(client: Client, say: Callable[[str], None] = tell) -> None:
+def tell_wrapped(notice: str) -> None:
+    """Write a notice to stderr, with lines that fit a terminal."""
+    tell(notice, columns(sys.stderr))
+
+
+def show_directs(client: Client, say: Callable[[str], None] = tell_wrapped) -> None:
     """Say each direct message that comes to a client: it is kept nowhere, and would be lost.
 
     To be called before it connects.  A quiet command says them too: its sender takes them for

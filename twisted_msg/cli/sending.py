@@ -13,12 +13,18 @@ from typing import IO, Any, Final, NamedTuple
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from twisted_msg.cli.clients import connect, show_directs, to_stderr, typed_client
+from twisted_msg.cli.clients import (
+    connect,
+    show_directs,
+    tell_wrapped,
+    to_stderr,
+    typed_client,
+)
 from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.identity import Identity
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.progress import Progress
-from twisted_msg.cli.running import tell, whichever
+from twisted_msg.cli.running import whichever
 from twisted_msg.cli.sources import Source
 from twisted_msg.client.client import Client
 from twisted_msg.client.errors import ClientError, Refused, TimedOut
@@ -63,7 +69,7 @@ async def send(reactor: Any, common: Common, order: Order, source: Source) -> in
         say = progress.before(to_stderr(common))
         secret = None if identity is None else identity.secret
         client = typed_client(reactor, common, say, secret)
-        show_directs(client, progress.before(tell))
+        show_directs(client, progress.before(tell_wrapped))
         await connect(reactor, common, client, order.timeout)
         try:
             await Sending(reactor, order, client, say).work(source, progress)
