@@ -75,6 +75,15 @@ class ClockTests(SynchronousTestCase):
             clock.read()
             self.assertIn(f"ahead by {shown}:", self.said[0])
 
+    def test_time_between_two_readings_is_no_jump(self) -> None:
+        """As when the server stood still, or a long step of retention came between."""
+        clock = self.begin()
+        for pause in (50, 600, CONFIRM_SECONDS):
+            self.time.advance(pause)
+            clock.read()
+        self.assertEqual(self.said, [])
+        self.assertEqual(clock.read(), self.now() // 1000)
+
     def test_a_jump_that_is_taken_back_counts_as_another(self) -> None:
         clock = self.begin()
         self.after(clock, CONFIRM_SECONDS)
