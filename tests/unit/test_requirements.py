@@ -17,7 +17,7 @@ from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
+from twisted.web.http import HTTPChannel
 
 HERE = Path(__file__).parents[2]
 
@@ -32,6 +32,7 @@ CHANNEL = (
     "_buffer", "_dataBuffer", "_requestProducer", "_respondToBadRequestAndDisconnect",
     "_transferDecoder", "_version",
 )  # fmt: skip
+DECODER = ("_buffer", "_receivedTrailerHeadersSize", "_trailerHeaders")
 
 
 def requirements() -> list[Requirement]:
@@ -94,7 +95,7 @@ class PrivatePartsTests(SynchronousTestCase):
 
     def test_setup_cfg_names_them(self) -> None:
         text = (HERE / "setup.cfg").read_text()
-        private = [name for name in (*TRANSPORT, *CHANNEL) if name.startswith("_")]
+        private = [name for name in (*TRANSPORT, *CHANNEL, *DECODER) if name.startswith("_")]
         for name in (*private, "_logger", "wrappedProtocol", "_proxyInfo", "_tlsShutdownFinished"):
             self.assertIn(name, text)
 
@@ -116,7 +117,9 @@ class PrivatePartsTests(SynchronousTestCase):
         channel.lineReceived(b"GET / HTTP/1.1")
         for name in CHANNEL:
             self.assertTrue(hasattr(channel, name), name)
-        self.assertTrue(hasattr(_ChunkedTransferDecoder(print, print), "_buffer"))
+        channel.headerReceived(b"Transfer-Encoding: chunked")
+        for name in DECODER:
+            self.assertTrue(hasattr(channel._transferDecoder, name), name)
 
     def test_wrappers(self) -> None:
         wrapper = ProtocolWrapper(Factory(), Protocol())  # type: ignore[arg-type]

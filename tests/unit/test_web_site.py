@@ -607,6 +607,17 @@ class RateTests(SiteCase):
             pipe.say(b"0\r\n\r\n")
             self.assertEqual(Answer(pipe.received).body, b"%d" % (11 * size))
 
+    def test_trailers_count_as_headers_do(self) -> None:
+        for lines, count in ((0, 11), (14, 11), (15, 6), (1000, 1)):
+            with self.subTest(lines):
+                self.begin(rate_messages="10", rate_burst="1", limit_loopback="yes")
+                head = request("/slow", "POST", "Transfer-Encoding: chunked")
+                pipe = self.visit((head + b"0\r\n" + b"a\r\n" * lines + b"\r\n") * 12)
+                self.assertEqual(pipe.received.count(b"200 OK"), count)
+        self.assertFalse(pipe.reading)
+        self.world.wait(2)
+        self.assertFalse(pipe.reading)
+
     def test_what_waits_stays_bounded_as_requests_are_answered(self) -> None:
         pipe = self.visit()
         for _ in range(300):

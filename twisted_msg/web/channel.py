@@ -188,9 +188,13 @@ class Channel(FlowChannel):
         if self._heir is not None:
             self._heir.dataReceived(data)
         elif not self._ending:
+            decoder, pace = self._transferDecoder, self.pace
+            before = _trailer_cost(decoder)
             super().rawDataReceived(data)
-            decoder: Any = self._transferDecoder
-            if b"\n" in getattr(decoder, "_buffer", b"") and decoder.state != "TRAILER":
+            if pace is not None:
+                pace.count(_trailer_cost(decoder) - before)
+            unfinished: Any = self._transferDecoder
+            if b"\n" in getattr(unfinished, "_buffer", b"") and unfinished.state != "TRAILER":
                 self._respondToBadRequestAndDisconnect()  # a chunk's line that ends with LF alone
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -428,3 +432,10 @@ class Channel(FlowChannel):
     def _wait(self, seconds: float) -> None:
         """Have what comes next come within so many seconds."""
         self._since, self._allowed = self.server.clock.seconds(), seconds
+
+
+def _trailer_cost(decoder: Any) -> int:
+    """Return how many messages the trailers of a chunked body count as so far; see `HEAD_PART`."""
+    lines = getattr(decoder, "_trailerHeaders", ())
+    size = getattr(decoder, "_receivedTrailerHeadersSize", 0)
+    return int(size + LINE_COST * len(lines)) // HEAD_PART
