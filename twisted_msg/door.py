@@ -62,7 +62,7 @@ class Door:
     def bounds(self, peer: Any, *, relayed: bool) -> bool:
         """Return whether a peer at this address is held to limits of its own.
 
-        Of one that is `relayed` by a proxy the address is still to come.
+        If the peer is `relayed` by a proxy, `peer` is the proxy: the client's address comes later.
         """
         told = relayed or isinstance(peer, ForwardedAddress)
         return self._loopback or told or not is_loopback(peer)

@@ -27,8 +27,8 @@ STORE_PART: Final = 8
 leave no room for messages, which are what the store is for."""
 
 ADDRESS_PART: Final = 8
-"""New clients of one address may have the 8th part of all marks, so that they push out their own
-before those of others."""
+"""New clients of one address may have the 8th part of all marks.  Beyond that, their own oldest
+marks are deleted, and not those of other addresses."""
 
 ADDRESS_MARKS: Final = 10_000
 """New clients of one address that are remembered at most, however large the store may be: they
@@ -69,7 +69,8 @@ class Marks:
         self.limit = None if store is None else max(1, store // STORE_PART // MARK_SIZE)
         """How many marks there may be; None for any number."""
         self.per_address = None
-        """How many new ones one address may have, from the start of the server on; likewise."""
+        """How many marks the new clients of one address may have, counted since the server
+        started; None for any number."""
         if self.limit is not None:
             self.per_address = max(1, min(self.limit // ADDRESS_PART, ADDRESS_MARKS))
         self._count = 0

@@ -22,8 +22,9 @@ TURN_BYTES: Final = 16 * 1024 * 1024
 kernel's copying.  A message of 1 MiB to a hundred at once kept all others waiting for 80."""
 
 SET_BACK: Final = 60_000
-"""Milliseconds that a clock may be set back without a room's time going back.  One that is set
-back by more was ahead before: else the room would show a wrong time until it comes true."""
+"""Milliseconds that a clock may be set back without a room's time going back.  A clock that is set
+back by more was ahead before.  The room's time then goes back with it, so that new messages do not
+have a time in the future."""
 
 
 class Room(ABC):

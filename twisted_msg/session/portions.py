@@ -1,6 +1,7 @@
 """Long work in portions, so that no turn of the reactor takes long.
 
-Invariant: one turn does one portion, whoever asked and however many works there are.
+Invariant: while one list waits for its next portion, each turn does one portion, of whichever list.
+A list that is one portion long is made at once if no other waits.
 """
 
 from __future__ import annotations

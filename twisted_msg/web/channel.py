@@ -246,7 +246,7 @@ class Channel(FlowChannel):
                 self.crowded()
 
     def crowded(self) -> None:
-        """Have an answer end that would go on for ever: there is more to be answered, or nobody."""
+        """End a stream of events: a request waits behind it, or the peer has closed its side."""
         for request in self.requests if self.busy else ():
             request.leave()
 

@@ -18,11 +18,11 @@ from twisted_msg.pace import Pace, Rates
 from twisted_msg.transports import unsent
 
 BEHIND_SIZE: Final = 16 * 1024
-"""Bytes that are read behind a request that is not answered yet: some, so that the end of a peer
-who waits is seen."""
+"""Bytes that are read behind a request that is not answered yet.  While the server reads, it
+notices when the peer closes."""
 
 CHUNKED_SIZE: Final = 4 * 1024
-"""Bytes of a chunked body that are taken in one turn: as chunks of one byte they take 4 ms."""
+"""Bytes of a chunked body that are taken in one turn: 4 ms if each chunk has one byte."""
 
 
 class FlowChannel(HTTPChannel):
@@ -41,7 +41,7 @@ class FlowChannel(HTTPChannel):
         self._uncounted = 0
         self._waiting: Callable[[], None] | None = None
         self._answered: Request | None = None
-        """What was answered, behind which the next one waits."""
+        """The request whose answer the transport has not taken yet; the next request waits."""
         self._turn: Any = None
         """The turn in which the next request begins, if it is here already."""
         self._full = False
