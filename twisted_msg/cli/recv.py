@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rooms",
         metavar="ROOM",
         nargs="+",
-        help="which room; of several, each line names its own.  @NAME alone: messages to NAME",
+        help="a room, or several: each line then begins with #ROOM.  @NAME alone: messages to NAME",
     )
     begin = parser.add_argument_group(
         "where to begin in each room [default: with the next message]"

@@ -96,8 +96,8 @@ class ClientConnection(FrameProtocol):
         Then the server has processed everything sent before.  Messages that still come are
         discarded.  Raises `TimedOut` after `timeout` seconds, and whatever else ended the
         connection first: then it is not known what was processed.  Does nothing if it had
-        ended in this way before.  Raises `ValueError` or `TypeError` for what is no time; then
-        it goes on.
+        ended in this way before.  Raises `ValueError` or `TypeError` if `timeout` is not a
+        time; the connection then stays open.
         """
         check_seconds(timeout)
         if not self._saying_goodbye and self._error is None:

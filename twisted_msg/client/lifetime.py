@@ -43,7 +43,7 @@ class Lifetime(ABC):
         `PlainClient` sent has, when the server has processed it; without a connection it does
         not wait.  Raises `TimedOut` if that is not known after `timeout` seconds, or what else
         kept it from being known; the client is closed all the same.  Raises `ValueError` or
-        `TypeError` for what is no time; then it goes on.
+        `TypeError` if `timeout` is not a time; the client then stays connected.
         """
         check_seconds(timeout)
         try:

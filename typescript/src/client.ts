@@ -36,7 +36,7 @@ export class Client extends Membership {
 
   /** Send to a room, or to one member as `@name`; text goes as UTF-8. It is kept, and sent when there is a
    * connection. Resolves when stored; rejects with Refused (Undelivered for a direct message that reached
-   * nobody, or perhaps nobody), or with what ended the client. A rejection that nobody handles is no unhandled rejection.
+   * nobody, or whose outcome is unknown), or with what ended the client. A rejection that nobody handles is no unhandled rejection.
    * Throws RangeError for what cannot be a room, for a key that is on its way already, and for text that UTF-8
    * cannot hold; TypeError for what is neither text nor bytes. Then nothing is kept. */
   send(
