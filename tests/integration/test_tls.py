@@ -98,6 +98,7 @@ def test_the_command(server: ServerProcess, tmp_path: Path) -> None:
         assert given in done.stdout
 
 
+@pytest.mark.parametrize("verb", [["ping"], ["send", "lobby", "x", "--plain"]])
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -106,15 +107,16 @@ def test_the_command(server: ServerProcess, tmp_path: Path) -> None:
     ],
 )
 def test_the_command_says_why_it_does_not_trust_a_server(
-    server: ServerProcess, tmp_path: Path, address: str, words: str
+    server: ServerProcess, tmp_path: Path, address: str, words: str, verb: list[str]
 ) -> None:
     trusted = {} if address == "localhost" else {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
     done = subprocess.run(
-        command("ping", "--server", f"tcpmsgs://{address}:{server.port}"),
+        command(*verb, "--server", f"tcpmsgs://{address}:{server.port}"),
         env=variables(**trusted), capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 5, done.stderr
     assert words in done.stderr
+    assert "again" not in done.stderr
 
 
 def test_the_command_says_that_a_server_speaks_no_tls(start: Start) -> None:

@@ -1,11 +1,15 @@
 """One plain connection, from its first frame to every kind of end."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from twisted_msg.client import (
     Disconnected,
@@ -17,6 +21,8 @@ from twisted_msg.client import (
     sendable,
 )
 from twisted_msg.client.connection import CLOSE_SECONDS
+from twisted_msg.client.errors import TLSFailed
+from twisted_msg.client.factory import HANDSHAKE_SECONDS
 from twisted_msg.client.waiting import UNREAD_LIMIT
 from twisted_msg.wire import encode_frame
 
@@ -225,3 +231,35 @@ class PlainConnectionTests(SynchronousTestCase):
         self.connection.abort()
         self.assertTrue(self.transport.disconnected)
         self.failureResultOf(self.receive(), Disconnected)
+
+
+@implementer(ISSLTransport)
+class TLSTransport(StringTransport):
+    """A transport whose protocol hears when the TLS handshake is complete."""
+
+
+class HandshakeTests(SynchronousTestCase):
+    def begin(self) -> Any:
+        self.clock = Clock()
+        self.made: list[PlainConnection] = []
+        self.lost: list[PlainConnection] = []
+        factory = PlainFactory(self.clock, made=self.made.append, lost=self.lost.append)
+        connection: Any = factory.buildProtocol(None)
+        connection.makeConnection(TLSTransport())
+        return connection
+
+    def test_a_connection_is_made_when_the_handshake_is_complete(self) -> None:
+        connection = self.begin()
+        self.assertEqual(self.made, [])
+        connection.handshakeCompleted()
+        self.assertEqual(self.made, [connection])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_handshake_that_is_never_complete_ends_the_connection(self) -> None:
+        connection = self.begin()
+        self.clock.advance(HANDSHAKE_SECONDS)
+        self.assertTrue(connection.transport.disconnected)
+        connection.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual((self.made, self.lost), ([], [connection]))
+        self.assertIsInstance(connection.error, TLSFailed)
+        self.assertIn("did not complete TLS within 30 s", str(connection.error))

@@ -18,7 +18,7 @@ from twisted_msg.cli.exits import Exit, UsageError
 from twisted_msg.cli.options import Common
 from twisted_msg.cli.running import Work, tell, whichever
 from twisted_msg.cli.sources import Source
-from twisted_msg.client.errors import TimedOut, cannot_connect
+from twisted_msg.client.errors import Disconnected, TimedOut, cannot_connect
 from twisted_msg.client.factory import PlainFactory
 from twisted_msg.client.plain import PlainConnection
 from twisted_msg.client.reconnecting import endpoint
@@ -67,24 +67,31 @@ class PlainSending:
     async def _connect(self) -> PlainConnection:
         """Return a connection, at the first attempt."""
         server = self._common.server
-        made: list[PlainConnection] = []
+        made: Deferred[PlainConnection] = Deferred()
+
+        def lost(connection: PlainConnection) -> None:
+            if not made.called:  # TLS did not begin
+                made.errback(connection.error or Disconnected("the connection was lost"))
+
         try:
             factory = PlainFactory(
-                self._reactor, listen=False, made=made.append, **self._common.connection()
-            )
+                self._reactor, listen=False, made=made.callback, lost=lost,
+                **self._common.connection(),
+            )  # fmt: skip
             attempt: Deferred[IProtocol] = endpoint(self._reactor, server).connect(factory)
         except ValueError as error:
             raise UsageError(f"--server {server}: {error}") from None
         attempt.addErrback(_as_cancelled)
         try:
-            await attempt.addTimeout(self._timeout, self._reactor)
+            return await attempt.addCallback(lambda _: made).addTimeout(
+                self._timeout, self._reactor
+            )
         except defer.TimeoutError:
             raise TimedOut(f"no connection to {server} within {self._timeout:g} s") from None
         except defer.CancelledError:
             raise
         except Exception as error:
             raise cannot_connect(server, error) from None
-        return made[0]
 
     async def _pump(self, connection: PlainConnection, source: Source) -> None:
         """Send everything, at the pace of the connection."""
