@@ -150,7 +150,16 @@ class Machine:
         clock = ProcessClock(self.time)
         self.store = store = self.store_class(self.disk, self.model, self.retention)
         began, wait = self.time.now, min(CONFIRM_SECONDS, self.retention.age or CONFIRM_SECONDS)
-        store.is_steady = lambda: self.time.now - max(began, self.time.jumped) >= wait
+        steady: set[int] = set()
+        store.was_steady = steady.__contains__
+
+        def wall() -> int:
+            """Return the time, and note in milliseconds that the clock was steady when read."""
+            reading = self.time.wall()
+            if self.time.now - max(began, self.time.jumped) >= wait:
+                steady.add(reading // 1000)
+            return reading
+
         self.worker = worker = SteppedWorker()
         settings = replace(
             base_settings(),
@@ -163,7 +172,7 @@ class Machine:
             clock,
             Storage(store, worker),
             broken=lambda error: self.give_up(clock, error),
-            now=self.time.wall,
+            now=wall,
         )
         server.web = make_site(server, ())
         try:

@@ -106,7 +106,7 @@ class Member(Person):
                 f"@{self.name}", message.payload, f"a direct one to {self.name}"
             )
             said = read(message.payload)
-            if said in self.directs:
+            if said in self.directs and self.world.has_one_server(said):
                 self.world.trouble(f"DUP {self.name} got the direct message {said} twice")
             self.directs.append(said)
 

@@ -334,7 +334,7 @@ class ObservedStore(SqliteStore):
         self.now: int | None = None
         self.proposed: set[int] = set()
         """Times at which the test itself has the store delete what is too old."""
-        self.is_steady: Callable[[], bool] = lambda: True
+        self.was_steady: Callable[[int], bool] = lambda now: True
         """Whether the clock has run without a jump for as long as retention by age must wait."""
 
     def open(self) -> list[Kept]:
@@ -381,7 +381,7 @@ class ObservedStore(SqliteStore):
         """Prune, and tell the model."""
         if now and now not in self.proposed:
             self.model.count("expiries by a clock that was steady")
-            if not self.is_steady():
+            if not self.was_steady(now):
                 self.model.trouble(f"LOST messages are deleted by age at {now}, after a jump")
         elif not now:
             self.model.count("expiries that wait for the clock")

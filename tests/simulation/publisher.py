@@ -128,11 +128,10 @@ class Publisher(Person):
                 is_known = failure.value.code != "unknown"  # the outcome of a direct message
                 self.world.counts["refusals"] += is_known
                 outcome = "refused" if is_known else "unknown"
-                self.world.said(entry[0], Said(self.name, number), outcome, None)
-                absent = "absent" in str(failure.value)
-                if absent and any(
-                    Said(self.name, number) in member.directs for member in self.world.members
-                ):
+                said = Said(self.name, number)
+                self.world.said(entry[0], said, outcome, None)
+                absent = "absent" in str(failure.value) and self.world.has_one_server(said)
+                if absent and any(said in member.directs for member in self.world.members):
                     self.world.trouble(f"PHANTOM a direct message was received: {failure.value}")
         elif self.clock is clock and clock.alive and not self.going:
             self.world.trouble(f"{self.name} could not send {number}: {failure.value}")

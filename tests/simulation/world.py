@@ -74,6 +74,8 @@ class World:
         self.memory_first: dict[tuple[int, str], int] = {}
         self.said_in_memory: dict[tuple[str, Said], tuple[Outcome, int | None]] = {}
         self.directs: dict[Said, Outcome] = {}
+        self.sent_to: dict[Said, int] = {}
+        """To which process of the server a message was sent first."""
         """What became of direct messages."""
         self.payloads: dict[Said, tuple[str, bytes]] = {}
         self.firsts: dict[str, int] = {}
@@ -150,7 +152,15 @@ class World:
     def sent(self, room: str, said: Said, payload: bytes) -> None:
         """Note what a message holds, before it is sent."""
         self.payloads[said] = room, payload
+        self.sent_to[said] = self.machine.incarnation
         self.said(room, said, "unknown", None)
+
+    def has_one_server(self, said: Said) -> bool:
+        """Return whether the server has run without an end since a message was sent first.
+
+        Only so long are retries of a direct message safe (docs/protocol.md, section 17).
+        """
+        return self.sent_to.get(said) == self.machine.incarnation
 
     def check_payload(self, room: str, payload: bytes, where: str) -> None:
         """Compare a payload with what was sent."""
