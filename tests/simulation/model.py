@@ -113,7 +113,7 @@ class Model:
         kept: Sequence[Kept],
         retention: Retention,
     ) -> None:
-        """Take in a group that the store says it has."""
+        """Add a group of messages that the store reported as committed."""
         self._append(rows, marks)
         self._fade(retention, {key for key, _, _ in marks})
         came = dict(reversed(rows))  # the first row of each room

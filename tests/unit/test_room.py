@@ -285,7 +285,7 @@ class RoomBehaviour:
         peer.join(self.room).leave()
 
     def one_turn_of_many(self, messages: int = 2) -> tuple[list[Peer], deque[Callable[[], None]]]:
-        """Say more to seven peers than one turn has time for; return them and the turns to come.
+        """Send seven peers more than one turn can deliver; return the peers and the turns to come.
 
         A turn has time for so many messages.
         """

@@ -125,7 +125,7 @@ async def together(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> None:
 async def _side_by_side(
     coroutines: Iterable[Coroutine[Deferred[Any], Any, Any]], *, until_first: bool
 ) -> None:
-    """Run coroutines, and cancel those that are left in the end."""
+    """Run coroutines until one fails or all (with `until_first`, one) end; cancel the others."""
     running = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
     try:
         await DeferredList(  # type: ignore[call-overload]

@@ -64,9 +64,9 @@ def visible_line(
 ) -> bytes:
     """Return a message fit for a terminal behind its sender's name, its further lines indented.
 
-    With `several` its room stands before it.  What is no text is described, with the command
-    that saves it.  No text begins as such a description does, nor does a row of one: lines have at
-    most as many cells as `columns` returns.
+    With `several` rooms, the room's name comes first.  A message that is not text is described,
+    with the command that saves it.  No text can imitate such a description: lines have at most as
+    many cells as `columns` returns, and no line of a text begins like a description.
     """
     room = f"#{visible(message.room)} " if several else ""
     sender = None if message.sender is None else visible(message.sender)
@@ -95,11 +95,11 @@ def save_command(words: Sequence[str] = ()) -> Save:
 
 
 class Template:
-    """A shape that a user writes: text with words in braces.
+    """A user's output format: text with names of fields in braces.
 
-    Each message is one line, on a terminal and elsewhere: in it, line breaks and what acts on a
-    terminal are written as escapes, and what is no text as its kind and size.  What the protocol
-    does not say is empty.
+    Each message becomes one line, on a terminal and elsewhere.  Line breaks and control characters
+    in it are escaped, and a message that is not text is shown as its kind and size.  A field for
+    which the protocol gives no value is empty.
     """
 
     def __init__(self, text: str, *, now: Callable[[], float] = time.time) -> None:

@@ -179,7 +179,7 @@ class SqliteStore:
         return self._pruning.marks.per_address
 
     def drop_marks(self, clients: Sequence[bytes]) -> None:
-        """Forget the marks of clients."""
+        """Delete the marks of these clients."""
         self._pruning.marks.drop(clients)
 
     def set_aside(self, size: int) -> None:

@@ -133,7 +133,7 @@ class Store(Protocol):
         ...
 
     def drop_marks(self, clients: Sequence[bytes]) -> None:
-        """Forget the marks of clients."""
+        """Delete the marks of these clients."""
         ...
 
     def set_aside(self, size: int) -> None:

@@ -19,7 +19,7 @@ class Portions:
         self._works: deque[tuple[Iterator[None], Callable[[], bool]]] = deque()
 
     def run(self, work: Iterator[None], wanted: Callable[[], bool]) -> None:
-        """Do work that yields between its portions, until it ends or nobody wants it.
+        """Do work that yields between its portions, until it ends or is no longer wanted.
 
         The first portion is done at once, unless other work waits for its turn.
         """

@@ -144,9 +144,10 @@ class Channel(FlowChannel):
             self._check_line_end(self._buffer)
 
     def _check_line_end(self, line: bytes) -> None:
-        """Refuse a line, whole or not, with LF alone in it: the answer is that of all its pieces.
+        """Refuse a line that contains an LF without CR, even if the line is not complete yet.
 
-        One before a request is no part of it: some clients send it behind a body.
+        The error is the same however the line is split into pieces.  An LF before a request is
+        ignored: some clients send one after a body.
         """
         if b"\n" in line and (self._head_lines or line[:1] != b"\n"):
             self.refuse(400, ErrorCode.BAD_HEADER, BARE_LF)
@@ -271,8 +272,8 @@ class Channel(FlowChannel):
     def answer(self, process: Callable[[], None]) -> None:
         """Have a request answered.
 
-        A request through a proxy waits while its client is over its rate: the next request on this
-        connection may be of another client.
+        A request that came through a proxy is delayed while its client is over its rate.  Pausing
+        to read would not do: the next request on the connection may be of another client.
         """
         if self._client is None:
             process()

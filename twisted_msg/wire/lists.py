@@ -33,7 +33,7 @@ class Here(NamedTuple):
 
 
 def room_entry(room: str, head: int, members: int) -> bytes:
-    """Return a room's JSON in a list of rooms; no sign of a room's name needs an escape."""
+    """Return a room's JSON in a list of rooms; its name needs no escape."""
     return b'{"room":"%b","head":%d,"members":%d}' % (room.encode(), head, members)
 
 

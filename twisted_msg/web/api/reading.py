@@ -143,11 +143,11 @@ class Feed(ABC):
         self._write()
 
     def _continues_from_head(self, refusal: Err) -> bool:
-        """Join at the head if what the peer has seen is beyond it; return whether that is so.
+        """Join at the newest message if the peer has seen a higher number; return whether it has.
 
-        The room has lost its newest messages, as when an older copy of the store is put in place.
-        A server of a cluster must first know that it is not merely behind the others; that check
-        belongs here.
+        The room has then lost its newest messages, for example because an older copy of the store
+        was put in place.  A server of a cluster must check here first that it is not merely behind
+        the others.
         """
         if self._seen is None or self._is_reset or refusal.code != ErrorCode.BAD_ARGS:
             return False
