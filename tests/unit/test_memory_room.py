@@ -513,6 +513,15 @@ class AcceptanceTests(MemoryRoomCase):
         self.assertEqual(self.room.first, EPOCH + 6)
         self.room.expire(now, now)
 
+    def test_what_is_not_old_keeps_what_follows_it(self) -> None:
+        """Later messages have earlier times if the clock was set back."""
+        then = self.house.now() // 1000
+        for millis in (then, then + 200_000, then + 1):
+            self.room._now = lambda millis=millis: millis  # type: ignore[method-assign,misc]
+            self.flood(limit=1)
+        self.room.expire(then + 100_000, then + 300_000)
+        self.assertEqual(self.room.first, EPOCH + 2)
+
     def test_a_clock_that_was_ahead_keeps_no_old_messages(self) -> None:
         """What it said goes with what was said later and is old."""
         ahead, then = 51 * 86_400_000, self.house.now() // 1000
