@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,7 @@ class Flooded:
 
     def accept(self) -> Any:
         self.accepted += 1
-        return SimpleNamespace(close=lambda: None), ("192.0.2.1", self.accepted)
+        return socket.socket(), ("192.0.2.1", self.accepted)
 
 
 class AcceptingTests(SynchronousTestCase):

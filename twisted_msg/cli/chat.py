@@ -33,7 +33,7 @@ HISTORY: Final = 20
 """Messages shown on joining: a small terminal's screen, with room to type."""
 
 
-EDITOR: Final = "prompt_toolkit>=3.0.36"
+EDITOR: Final = "prompt_toolkit>=3.0.47"
 """What the line editor needs, as the extra `chat` in setup.cfg has it."""
 
 
