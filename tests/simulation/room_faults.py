@@ -58,14 +58,8 @@ def a_message_left_out_at_a_cut() -> Iterator[None]:
 def plain_missed_counts_its_own() -> Iterator[None]:
     """The number of missed messages of a plain member includes its own messages."""
 
-    def count(
-        self: Piece,
-        view: View,
-        start: int = 0,
-        without: int | None = None,
-        last: int | None = None,
-    ) -> int:
-        return original(self, view, start, None, last)
+    def count(self: Piece, view: View, start: int, _: int | None, *rest: int | None) -> int:
+        return original(self, view, start, None, *rest)
 
     original = Piece.count
     with instead(Piece, count=count):
@@ -76,14 +70,8 @@ def plain_missed_counts_its_own() -> Iterator[None]:
 def plain_missed_counts_what_it_got() -> Iterator[None]:
     """The number of missed messages of a plain member includes messages that it received."""
 
-    def count(
-        self: Piece,
-        view: View,
-        start: int = 0,
-        without: int | None = None,
-        last: int | None = None,
-    ) -> int:
-        return original(self, view, 0, without, last)
+    def count(self: Piece, view: View, _: int, *rest: int | None) -> int:
+        return original(self, view, 0, *rest)
 
     original = Piece.count
     with instead(Piece, count=count):
