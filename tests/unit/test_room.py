@@ -287,7 +287,7 @@ class RoomBehaviour:
     def one_turn_of_many(self, messages: int = 2) -> tuple[list[Peer], deque[Callable[[], None]]]:
         """Send seven peers more than one turn can deliver; return the peers and the turns to come.
 
-        A turn has time for so many messages.
+        `messages` is the number of messages that one turn can deliver.
         """
         self.patch(rooms, "TURN_BYTES", messages * 60_000)
         peers = [Peer(number) for number in range(7)]

@@ -305,7 +305,7 @@ class RefusalTests(StoreCase):
         with patch.object(database, "LOG_SIZE", 64 * 1024):
             store = self.opened()
         large = bytes(database.CHECKPOINT_PAGES * database.PAGE)
-        for seq in range(1, 3):  # the second begins the log anew, where SQLite cuts it
+        for seq in range(1, 3):  # the second begins the log again, where SQLite cuts it
             store.commit([said("lobby", 2 * seq, large)], [])
             store.commit([said("lobby", 2 * seq + 1)], [])
         log = Path(self.folder, "log.sqlite3-wal").stat().st_size

@@ -168,10 +168,11 @@ class MemoryRoom(Room):
             self._clear()
 
     def expire(self, millis: int, now: int) -> None:
-        """Forget what was said before a Unix time, and what nobody reads.
+        """Drop messages that are older than a Unix time, unless a member has yet to read them.
 
-        `now` is the Unix time to go by; both are in milliseconds.  A piece whose time is still to
-        come was said by a clock that was ahead.  It goes with an old piece behind it.
+        `now` is the present Unix time; both are in milliseconds.  A piece whose time is in the
+        future was published while the clock was ahead.  It is dropped together with an old piece
+        that follows it.
         """
         pieces = self.tail.pieces
         if millis <= 0 or not pieces or millis <= pieces[0].millis <= now:

@@ -83,7 +83,7 @@ class RetentionClock:
         return self._now() // 1000 if seconds - self._since >= self._confirm else 0
 
     def _measure(self) -> float:
-        """Return the system's clock minus monotonic time, in seconds: it changes only at a jump."""
+        """Return the system's clock minus monotonic time, in seconds: a jump changes it."""
         return self._now() / 1e6 - self._seconds()
 
     @property

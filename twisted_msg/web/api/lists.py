@@ -51,7 +51,7 @@ class Lists:
 
     @staticmethod
     def _answer_rooms(exchange: Exchange, parts: list[bytes], cut: int) -> None:
-        """Answer with a list in parts, of which so many rooms were left out."""
+        """Answer with a list, given in parts; `cut` is the number of rooms left out of it."""
         body = b"[%b]\n" % b",".join(parts)
         if exchange.asker.pace is not None:
             exchange.asker.pace.count(1 + len(body) // LIST_PART)
